@@ -1,0 +1,1 @@
+"""Apache Airflow provider that backs up Zilliz Cloud clusters and collections."""
