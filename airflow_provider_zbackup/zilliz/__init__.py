@@ -1,0 +1,1 @@
+"""Zilliz Cloud itself: what its REST API says and how to deal with it. Knows nothing of Airflow."""

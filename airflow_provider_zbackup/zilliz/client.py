@@ -1,0 +1,406 @@
+"""
+The only module that speaks HTTP: it sends operations and drives flows, for workers and for triggerers.
+
+httpx's transports are used without its clients. A transport follows no redirect (the key must not go
+to another host), keeps no cookies, writes no log line per request, and costs less per poll.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, TypeVar
+from urllib.request import getproxies, proxy_bypass
+
+import httpx
+from pydantic import ValidationError
+
+from airflow_provider_zbackup.zilliz.errors import (
+    ZillizAuthenticationError,
+    ZillizConnectionError,
+    ZillizError,
+    ZillizProtocolError,
+    ZillizThrottledError,
+    classify,
+    is_surely_not_done,
+)
+from airflow_provider_zbackup.zilliz.flows.steps import Flow, Pause, Remember, Reply, Step
+from airflow_provider_zbackup.zilliz.operations import Operation
+from airflow_provider_zbackup.zilliz.pacing import RequestBudget, parse_http_date, parse_retry_after
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+DEFAULT_BASE_URL = "https://api.cloud.zilliz.com"
+#: An answer larger than this, in bytes, is not one of Zilliz Cloud's.
+LARGEST_ANSWER = 16 * 1024 * 1024
+#: Requests that one asynchronous client has under way at the same time: httpx's pool slows down with more.
+CONCURRENCY = 8
+_SUCCESS_CODES = (0, 200)
+#: Errors that come before anything is sent.
+_UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """
+    What a client needs to know.
+
+    :param api_key: secret
+    :param base_url: without a path and without a trailing slash
+    :param timeout: longest silence of the server during one request, in seconds
+    :param requests_per_second: what one client sends at most in the long run; the API allows about 20
+    :param conflict_codes: codes by which the server says that another backup is in the way
+    """
+
+    api_key: str = field(repr=False)
+    base_url: str = DEFAULT_BASE_URL
+    timeout: float = 30.0
+    requests_per_second: float = 10.0
+    conflict_codes: frozenset[int] = frozenset()
+
+
+@cache
+def ssl_context() -> ssl.SSLContext:
+    """Return the process's one SSL context; making it takes 20 ms, so never on an event loop."""
+    return httpx.create_ssl_context()
+
+
+def _proxy(base_url: str) -> str | None:
+    """Return the proxy that the environment asks for."""
+    url = httpx.URL(base_url)
+    if proxy_bypass(url.host):
+        return None
+    proxies = getproxies()
+    return proxies.get(url.scheme) or proxies.get("all")
+
+
+class _Exchange:
+    """How an operation becomes a request and a response becomes an answer, for both clients."""
+
+    def __init__(self, settings: ClientSettings) -> None:
+        self.settings = settings
+        self._timeout = httpx.Timeout(settings.timeout, connect=min(10.0, settings.timeout)).as_dict()
+        self._base_url = httpx.URL(settings.base_url)
+        self._headers = {
+            "Host": self._base_url.netloc.decode(),
+            "Authorization": f"Bearer {settings.api_key}",
+            "Accept": "application/json",
+            "User-Agent": "airflow-provider-zbackup",
+        }
+
+    def request(self, operation: Operation[Any]) -> httpx.Request:
+        return httpx.Request(
+            operation.method,
+            self._base_url.copy_with(raw_path=operation.path.encode()),
+            params=operation.query or None,
+            headers=self._headers,
+            json=None if operation.request is None else operation.request.body(),
+            extensions={"timeout": self._timeout},
+        )
+
+    def no_answer(self, operation: Operation[Any], error: httpx.RequestError) -> ZillizConnectionError:
+        """Return what it means that a request got no (whole) answer."""
+        reason = self._scrub(str(error)) or type(error).__name__
+        return ZillizConnectionError(
+            f"No answer to {operation.name} from {self._base_url.host}: {reason}.",
+            not_done=isinstance(error, _UNSENT),
+        )
+
+    def read(self, operation: Operation[T], response: httpx.Response, content: bytes) -> Reply[T]:
+        """Return what the server answered; raises what it means if that is not a success."""
+        status = response.status_code
+        request_id = response.headers.get("requestid")
+        server_time = parse_http_date(response.headers.get("date"))
+        try:
+            envelope = json.loads(content)
+            code = int(envelope.get("code") or 0)
+        except (ValueError, TypeError, AttributeError):
+            envelope, code = None, 0
+        if status < 300 and code in _SUCCESS_CODES and envelope is not None:
+            # The reference draws the fields of one answer beside `code` instead of under `data`.
+            data = envelope.get("data", envelope)
+            try:
+                return Reply(operation.read(data), server_time)
+            except ValidationError:
+                envelope = None
+        if 300 <= status < 400 or (status < 300 and envelope is None):
+            raise ZillizProtocolError(
+                f"Zilliz Cloud answered {operation.name} with something that is not an answer "
+                f"({response.headers.get('content-type') or 'no type'}, {len(content)} bytes).",
+                http_status=status,
+                request_id=request_id,
+            )
+        kind = classify(status, code)
+        text = str(envelope.get("message") or "") if envelope is not None else ""
+        raise kind(
+            f"Zilliz Cloud refused to {operation.name}: {self._scrub(text)[:500] or response.reason_phrase}",
+            code=code or None,
+            http_status=status,
+            request_id=request_id,
+            retry_after=parse_retry_after(
+                response.headers.get("retry-after"), server_time.timestamp() if server_time else time.time()
+            ),
+            not_done=is_surely_not_done(kind, code),
+        )
+
+    def too_large(self, operation: Operation[Any], response: httpx.Response) -> ZillizProtocolError:
+        return ZillizProtocolError(
+            f"Zilliz Cloud answered {operation.name} with more than {LARGEST_ANSWER} bytes.",
+            http_status=response.status_code,
+        )
+
+    def too_slow(self, operation: Operation[Any]) -> ZillizConnectionError:
+        return ZillizConnectionError(f"The answer to {operation.name} did not end in time.")
+
+    def _scrub(self, text: str) -> str:
+        """A server, or a proxy, that repeats the key must not bring it into a log."""
+        return text.replace(self.settings.api_key, "***")
+
+
+class ZillizClient:
+    """
+    Drives flows in a worker. Use it as a context manager, or call :meth:`close`.
+
+    :param settings: what to connect to
+    :param refresh: gives the settings anew, once, after the API key was refused
+    :param sleep: waits, in seconds
+    :param clock: tells the time, in seconds since the epoch
+    """
+
+    def __init__(
+        self,
+        settings: ClientSettings,
+        *,
+        refresh: Callable[[], ClientSettings] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._exchange = _Exchange(settings)
+        self._refresh = refresh
+        self._sleep = sleep
+        self._clock = clock
+        self._budget = RequestBudget(settings.requests_per_second)
+        self._transport = httpx.HTTPTransport(verify=ssl_context(), proxy=_proxy(settings.base_url))
+
+    def __enter__(self) -> ZillizClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    @property
+    def settings(self) -> ClientSettings:
+        return self._exchange.settings
+
+    def run(
+        self,
+        flow: Flow[T],
+        *,
+        remember: Callable[[Mapping[str, Any] | None], None] | None = None,
+        logger: logging.Logger = log,
+    ) -> T:
+        """
+        Run a flow to its end.
+
+        :param remember: makes a record durable; needed by flows that create
+        :param logger: where the flow's notes go
+        :return: what the flow returns; raises what it raises
+        """
+        try:
+            step = next(flow)
+            while True:
+                try:
+                    outcome = self._take(step, remember, logger)
+                except ZillizError as error:
+                    step = flow.throw(error)
+                else:
+                    step = flow.send(outcome)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    def _take(
+        self,
+        step: Step,
+        remember: Callable[[Mapping[str, Any] | None], None] | None,
+        logger: logging.Logger,
+    ) -> Reply[Any] | float | None:
+        match step:
+            case Operation():
+                return self.send(step)
+            case Pause():
+                if step.note:
+                    logger.info(step.note)
+                if step.seconds > 0:
+                    self._sleep(step.seconds)
+                return self._clock()
+            case Remember():
+                if remember is not None:
+                    remember(step.record)
+                return None
+
+    def send(self, operation: Operation[T]) -> Reply[T]:
+        """Send one operation, within the budget; raises :class:`ZillizError`."""
+        try:
+            return self._send_once(operation)
+        except ZillizAuthenticationError:
+            if self._refresh is None:
+                raise
+            self._exchange = _Exchange(self._refresh())
+            return self._send_once(operation)
+
+    def _send_once(self, operation: Operation[T]) -> Reply[T]:
+        if delay := self._budget.reserve(self._clock()):
+            self._sleep(delay)
+        try:
+            response = self._transport.handle_request(self._exchange.request(operation))
+            try:
+                content = self._receive(operation, response)
+            finally:
+                response.close()
+        except httpx.RequestError as error:
+            raise self._exchange.no_answer(operation, error) from None
+        try:
+            return self._exchange.read(operation, response, content)
+        except ZillizThrottledError as error:
+            self._budget.hold(self._clock() + (error.retry_after or 1.0))
+            raise
+
+    def _receive(self, operation: Operation[Any], response: httpx.Response) -> bytes:
+        content = bytearray()
+        limit = time.monotonic() + 2 * self.settings.timeout
+        for chunk in response.iter_bytes():
+            content += chunk
+            if len(content) > LARGEST_ANSWER:
+                raise self._exchange.too_large(operation, response)
+            if time.monotonic() > limit:
+                raise self._exchange.too_slow(operation)
+        return bytes(content)
+
+
+class AsyncZillizClient:
+    """
+    Drives flows in a triggerer, any number of them at once. Open it with :meth:`open`.
+
+    Only workers create, so a flow that has something to remember cannot be run here.
+
+    :param settings: what to connect to
+    :param refresh: gives the settings anew, once, after the API key was refused
+    """
+
+    def __init__(
+        self,
+        settings: ClientSettings,
+        context: ssl.SSLContext,
+        *,
+        refresh: Callable[[], Awaitable[ClientSettings]] | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._exchange = _Exchange(settings)
+        self._refresh = refresh
+        self._sleep = sleep
+        self._clock = clock
+        self._budget = RequestBudget(settings.requests_per_second)
+        self._slots = asyncio.Semaphore(CONCURRENCY)
+        self._transport = httpx.AsyncHTTPTransport(verify=context, proxy=_proxy(settings.base_url))
+
+    @classmethod
+    async def open(cls, settings: ClientSettings, **arguments: Any) -> AsyncZillizClient:
+        """Return a new client; the SSL context is made off the event loop."""
+        return cls(settings, await asyncio.to_thread(ssl_context), **arguments)
+
+    async def __aenter__(self) -> AsyncZillizClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+    @property
+    def settings(self) -> ClientSettings:
+        return self._exchange.settings
+
+    async def run(self, flow: Flow[T], *, logger: logging.Logger = log) -> T:
+        """
+        Run a flow to its end.
+
+        :param logger: where the flow's notes go
+        :return: what the flow returns; raises what it raises
+        """
+        try:
+            step = next(flow)
+            while True:
+                try:
+                    outcome = await self._take(step, logger)
+                except ZillizError as error:
+                    step = flow.throw(error)
+                else:
+                    step = flow.send(outcome)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    async def _take(self, step: Step, logger: logging.Logger) -> Reply[Any] | float:
+        match step:
+            case Operation():
+                return await self.send(step)
+            case Pause():
+                if step.note:
+                    logger.info(step.note)
+                if step.seconds > 0:
+                    await self._sleep(step.seconds)
+                return self._clock()
+            case Remember():
+                raise TypeError("Only a worker creates: this flow has something to remember.")
+
+    async def send(self, operation: Operation[T]) -> Reply[T]:
+        """Send one operation, within the budget; raises :class:`ZillizError`."""
+        try:
+            return await self._send_once(operation)
+        except ZillizAuthenticationError:
+            if self._refresh is None:
+                raise
+            self._exchange = _Exchange(await self._refresh())
+            return await self._send_once(operation)
+
+    async def _send_once(self, operation: Operation[T]) -> Reply[T]:
+        if delay := self._budget.reserve(self._clock()):
+            await self._sleep(delay)
+        try:
+            async with self._slots, asyncio.timeout(2 * self.settings.timeout):
+                response = await self._transport.handle_async_request(self._exchange.request(operation))
+                try:
+                    content = await self._receive(operation, response)
+                finally:
+                    await response.aclose()
+        except TimeoutError:
+            raise self._exchange.too_slow(operation) from None
+        except httpx.RequestError as error:
+            raise self._exchange.no_answer(operation, error) from None
+        try:
+            return self._exchange.read(operation, response, content)
+        except ZillizThrottledError as error:
+            self._budget.hold(self._clock() + (error.retry_after or 1.0))
+            raise
+
+    async def _receive(self, operation: Operation[Any], response: httpx.Response) -> bytes:
+        content = bytearray()
+        async for chunk in response.aiter_bytes():
+            content += chunk
+            if len(content) > LARGEST_ANSWER:
+                raise self._exchange.too_large(operation, response)
+        return bytes(content)

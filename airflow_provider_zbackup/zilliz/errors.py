@@ -1,0 +1,217 @@
+"""
+What can go wrong, classified once.
+
+::
+
+    ZillizError
+    ├── ZillizPermanentError               the same call would fail again
+    │   ├── ZillizConfigurationError       the Airflow connection is unusable
+    │   ├── ZillizAuthenticationError      the API key is wrong
+    │   ├── ZillizPermissionError          the API key may not do this
+    │   ├── ZillizUnsupportedClusterError  this cluster's plan has no backups
+    │   ├── ZillizBadRequestError          an argument is wrong
+    │   ├── ZillizNotFoundError            no such cluster, backup or job
+    │   └── ZillizUncertainError           a create got no answer and what came of it cannot be known
+    ├── ZillizTransientError               passes by itself
+    │   ├── ZillizConnectionError          no answer: the network, or a time-out
+    │   ├── ZillizThrottledError           too many requests
+    │   ├── ZillizServerError              the service is in trouble (HTTP 5xx)
+    │   └── ZillizProtocolError            an answer that cannot be read
+    ├── ZillizRefusedError                 declined, with a code that is a catch-all or is not documented
+    ├── ZillizConflictError                another backup is in the way
+    ├── ZillizJobFailedError               the job ended in failure
+    │   └── ZillizJobCanceledError         somebody cancelled the job in the console
+    ├── ZillizBackupLostError              the backup is gone, or was never finished
+    └── ZillizTimeoutError                 the deadline passed; the job may still be running
+
+Codes are those of `Error Codes <https://docs.zilliz.com/reference/restful/error-codes-v2>`__ and the few
+undocumented ones that official clients have recorded. A code outside them is never taken to mean
+anything in particular.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class ZillizError(Exception):
+    """
+    Base of all errors of Zilliz Cloud.
+
+    :param message: what happened, in words
+    :param code: ``code`` of the API's answer
+    :param http_status: HTTP status of the answer
+    :param request_id: the answer's ``requestid`` header, which Zilliz support asks for
+    :param retry_after: seconds that the server asked to wait
+    :param not_done: whether it is certain that the server did not do what was asked
+    """
+
+    hint = ""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: int | None = None,
+        http_status: int | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        not_done: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.http_status = http_status
+        self.request_id = request_id
+        self.retry_after = retry_after
+        self.not_done = not_done
+
+    def __str__(self) -> str:
+        facts = {"code": self.code, "HTTP": self.http_status, "requestid": self.request_id}
+        known = ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
+        return " ".join(part for part in (self.message, f"({known})" if known else "", self.hint) if part)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the error as plain JSON, for the event of a trigger."""
+        return {"error": type(self).__name__, **vars(self)}
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> ZillizError:
+        """Return the error that :meth:`to_dict` wrote; one of an unknown class is a plain ZillizError."""
+        facts = dict(data)
+        kind = globals().get(facts.pop("error", ""), ZillizError)
+        if not (isinstance(kind, type) and issubclass(kind, ZillizError)):
+            kind = ZillizError
+        return kind(**facts)
+
+
+class ZillizPermanentError(ZillizError):
+    """The same call would fail again."""
+
+
+class ZillizConfigurationError(ZillizPermanentError):
+    """The Airflow connection is missing something, or has a value that cannot be used."""
+
+
+class ZillizAuthenticationError(ZillizPermanentError):
+    """The API key is missing, wrong or revoked."""
+
+    hint = "Check the API key in the password field of the Airflow connection."
+
+
+class ZillizPermissionError(ZillizPermanentError):
+    """The API key may not do this."""
+
+    hint = (
+        "Backups need a key of a project admin, an organization owner or a custom role "
+        "with backup privileges, for the right organization and cluster."
+    )
+
+
+class ZillizUnsupportedClusterError(ZillizPermanentError):
+    """The cluster's plan does not have this feature."""
+
+    hint = "Backup and restore are available only to Dedicated clusters, not to Free and Serverless ones."
+
+
+class ZillizBadRequestError(ZillizPermanentError):
+    """An argument of the call is wrong."""
+
+
+class ZillizNotFoundError(ZillizPermanentError):
+    """There is no such cluster, backup, job or project, or the key cannot see it."""
+
+
+class ZillizUncertainError(ZillizPermanentError):
+    """A create got no usable answer, and what came of it cannot be known: somebody has to look."""
+
+
+class ZillizTransientError(ZillizError):
+    """Passes by itself."""
+
+
+class ZillizConnectionError(ZillizTransientError):
+    """No answer came: the network failed, or the answer took too long."""
+
+
+class ZillizThrottledError(ZillizTransientError):
+    """Zilliz Cloud allows about 20 requests per second per user and endpoint."""
+
+
+class ZillizServerError(ZillizTransientError):
+    """The service, or a gateway before it, is in trouble."""
+
+
+class ZillizProtocolError(ZillizTransientError):
+    """The answer is not what the API's documents describe."""
+
+
+class ZillizRefusedError(ZillizError):
+    """The server declined with a catch-all code or with one that is documented nowhere."""
+
+
+class ZillizConflictError(ZillizError):
+    """Another backup is in the way."""
+
+
+class ZillizJobFailedError(ZillizError):
+    """The job ended in failure; its reason is in the message."""
+
+
+class ZillizJobCanceledError(ZillizJobFailedError):
+    """Somebody cancelled the job, which only the web console can do."""
+
+
+class ZillizBackupLostError(ZillizError):
+    """The backup disappeared, or did not become available though its job ended well."""
+
+
+class ZillizTimeoutError(ZillizError):
+    """The deadline passed. What was waited for may still be going on."""
+
+
+_AUTHENTICATION_CODES = frozenset({21119, 80001, 80002, 1800})
+_PERMISSION_CODES = frozenset({96012, 96013, 96014, 96015, 96016, 96027})
+_UNSUPPORTED_CODES = frozenset({96021, 96022, 96028})
+_NOT_FOUND_CODES = frozenset({404, 96018, 96025, 96026, 96036})
+_BAD_REQUEST_CODES = frozenset(range(96000, 96038)) | {40013}
+#: "Failed to create backup / restore collection / restore cluster": the reason is in the message only.
+_CATCH_ALL_CODES = frozenset({96038, 96039, 96040})
+
+
+def classify(http_status: int, code: int) -> type[ZillizError]:
+    """
+    Return the class of a failed answer.
+
+    Both are looked at, because the API answers most failures with HTTP 200.
+
+    :param http_status: HTTP status of the answer
+    :param code: the answer's ``code``, 0 where it has none
+    """
+    if http_status == 401 or code in _AUTHENTICATION_CODES:
+        return ZillizAuthenticationError
+    if http_status == 403 or code in _PERMISSION_CODES:
+        return ZillizPermissionError
+    if code in _UNSUPPORTED_CODES:
+        return ZillizUnsupportedClusterError
+    if code in _NOT_FOUND_CODES or (http_status == 404 and not code):
+        return ZillizNotFoundError
+    if code in _BAD_REQUEST_CODES:
+        return ZillizBadRequestError
+    if http_status == 429 or code == 429:
+        return ZillizThrottledError
+    if http_status == 409:
+        return ZillizConflictError
+    if http_status >= 500 or http_status == 408:
+        return ZillizServerError
+    if http_status in (400, 405, 413, 415, 422):
+        return ZillizBadRequestError
+    return ZillizRefusedError
+
+
+def is_surely_not_done(error: type[ZillizError], code: int) -> bool:
+    """Tell whether an answer of this class proves that the server did not do what was asked."""
+    return code in _CATCH_ALL_CODES or issubclass(
+        error, ZillizPermanentError | ZillizThrottledError | ZillizConflictError
+    )

@@ -1,0 +1,124 @@
+"""The steps that flows are made of, and the smallest flows: send, send again, read all pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from airflow_provider_zbackup.zilliz.errors import ZillizTransientError
+from airflow_provider_zbackup.zilliz.models import Backup, BackupPage, Cluster, ClusterPage
+from airflow_provider_zbackup.zilliz.operations import (
+    PAGE_SIZE,
+    Operation,
+    list_backups,
+    list_clusters,
+)
+from airflow_provider_zbackup.zilliz.pacing import backoff
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """
+    Step: wait, and learn what time it is.
+
+    :param seconds: how long; 0 only asks for the time
+    :param note: a line for the log, written before the pause
+    """
+
+    seconds: float = 0.0
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remember:
+    """
+    Step: make a record durable before the flow goes on.
+
+    :param record: plain JSON; ``None`` forgets what was remembered
+    """
+
+    record: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Generic[T]):
+    """
+    What an operation is answered with.
+
+    :param value: the answer's data
+    :param server_time: the answer's ``Date`` header
+    """
+
+    value: T
+    server_time: datetime | None = None
+
+
+Step: TypeAlias = Operation[Any] | Pause | Remember
+Flow: TypeAlias = Generator[Step, Any, T]
+
+
+def now() -> Flow[float]:
+    """Return the time, in seconds since the epoch."""
+    time: float = yield Pause()
+    return time
+
+
+def send(operation: Operation[T]) -> Flow[Reply[T]]:
+    """Send an operation once."""
+    reply: Reply[T] = yield operation
+    return reply
+
+
+def retrying(operation: Operation[T], attempts: int = 6) -> Flow[Reply[T]]:
+    """Send an operation, again and again while that is harmless and the failure passes by itself."""
+    pauses = backoff()
+    while True:
+        try:
+            return (yield from send(operation))
+        except ZillizTransientError as error:
+            attempts -= 1
+            if not attempts or not (operation.idempotent or error.not_done):
+                raise
+            pause = max(next(pauses), error.retry_after or 0)
+            yield Pause(pause, f"{error} Trying again in {pause:.0f} s.")
+
+
+def all_pages(
+    page: Callable[[int], Operation[BackupPage] | Operation[ClusterPage]],
+) -> Flow[Reply[list[Any]]]:
+    """
+    Return the items of all pages of a list.
+
+    The last page is the one that is not full, since the documents disagree about what ``count``
+    means; a server that answers the same page again and again ends the list too.
+
+    :param page: gives the operation for a page by its number, from 1
+    """
+    items: list[Any] = []
+    number = 1
+    while True:
+        operation: Operation[Any] = page(number)
+        reply = yield from retrying(operation)
+        fresh = [item for item in reply.value.items if item not in items]
+        items += fresh
+        if not fresh or len(reply.value.items) < (reply.value.page_size or PAGE_SIZE):
+            return Reply(items, reply.server_time)
+        number += 1
+
+
+def all_backups(*, cluster_id: str | None = None, project_id: str | None = None) -> Flow[Reply[list[Backup]]]:
+    """Return all backups of a cluster, of a project, or of everything that the key may see."""
+    return (
+        yield from all_pages(
+            lambda number: list_backups(cluster_id=cluster_id, project_id=project_id, page=number)
+        )
+    )
+
+
+def all_clusters() -> Flow[Reply[list[Cluster]]]:
+    """Return all clusters that the key may see."""
+    return (yield from all_pages(lambda number: list_clusters(page=number)))

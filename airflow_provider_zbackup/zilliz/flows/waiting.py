@@ -1,0 +1,274 @@
+"""Waiting for a job, for a backup, and for a cluster to be free of running backups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from airflow_provider_zbackup.zilliz.errors import (
+    ZillizBackupLostError,
+    ZillizError,
+    ZillizJobCanceledError,
+    ZillizJobFailedError,
+    ZillizNotFoundError,
+    ZillizPermanentError,
+    ZillizTimeoutError,
+    ZillizTransientError,
+)
+from airflow_provider_zbackup.zilliz.flows.steps import Flow, Pause, Reply, all_backups, now, send
+from airflow_provider_zbackup.zilliz.models import Backup, Job
+from airflow_provider_zbackup.zilliz.operations import describe_backup, describe_job
+from airflow_provider_zbackup.zilliz.pacing import backoff, poll_pause
+
+T = TypeVar("T")
+
+#: A job or backup may be unknown to look-ups for so long after its creation, in seconds.
+LOOK_UP_LAG = 30.0
+#: Failures in a row, of a kind that is not known to pass by itself, after which a wait gives up.
+TOLERATED_FAILURES = 5
+#: Even when nothing changes, a wait says that it is alive this often, in seconds.
+LONGEST_SILENCE = 300.0
+#: A wait whose end is nearer than this is not left to somebody else, in seconds.
+NEAR_END = 6.0
+#: Pause between the looks that confirm each other, in seconds.
+CONFIRMATION_PAUSE = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """
+    How to wait for something that is under way.
+
+    Times are seconds since the epoch, so that they mean the same in every process that a wait moves to.
+
+    :param deadline: when to give up
+    :param longest_pause: the longest pause between two looks, in seconds
+    :param since: when the work began, where that is known
+    :param leave_after: when to leave the wait to somebody else, unless the end is near
+    :param not_before: when to look for the first time
+    """
+
+    deadline: float
+    longest_pause: float = 60.0
+    since: float | None = None
+    leave_after: float | None = None
+    not_before: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """
+    What one look showed.
+
+    :param state: what is the case, in words; the log tells when it changes
+    :param done: whether the wait is over
+    :param progress: per cent, where known
+    :param age: how long the work has been going on, in seconds, where known
+    :param to_confirm: whether one more look is needed to be sure
+    """
+
+    state: str
+    done: bool = False
+    progress: int | None = None
+    age: float | None = None
+    to_confirm: bool = False
+
+
+def wait_until(
+    look: Callable[[], Flow[Reply[T]]], judge: Callable[[T, datetime | None], Sight], wait: Wait
+) -> Flow[T | None]:
+    """
+    Look until what is waited for has happened, riding out what passes by itself.
+
+    :param look: a flow that looks once
+    :param judge: tells what the look showed; raises if it can never happen any more
+    :param wait: how to wait
+    :return: the last look; ``None`` if it was time to leave
+    :raises ZillizTimeoutError: when the deadline has passed
+    """
+    begin = time = yield from now()
+    if wait.not_before is not None and wait.not_before > time:
+        time = yield Pause(min(wait.not_before, wait.deadline) - time)
+    since = begin if wait.since is None else min(wait.since, begin)
+    failures, pauses = 0, backoff(first=1.0)
+    told, told_at = "", time
+    while True:
+        try:
+            reply = yield from look()
+            sight = judge(reply.value, reply.server_time)
+        except ZillizError as error:
+            time = yield from now()
+            failures += 1
+            if not _can_be_waited_out(error, failures, time - begin):
+                raise
+            sight = Sight(str(error))
+            pause = max(next(pauses), error.retry_after or 0)
+            may_leave = isinstance(error, ZillizTransientError)
+        else:
+            if sight.done:
+                return reply.value
+            time = yield from now()
+            failures, pauses = 0, backoff(first=1.0)
+            if sight.age is not None:
+                since = min(since, time - sight.age)
+            pause = poll_pause(time - since, sight.progress, wait.longest_pause)
+            if sight.to_confirm:
+                pause = CONFIRMATION_PAUSE
+            may_leave = not sight.to_confirm
+
+        if time >= wait.deadline:
+            raise ZillizTimeoutError(f"Gave up after {time - since:.0f} s. Last seen: {sight.state}.")
+        if wait.leave_after is not None and may_leave:
+            if time >= wait.leave_after and not _is_near_end(time, since, sight.progress, wait.leave_after):
+                return None
+            if time < wait.leave_after:
+                pause = min(pause, wait.leave_after - time)
+        pause = max(0.1, min(pause, wait.deadline - time))
+        note = None
+        if sight.state != told or time - told_at >= LONGEST_SILENCE:
+            note = f"{sight.state}; {time - since:.0f} s elapsed, next look in {pause:.0f} s."
+            told, told_at = sight.state, time
+        time = yield Pause(pause, note)
+
+
+def _can_be_waited_out(error: ZillizError, failures: int, waited: float) -> bool:
+    """Tell whether a failed look is no reason to end the wait."""
+    if isinstance(error, ZillizTransientError):
+        return True
+    if isinstance(error, ZillizNotFoundError):
+        return waited < LOOK_UP_LAG
+    if isinstance(error, ZillizPermanentError | ZillizJobFailedError | ZillizBackupLostError):
+        return False
+    return failures < TOLERATED_FAILURES
+
+
+def _is_near_end(time: float, since: float, progress: int | None, leave_after: float) -> bool:
+    """Tell whether the end is so near that leaving the wait would take longer than staying."""
+    if not progress or time >= leave_after + 2 * NEAR_END:
+        return False
+    return (time - since) * (100 - progress) / progress <= NEAR_END
+
+
+def judge_job(job: Job, server_time: datetime | None = None) -> Sight:
+    """
+    Tell whether a job has ended well.
+
+    :raises ZillizJobFailedError: when it has failed
+    :raises ZillizJobCanceledError: when it was cancelled
+    """
+    if job.is_failed:
+        raise ZillizJobFailedError(f"Job {job.job_id} failed: {job.reason or 'no reason was given'}.")
+    if job.is_canceled:
+        raise ZillizJobCanceledError(
+            f"Job {job.job_id} was canceled: {job.reason or 'somebody cancelled it in the web console'}."
+        )
+    progress = "" if job.progress is None else f", {job.progress} %"
+    return Sight(
+        f"Job {job.job_id} is {job.status or 'in no known state'}{progress}",
+        done=job.is_successful,
+        progress=job.progress,
+        age=_age(job.start_time, server_time),
+    )
+
+
+def judge_backup(backup: Backup, server_time: datetime | None = None) -> Sight:
+    """
+    Tell whether a backup can be used.
+
+    :raises ZillizBackupLostError: when it is deleted
+    """
+    if backup.is_deleted:
+        raise ZillizBackupLostError(f"Backup {backup.backup_id} was deleted.")
+    return Sight(
+        f"Backup {backup.backup_id} is {backup.status or 'in no known state'}",
+        done=backup.is_available,
+        age=_age(backup.create_time, server_time),
+    )
+
+
+def _age(begin: datetime | None, server_time: datetime | None) -> float | None:
+    """Return an age by the server's clock alone, since the worker's may be minutes off."""
+    return None if begin is None or server_time is None else max(0.0, (server_time - begin).total_seconds())
+
+
+def wait_for_job(job_id: str, wait: Wait) -> Flow[Job | None]:
+    """Wait until a job has ended well; see :func:`wait_until` and :func:`judge_job`."""
+    operation = describe_job(job_id)
+
+    def look() -> Flow[Reply[Job]]:
+        reply = yield from send(operation)
+        return Reply(reply.value.model_copy(update={"job_id": job_id}), reply.server_time)
+
+    return (yield from wait_until(look, judge_job, wait))
+
+
+def wait_for_backup(cluster_id: str, backup_id: str, wait: Wait) -> Flow[Backup | None]:
+    """
+    Wait until a backup is AVAILABLE, by its status: to confirm it, or when no job id is known.
+
+    No failed status is documented: a backup that cannot be found any more has failed.
+    """
+    operation = describe_backup(cluster_id, backup_id)
+
+    def look() -> Flow[Reply[Backup]]:
+        reply = yield from send(operation)
+        return Reply(reply.value.model_copy(update={"backup_id": backup_id}), reply.server_time)
+
+    try:
+        return (yield from wait_until(look, judge_backup, wait))
+    except ZillizNotFoundError as error:
+        raise ZillizBackupLostError(
+            f"Backup {backup_id} of cluster {cluster_id} cannot be found: its creation failed, or somebody "
+            f"deleted it. The answer was: {error}"
+        ) from error
+
+
+def wait_for_created_backup(
+    cluster_id: str, backup_id: str, job_id: str | None, wait: Wait
+) -> Flow[tuple[Job | None, Backup] | None]:
+    """
+    Wait until a backup's job has ended well and the backup itself is there.
+
+    :param job_id: the job that makes the backup; ``None`` waits by the backup's status alone
+    :return: ``None`` if it was time to leave
+    """
+    job = None
+    if job_id:
+        job = yield from wait_for_job(job_id, wait)
+        if job is None:
+            return None
+    backup = yield from wait_for_backup(cluster_id, backup_id, wait)
+    return None if backup is None else (job, backup)
+
+
+def wait_until_free(
+    wait: Wait, *, cluster_id: str | None = None, project_id: str | None = None, looks: int = 2
+) -> Flow[list[Backup] | None]:
+    """
+    Wait until no backup, manual or automatic, is being created.
+
+    :param cluster_id: the cluster to watch
+    :param project_id: the project to watch instead
+    :param looks: how often in a row nothing must be seen, since a new backup may not be listed at once
+    :return: the backups there are; ``None`` if it was time to leave
+    """
+    free = 0
+    where = f"cluster {cluster_id}" if cluster_id else f"project {project_id}"
+
+    def judge(backups: list[Backup], server_time: datetime | None) -> Sight:
+        nonlocal free
+        running = [backup for backup in backups if backup.is_creating]
+        if running:
+            free = 0
+            ages = [age for backup in running if (age := _age(backup.create_time, server_time)) is not None]
+            # No age in the text: it would differ at every look, and be logged each time.
+            state = f"{where.capitalize()} is busy with {', '.join(backup.describe() for backup in running)}"
+            return Sight(state, age=max(ages, default=None))
+        free += 1
+        return Sight(f"No backup is running in {where}", done=free >= looks, to_confirm=True)
+
+    return (
+        yield from wait_until(lambda: all_backups(cluster_id=cluster_id, project_id=project_id), judge, wait)
+    )

@@ -1,0 +1,306 @@
+"""
+What the Zilliz Cloud API says, as pydantic models: lenient in, exact out.
+
+Answers accept unknown fields, missing fields, nulls and values of the wrong type, because the API's own
+documents disagree about many of them: such a field simply has its default. Requests are sent with
+exactly the fields that were asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+from pydantic_core.core_schema import ValidationInfo
+
+
+def normalise_state(value: str) -> str:
+    """Return a state in one spelling: the documents write ``IN_PROGRESS`` and ``IN PROGRESS`` alike."""
+    return value.strip().upper().replace(" ", "_").replace("-", "_")
+
+
+def as_utc(value: datetime) -> datetime:
+    """Return the time in UTC; the API's times are UTC even where they do not say so."""
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def as_percentage(value: Any) -> int:
+    """Return a progress, which the API sends as text such as ``"40"``, as a number from 0 to 100."""
+    return max(0, min(100, int(float(str(value).strip().rstrip("%")))))
+
+
+def is_default_database(name: str | None) -> bool:
+    """Tell whether a database name means the default database: the API prints it as an empty text."""
+    return name in (None, "", "default")
+
+
+State = Annotated[str, AfterValidator(normalise_state)]
+Time = Annotated[datetime, AfterValidator(as_utc)]
+Percentage = Annotated[int, BeforeValidator(as_percentage)]
+
+
+class Answer(BaseModel):
+    """Base of everything that the API answers."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="ignore",
+        frozen=True,
+        coerce_numbers_to_str=True,
+    )
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _default_when_unreadable(
+        cls, value: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo
+    ) -> Any:
+        try:
+            if value is not None:
+                return read(value)
+        except (ValidationError, ValueError, OverflowError):
+            pass
+        return cls.model_fields[info.field_name or ""].get_default(call_default_factory=True)
+
+
+class BackupCreation(Answer):
+    """Answer of `Create Backup <https://docs.zilliz.com/reference/restful/create-backup-v2>`__."""
+
+    backup_id: str = ""
+    backup_name: str = ""
+    job_id: str = ""
+
+
+class BackedUpCollection(Answer):
+    """One collection inside a backup."""
+
+    collection_name: str = ""
+
+
+class BackedUpDatabase(Answer):
+    """The collections of one database inside a backup."""
+
+    db_name: str = ""
+    collections: tuple[BackedUpCollection, ...] = ()
+
+
+class Backup(Answer):
+    """
+    A backup, as `Describe Backup <https://docs.zilliz.com/reference/restful/describe-backup-v2>`__ and
+    `List Backups <https://docs.zilliz.com/reference/restful/list-backups-v2>`__ show it.
+
+    A list shows neither ``region_id`` nor the collections.
+    """
+
+    backup_id: str = ""
+    backup_name: str = ""
+    backup_type: State = ""
+    creation_method: State = ""
+    status: State = ""
+    size: int | None = None
+    region_id: str | None = None
+    cluster_id: str = ""
+    cluster_name: str = ""
+    project_id: str = ""
+    create_time: Time | None = None
+    expire_time: Time | None = None
+    db_collections: tuple[BackedUpDatabase, ...] = ()
+
+    @property
+    def is_creating(self) -> bool:
+        return self.status == "CREATING"
+
+    @property
+    def is_available(self) -> bool:
+        return self.status == "AVAILABLE"
+
+    @property
+    def is_deleted(self) -> bool:
+        return self.status == "DELETED"
+
+    @property
+    def is_manual(self) -> bool:
+        return self.creation_method == "MANUAL"
+
+    def describe(self, now: datetime | None = None) -> str:
+        """
+        Return the backup's id, kind and age in words, for logs and errors.
+
+        :param now: the server's time, from which the age is told
+        """
+        kind = " ".join(word for word in (self.creation_method.lower(), self.backup_type.lower()) if word)
+        age = ""
+        if now and self.create_time:
+            age = f", {max(0, round((now - self.create_time).total_seconds()))} s old"
+        return f"{kind or 'unknown'} backup {self.backup_id or '(no id)'} ({self.status or 'no status'}{age})"
+
+
+class BackupPage(Answer):
+    """One page of `List Backups <https://docs.zilliz.com/reference/restful/list-backups-v2>`__."""
+
+    page_size: int | None = None
+    backups: tuple[Backup, ...] = ()
+
+    @property
+    def items(self) -> Sequence[Backup]:
+        return self.backups
+
+
+class Job(Answer):
+    """
+    A job, as `Describe Job <https://docs.zilliz.com/reference/restful/describe-job-v2>`__ shows it.
+
+    Success is an allow-list of one state. A state that nobody has documented means still running.
+    """
+
+    job_id: str = ""
+    type: str = ""
+    status: State = ""
+    progress: Percentage | None = None
+    start_time: Time | None = None
+    end_time: Time | None = None
+    reason: str = ""
+
+    @property
+    def is_successful(self) -> bool:
+        return self.status == "SUCCESSFUL"
+
+    @property
+    def is_failed(self) -> bool:
+        return self.status in ("FAILED", "ERROR")
+
+    @property
+    def is_canceled(self) -> bool:
+        return self.status in ("CANCELED", "CANCELLED")
+
+
+class Cluster(Answer):
+    """A cluster: `Describe Cluster <https://docs.zilliz.com/reference/restful/describe-cluster-v2>`__."""
+
+    cluster_id: str = ""
+    cluster_name: str = ""
+    project_id: str = ""
+    region_id: str = ""
+    plan: str = ""
+    deployment_option: str = ""
+    status: State = ""
+
+
+class ClusterPage(Answer):
+    """One page of `List Clusters <https://docs.zilliz.com/reference/restful/list-clusters-v2>`__."""
+
+    page_size: int | None = None
+    clusters: tuple[Cluster, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_bare_list(cls, data: Any) -> Any:
+        """The reference's schema says that the answer is a bare list; its example says an object."""
+        return {"clusters": data} if isinstance(data, list) else data
+
+    @property
+    def items(self) -> Sequence[Cluster]:
+        return self.clusters
+
+
+class Project(Answer):
+    """A project: `List Projects <https://docs.zilliz.com/reference/restful/list-projects-v2>`__."""
+
+    project_id: str = ""
+    project_name: str = ""
+    plan: str = ""
+
+
+class Request(BaseModel):
+    """Base of every request body: only the fields that were given are sent."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, strict=True
+    )
+
+    def body(self) -> dict[str, Any]:
+        """Return the JSON document that goes over the wire."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class DatabaseCollections(Request):
+    """The collections of one database to back up; no ``db_name`` means the default database."""
+
+    db_name: str | None = None
+    collection_names: tuple[str, ...]
+
+
+class CrossRegionCopy(Request):
+    """One permanent copy of the backup in another region of the same cloud provider."""
+
+    region_id: str
+
+
+class CreateBackupRequest(Request):
+    """Body of `Create Backup <https://docs.zilliz.com/reference/restful/create-backup-v2>`__."""
+
+    backup_type: str
+    db_collections: tuple[DatabaseCollections, ...] | None = None
+    cross_region_copies: tuple[CrossRegionCopy, ...] | None = Field(default=None)
+
+    @classmethod
+    def of(
+        cls,
+        collections: Collection[str] | None = None,
+        database: str | None = None,
+        copy_to_regions: Collection[str] | None = None,
+    ) -> CreateBackupRequest:
+        """
+        Return the request for a backup of the whole cluster, or of some collections of one database.
+
+        :param collections: names of the collections; ``None`` backs up the whole cluster
+        :param database: the collections' database; ``None`` means the default one
+        :param copy_to_regions: region ids, each of which gets a permanent copy
+        """
+        databases = None
+        if collections is not None:
+            databases = (DatabaseCollections(db_name=database, collection_names=tuple(collections)),)
+        return cls(
+            backup_type="CLUSTER" if collections is None else "COLLECTION",
+            db_collections=databases,
+            cross_region_copies=tuple(CrossRegionCopy(region_id=region) for region in copy_to_regions)
+            if copy_to_regions
+            else None,
+        )
+
+    def covers_same(self, backup: Backup) -> bool | None:
+        """
+        Tell whether a described backup has just the content that this request asks for.
+
+        :param backup: the backup as Describe Backup shows it
+        :return: ``None`` when the backup does not (yet) say which collections it holds
+        """
+        if self.backup_type != backup.backup_type:
+            return False
+        if self.db_collections is None:
+            return True
+        held = {
+            (None if is_default_database(database.db_name) else database.db_name, item.collection_name)
+            for database in backup.db_collections
+            for item in database.collections
+        }
+        if not held:
+            return None
+        return held == {
+            (None if is_default_database(database.db_name) else database.db_name, name)
+            for database in self.db_collections
+            for name in database.collection_names
+        }

@@ -1,0 +1,127 @@
+"""Each endpoint of the API as one small immutable value: what to send, what comes back, may it be re-sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+from pydantic import TypeAdapter
+
+from airflow_provider_zbackup.zilliz.models import (
+    Backup,
+    BackupCreation,
+    BackupPage,
+    Cluster,
+    ClusterPage,
+    CreateBackupRequest,
+    Job,
+    Project,
+    Request,
+)
+
+T = TypeVar("T")
+
+#: The largest page that the API gives.
+PAGE_SIZE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[T]):
+    """
+    One call of the API.
+
+    :param name: what the call does, in words, for logs and errors
+    :param path: below the base URL, quoted
+    :param answer: type of the answer's ``data``
+    :param idempotent: whether sending it a second time does no harm
+    """
+
+    name: str
+    method: str
+    path: str
+    answer: type[T]
+    query: tuple[tuple[str, str], ...] = ()
+    request: Request | None = None
+    idempotent: bool = True
+
+    def read(self, data: Any) -> T:
+        """Return the answer's ``data`` as its type; raises ``pydantic.ValidationError``."""
+        answer: T = _reader(self.answer).validate_python(data)
+        return answer
+
+
+@cache
+def _reader(answer: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(answer)
+
+
+def _path(*parts: str) -> str:
+    """Join path segments; ids come from users, so each is quoted whole, and dots cannot climb."""
+    segments = [quote(part, safe="") for part in parts]
+    if any(segment in ("", ".", "..") for segment in segments):
+        raise ValueError(f"not a usable id in the path {'/'.join(segments)!r}")
+    return "/v2/" + "/".join(segments)
+
+
+def _query(**values: str | int | None) -> tuple[tuple[str, str], ...]:
+    return tuple((name, str(value)) for name, value in values.items() if value is not None)
+
+
+def create_backup(cluster_id: str, request: CreateBackupRequest) -> Operation[BackupCreation]:
+    """https://docs.zilliz.com/reference/restful/create-backup-v2 - has no idempotency key."""
+    return Operation(
+        "create backup",
+        "POST",
+        _path("clusters", cluster_id, "backups", "create"),
+        BackupCreation,
+        request=request,
+        idempotent=False,
+    )
+
+
+def describe_backup(cluster_id: str, backup_id: str) -> Operation[Backup]:
+    """https://docs.zilliz.com/reference/restful/describe-backup-v2"""
+    return Operation("describe backup", "GET", _path("clusters", cluster_id, "backups", backup_id), Backup)
+
+
+def list_backups(
+    *,
+    project_id: str | None = None,
+    cluster_id: str | None = None,
+    creation_method: str | None = None,
+    backup_type: str | None = None,
+    page: int = 1,
+) -> Operation[BackupPage]:
+    """https://docs.zilliz.com/reference/restful/list-backups-v2"""
+    query = _query(
+        projectId=project_id,
+        clusterId=cluster_id,
+        creationMethod=creation_method,
+        backupType=backup_type,
+        pageSize=PAGE_SIZE,
+        currentPage=page,
+    )
+    return Operation("list backups", "GET", _path("backups"), BackupPage, query)
+
+
+def describe_job(job_id: str) -> Operation[Job]:
+    """https://docs.zilliz.com/reference/restful/describe-job-v2"""
+    return Operation("describe job", "GET", _path("jobs", job_id), Job)
+
+
+def list_clusters(*, page: int = 1) -> Operation[ClusterPage]:
+    """https://docs.zilliz.com/reference/restful/list-clusters-v2"""
+    query = _query(pageSize=PAGE_SIZE, currentPage=page)
+    return Operation("list clusters", "GET", _path("clusters"), ClusterPage, query)
+
+
+def describe_cluster(cluster_id: str) -> Operation[Cluster]:
+    """https://docs.zilliz.com/reference/restful/describe-cluster-v2"""
+    return Operation("describe cluster", "GET", _path("clusters", cluster_id), Cluster)
+
+
+def list_projects() -> Operation[list[Project]]:
+    """https://docs.zilliz.com/reference/restful/list-projects-v2 - the one list without pages."""
+    return Operation("list projects", "GET", _path("projects"), list[Project])

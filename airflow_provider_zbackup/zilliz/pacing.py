@@ -1,0 +1,95 @@
+"""How long to wait: between retries, between polls, and before a request is due. All times are seconds."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+#: Zilliz Cloud is never asked about one thing more often than this.
+SHORTEST_PAUSE = 1.0
+#: A server that asks for more patience than this is asked again nevertheless.
+LONGEST_RETRY_AFTER = 300.0
+
+
+def backoff(first: float = 0.5, longest: float = 30.0) -> Iterator[float]:
+    """Yield ever longer pauses between retries, each drawn at random so that clients spread out."""
+    step = first
+    while True:
+        yield random.uniform(step / 2, step)  # noqa: S311 - spreads load, protects nothing
+        step = min(step * 2, longest)
+
+
+def poll_pause(age: float, progress: int | None, longest: float) -> float:
+    """
+    Return the pause before the next look at something that is under way.
+
+    It grows with the age, so that the delay in noticing the end stays a small part of the whole, and
+    shrinks when the reported progress tells that the end is near.
+
+    :param age: how long the work has been going on
+    :param progress: how much of it is done, in per cent, where that is known
+    :param longest: the user's limit
+    """
+    pause = age / 10
+    if progress:
+        remaining = age * (100 - progress) / progress
+        pause = min(pause, remaining / 2)
+    pause *= random.uniform(0.9, 1.1)  # noqa: S311 - see above
+    return max(SHORTEST_PAUSE, min(pause, longest))
+
+
+def parse_retry_after(value: str | None, now: float) -> float | None:
+    """
+    Return the seconds that a ``Retry-After`` header asks for, within limits.
+
+    :param value: the header: a number of seconds, or a date
+    :param now: the server's time, for a date
+    """
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        date = parse_http_date(value)
+        if date is None:
+            return None
+        seconds = date.timestamp() - now
+    return max(0.0, min(seconds, LONGEST_RETRY_AFTER)) if seconds == seconds else None
+
+
+def parse_http_date(value: str | None) -> datetime | None:
+    """Return the time in an HTTP date such as that of the ``Date`` header."""
+    try:
+        date = parsedate_to_datetime(value or "")
+    except ValueError:
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
+class RequestBudget:
+    """
+    Spreads the requests of one client so that it stays below a rate.
+
+    Whoever wants to send reserves the next free moment, in the order of asking: that is fair however
+    many wait.
+
+    :param per_second: requests per second in the long run
+    """
+
+    def __init__(self, per_second: float) -> None:
+        self._interval = 1 / per_second
+        # A short burst is harmless, and lets the few requests of one task pass without any pause.
+        self._burst = max(0.0, 1.0 - self._interval)
+        self._next = 0.0
+
+    def reserve(self, now: float) -> float:
+        """Reserve the next free moment and return how long it is from now."""
+        at = max(self._next, now - self._burst)
+        self._next = at + self._interval
+        return max(0.0, at - now)
+
+    def hold(self, until: float) -> None:
+        """Let nobody send before a moment: one answer "too many requests" slows all."""
+        self._next = max(self._next, until)
