@@ -8,6 +8,7 @@ to another host), keeps no cookies, writes no log line per request, and costs le
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
 import logging
 import ssl
@@ -73,10 +74,18 @@ def ssl_context() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
+def is_loopback(host: str | None) -> bool:
+    """Tell whether a host is this machine, so that nothing sent to it is seen on a network."""
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _proxy(base_url: str) -> str | None:
     """Return the proxy that the environment asks for."""
     url = httpx.URL(base_url)
-    if proxy_bypass(url.host):
+    if is_loopback(url.host) or proxy_bypass(url.host):
         return None
     proxies = getproxies()
     return proxies.get(url.scheme) or proxies.get("all")
@@ -208,20 +217,20 @@ class ZillizClient:
         flow: Flow[T],
         *,
         remember: Callable[[Mapping[str, Any] | None], None] | None = None,
-        logger: logging.Logger = log,
+        note: Callable[[str], None] = log.info,
     ) -> T:
         """
         Run a flow to its end.
 
         :param remember: makes a record durable; needed by flows that create
-        :param logger: where the flow's notes go
+        :param note: writes a line to the log
         :return: what the flow returns; raises what it raises
         """
         try:
             step = next(flow)
             while True:
                 try:
-                    outcome = self._take(step, remember, logger)
+                    outcome = self._take(step, remember, note)
                 except ZillizError as error:
                     step = flow.throw(error)
                 else:
@@ -234,14 +243,14 @@ class ZillizClient:
         self,
         step: Step,
         remember: Callable[[Mapping[str, Any] | None], None] | None,
-        logger: logging.Logger,
+        note: Callable[[str], None],
     ) -> Reply[Any] | float | None:
         match step:
             case Operation():
                 return self.send(step)
             case Pause():
                 if step.note:
-                    logger.info(step.note)
+                    note(step.note)
                 if step.seconds > 0:
                     self._sleep(step.seconds)
                 return self._clock()
@@ -334,18 +343,22 @@ class AsyncZillizClient:
     def settings(self) -> ClientSettings:
         return self._exchange.settings
 
-    async def run(self, flow: Flow[T], *, logger: logging.Logger = log) -> T:
+    def use(self, settings: ClientSettings) -> None:
+        """Go on with new settings."""
+        self._exchange = _Exchange(settings)
+
+    async def run(self, flow: Flow[T], *, note: Callable[[str], None] = log.info) -> T:
         """
         Run a flow to its end.
 
-        :param logger: where the flow's notes go
+        :param note: writes a line to the log
         :return: what the flow returns; raises what it raises
         """
         try:
             step = next(flow)
             while True:
                 try:
-                    outcome = await self._take(step, logger)
+                    outcome = await self._take(step, note)
                 except ZillizError as error:
                     step = flow.throw(error)
                 else:
@@ -354,13 +367,13 @@ class AsyncZillizClient:
             result: T = end.value
             return result
 
-    async def _take(self, step: Step, logger: logging.Logger) -> Reply[Any] | float:
+    async def _take(self, step: Step, note: Callable[[str], None]) -> Reply[Any] | float:
         match step:
             case Operation():
                 return await self.send(step)
             case Pause():
                 if step.note:
-                    logger.info(step.note)
+                    note(step.note)
                 if step.seconds > 0:
                     await self._sleep(step.seconds)
                 return self._clock()

@@ -48,8 +48,8 @@ class Operation(Generic[T]):
 
     def read(self, data: Any) -> T:
         """Return the answer's ``data`` as its type; raises ``pydantic.ValidationError``."""
-        answer: T = _reader(self.answer).validate_python(data)
-        return answer
+        reader: TypeAdapter[T] = _reader(self.answer)  # type: ignore[arg-type]
+        return reader.validate_python(data)
 
 
 @cache

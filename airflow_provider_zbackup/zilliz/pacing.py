@@ -13,11 +13,16 @@ SHORTEST_PAUSE = 1.0
 LONGEST_RETRY_AFTER = 300.0
 
 
+def spread(longest: float) -> float:
+    """Return a pause drawn at random, so that many who wait for the same moment do not act at once."""
+    return random.uniform(0, longest)  # noqa: S311 - spreads load, protects nothing
+
+
 def backoff(first: float = 0.5, longest: float = 30.0) -> Iterator[float]:
     """Yield ever longer pauses between retries, each drawn at random so that clients spread out."""
     step = first
     while True:
-        yield random.uniform(step / 2, step)  # noqa: S311 - spreads load, protects nothing
+        yield step / 2 + spread(step / 2)
         step = min(step * 2, longest)
 
 
@@ -36,7 +41,7 @@ def poll_pause(age: float, progress: int | None, longest: float) -> float:
     if progress:
         remaining = age * (100 - progress) / progress
         pause = min(pause, remaining / 2)
-    pause *= random.uniform(0.9, 1.1)  # noqa: S311 - see above
+    pause *= 0.9 + spread(0.2)
     return max(SHORTEST_PAUSE, min(pause, longest))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from airflow_provider_zbackup.zilliz.errors import (
     ZillizBackupLostError,
@@ -20,7 +20,7 @@ from airflow_provider_zbackup.zilliz.errors import (
 from airflow_provider_zbackup.zilliz.flows.steps import Flow, Pause, Reply, all_backups, now, send
 from airflow_provider_zbackup.zilliz.models import Backup, Job
 from airflow_provider_zbackup.zilliz.operations import describe_backup, describe_job
-from airflow_provider_zbackup.zilliz.pacing import backoff, poll_pause
+from airflow_provider_zbackup.zilliz.pacing import backoff, poll_pause, spread
 
 T = TypeVar("T")
 
@@ -32,6 +32,8 @@ TOLERATED_FAILURES = 5
 LONGEST_SILENCE = 300.0
 #: A wait whose end is nearer than this is not left to somebody else, in seconds.
 NEAR_END = 6.0
+#: Those who wait for the same turn take it at moments so far apart, in seconds.
+QUEUE_SPREAD = 5.0
 #: Pause between the looks that confirm each other, in seconds.
 CONFIRMATION_PAUSE = 2.0
 
@@ -225,6 +227,22 @@ def wait_for_backup(cluster_id: str, backup_id: str, wait: Wait) -> Flow[Backup 
         ) from error
 
 
+def wait_for_job_or_backup(
+    job_id: str | None, cluster_id: str | None, backup_id: str | None, wait: Wait
+) -> Flow[dict[str, Any] | None]:
+    """
+    Wait for a job or, where its id is not known, for the backup that it makes.
+
+    :return: the job or the backup, as plain JSON; ``None`` if it was time to leave
+    """
+    end: Job | Backup | None
+    if job_id:
+        end = yield from wait_for_job(job_id, wait)
+    else:
+        end = yield from wait_for_backup(cluster_id or "", backup_id or "", wait)
+    return None if end is None else end.model_dump(mode="json")
+
+
 def wait_for_created_backup(
     cluster_id: str, backup_id: str, job_id: str | None, wait: Wait
 ) -> Flow[tuple[Job | None, Backup] | None]:
@@ -244,17 +262,19 @@ def wait_for_created_backup(
 
 
 def wait_until_free(
-    wait: Wait, *, cluster_id: str | None = None, project_id: str | None = None, looks: int = 2
-) -> Flow[list[Backup] | None]:
+    wait: Wait, *, cluster_id: str | None = None, project_id: str | None = None, for_turn: bool = False
+) -> Flow[dict[str, int] | None]:
     """
     Wait until no backup, manual or automatic, is being created.
 
     :param cluster_id: the cluster to watch
     :param project_id: the project to watch instead
-    :param looks: how often in a row nothing must be seen, since a new backup may not be listed at once
-    :return: the backups there are; ``None`` if it was time to leave
+    :param for_turn: whether it is to create a backup next. Then one look is enough, since the create looks
+        again, and all who wait for their turn spread out. Else nothing must be seen twice in a row
+    :return: how many backups there are; ``None`` if it was time to leave
     """
     free = 0
+    looks = 1 if for_turn else 2
     where = f"cluster {cluster_id}" if cluster_id else f"project {project_id}"
 
     def judge(backups: list[Backup], server_time: datetime | None) -> Sight:
@@ -269,6 +289,9 @@ def wait_until_free(
         free += 1
         return Sight(f"No backup is running in {where}", done=free >= looks, to_confirm=True)
 
-    return (
-        yield from wait_until(lambda: all_backups(cluster_id=cluster_id, project_id=project_id), judge, wait)
+    backups = yield from wait_until(
+        lambda: all_backups(cluster_id=cluster_id, project_id=project_id), judge, wait
     )
+    if for_turn:
+        yield Pause(spread(QUEUE_SPREAD))
+    return None if backups is None else {"backups": len(backups)}

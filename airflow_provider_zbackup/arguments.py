@@ -1,0 +1,82 @@
+"""
+Checks of what DAG authors write, at parse time where the value is known and before anything is sent else.
+
+A value that still is a Jinja template or an XComArg passes; it is checked again once it is rendered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def is_rendered_later(value: Any) -> bool:
+    """Tell whether a value is known only when the task runs."""
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value
+    return not isinstance(value, list | tuple | set | frozenset | dict | int | float | bytes | None)
+
+
+def check_id(name: str, value: Any) -> None:
+    """
+    Check an id or a name.
+
+    :raises ValueError: unless it is a text without white space around it
+    """
+    if is_rendered_later(value):
+        return
+    if not isinstance(value, str):
+        raise ValueError(f"{name} must be a text, not {type(value).__name__}")
+    if not value.strip():
+        raise ValueError(f"{name} must not be empty")
+    if value != value.strip():
+        raise ValueError(f"{name} has white space around it: {value!r}")
+    if value == "None":
+        raise ValueError(f"{name} is 'None': its template found nothing to render")
+
+
+def check_names(name: str, value: Any, of: str) -> None:
+    """
+    Check a list of names.
+
+    :param of: what the names are of, such as ``"collections"``
+    :raises ValueError: unless it is a list of different names, at least one
+    """
+    if is_rendered_later(value):
+        return
+    if isinstance(value, str):
+        raise ValueError(
+            f"{name} must be a list of {of}, not one text: write [{value!r}]. A template gives a list "
+            "only as an XComArg (task.output) or in a DAG with render_template_as_native_obj=True"
+        )
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"{name} must be a list of {of}, not {type(value).__name__}")
+    if not value:
+        raise ValueError(f"{name} must not be an empty list; leave it out for none")
+    for item in value:
+        check_id(f"each of {name}", item)
+    known = [item for item in value if not is_rendered_later(item)]
+    if len(set(known)) < len(known):
+        raise ValueError(
+            f"{name} names the same twice: {sorted({item for item in known if known.count(item) > 1})}"
+        )
+
+
+def check_seconds(name: str, value: Any, *, at_least: float = 0.0) -> None:
+    """
+    Check a time in seconds.
+
+    :raises ValueError: unless it is a number that is not less than ``at_least``
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= at_least:
+        raise ValueError(f"{name} must be a number of seconds, at least {at_least:g}, not {value!r}")
+
+
+def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
+    """
+    Check a choice.
+
+    :raises ValueError: unless the value is one of the choices
+    """
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}")

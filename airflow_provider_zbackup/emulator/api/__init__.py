@@ -1,0 +1,56 @@
+"""The operations of the API: what each one is called, where it is, what carries it out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from airflow_provider_zbackup.emulator.api import backups, catalogue, jobs, policies, restores
+from airflow_provider_zbackup.emulator.api.call import Call
+from airflow_provider_zbackup.emulator.control_plane import ControlPlane
+from airflow_provider_zbackup.emulator.shapes import Json
+
+
+@dataclass(frozen=True)
+class Operation:
+    """
+    One operation.
+
+    :param method: the HTTP method.
+    :param path: the path below ``/v2``.
+    :param work: carries it out and returns the answer's ``data``, or raises a refusal.
+    """
+
+    method: str
+    path: str
+    work: Callable[[ControlPlane, Call], Json]
+
+    @property
+    def name(self) -> str:
+        """The name that fault rules and the request log use."""
+        return self.work.__name__
+
+
+_BACKUPS = "/clusters/{cluster_id}/backups"
+_BACKUP = _BACKUPS + "/{backup_id}"
+
+# The policy comes before the single backup: its path fits both.
+OPERATIONS = (
+    Operation("GET", "/backups", backups.list_backups),
+    Operation("POST", _BACKUPS + "/create", backups.create_backup),
+    Operation("GET", _BACKUPS + "/policy", policies.get_backup_policy),
+    Operation("POST", _BACKUPS + "/policy", policies.set_backup_policy),
+    Operation("GET", _BACKUP, backups.describe_backup),
+    Operation("DELETE", _BACKUP, backups.delete_backup),
+    Operation("POST", _BACKUP + "/restoreCluster", restores.restore_cluster_backup),
+    Operation("POST", _BACKUP + "/restoreCollection", restores.restore_collection_backup),
+    Operation("POST", _BACKUP + "/export", restores.export_backup_files),
+    Operation("GET", "/jobs/{job_id}", jobs.describe_job),
+    Operation("GET", "/clusters", catalogue.list_clusters),
+    Operation("GET", "/clusters/{cluster_id}", catalogue.describe_cluster),
+    Operation("GET", "/projects", catalogue.list_projects),
+    Operation("GET", "/projects/{project_id}", catalogue.describe_project),
+    Operation("GET", "/clouds", catalogue.list_clouds),
+    Operation("GET", "/regions", catalogue.list_regions),
+    Operation("GET", "/storageIntegrations", catalogue.list_storage_integrations),
+)

@@ -1,0 +1,110 @@
+"""List and describe what backups are made of: projects, clusters, regions, storage integrations."""
+
+from __future__ import annotations
+
+from airflow_provider_zbackup.emulator.api.call import Call
+from airflow_provider_zbackup.emulator.api.lookups import find_cluster, find_project
+from airflow_provider_zbackup.emulator.control_plane import ControlPlane
+from airflow_provider_zbackup.emulator.errors import documented
+from airflow_provider_zbackup.emulator.records import Cluster, Project
+from airflow_provider_zbackup.emulator.seed import CLOUDS, REGIONS, cloud_of
+from airflow_provider_zbackup.emulator.shapes import Json, iso_time
+
+
+def list_clusters(plane: ControlPlane, call: Call) -> Json:
+    """https://docs.zilliz.com/reference/restful/list-clusters-v2"""
+    region_id = call.query.get("region")
+    if region_id is not None and cloud_of(region_id) is None:
+        raise documented(96001)
+    wanted = [
+        cluster
+        for cluster in plane.clusters.values()
+        if cluster.settled_status != "DELETED" and region_id in (None, cluster.region_id)
+    ]
+    paging, page = call.page_of(wanted)
+    return {**paging, "clusters": [_summarize(cluster, plane.now()) for cluster in page]}
+
+
+def describe_cluster(plane: ControlPlane, call: Call) -> Json:
+    """https://docs.zilliz.com/reference/restful/describe-cluster-v2"""
+    cluster = find_cluster(plane, call.path["cluster_id"])
+    now = plane.now()
+    return {
+        **_summarize(cluster, now),
+        "replica": 1,
+        "storageSize": sum(item.size for group in cluster.databases.values() for item in group),
+        "snapshotNumber": len(plane.backups_of(cluster.cluster_id)),
+        "createProgress": 100 if cluster.restore is None else cluster.restore.percent(now),
+    }
+
+
+def list_projects(plane: ControlPlane, call: Call) -> Json:
+    """https://docs.zilliz.com/reference/restful/list-projects-v2"""
+    return [_describe_project(plane, project) for project in plane.projects.values()]
+
+
+def describe_project(plane: ControlPlane, call: Call) -> Json:
+    """The same object as in https://docs.zilliz.com/reference/restful/list-projects-v2"""
+    return _describe_project(plane, find_project(plane, call.path["project_id"]))
+
+
+def list_clouds(plane: ControlPlane, call: Call) -> Json:
+    """The clouds that https://docs.zilliz.com/reference/restful/list-cloud-regions-v2 takes."""
+    return [{"cloudId": cloud_id, "description": name} for cloud_id, name in CLOUDS.items()]
+
+
+def list_regions(plane: ControlPlane, call: Call) -> Json:
+    """
+    https://docs.zilliz.com/reference/restful/list-cloud-regions-v2
+
+    ``domain`` is the real service's, as recorded: nothing should follow it from here.
+    """
+    cloud_id = call.choice("cloudId", list(REGIONS), 96000)
+    return [
+        {"cloudId": cloud, "regionId": region_id, "domain": "https://api.cloud.zilliz.com"}
+        for cloud, region_ids in REGIONS.items()
+        for region_id in region_ids
+        if cloud_id in (None, cloud)
+    ]
+
+
+def list_storage_integrations(plane: ControlPlane, call: Call) -> Json:
+    """The destinations that https://docs.zilliz.com/reference/restful/export-backup-files-v2 takes."""
+    find_project(plane, call.query.get("projectId", ""))
+    paging, page = call.page_of(plane.storage_integrations)
+    return {**paging, "storageIntegrations": page}
+
+
+def _summarize(cluster: Cluster, now: float) -> dict[str, Json]:
+    return {
+        "clusterId": cluster.cluster_id,
+        "clusterName": cluster.cluster_name,
+        "description": cluster.description,
+        "projectId": cluster.project_id,
+        "regionId": cluster.region_id,
+        "plan": cluster.plan,
+        "deploymentOption": cluster.deployment_option,
+        "cuType": cluster.cu_type,
+        "cuSize": cluster.cu_size,
+        "status": cluster.status(now),
+        "connectAddress": f"https://{cluster.cluster_id}.{cluster.region_id}.vectordb.zillizcloud.com:443",
+        "privateLinkAddress": "",
+        "createTime": iso_time(cluster.created),
+        "globalClusterMeta": None,
+    }
+
+
+def _describe_project(plane: ControlPlane, project: Project) -> dict[str, Json]:
+    return {
+        "projectId": project.project_id,
+        "projectName": project.project_name,
+        "description": project.description,
+        "instanceCount": sum(
+            cluster.project_id == project.project_id and cluster.settled_status != "DELETED"
+            for cluster in plane.clusters.values()
+        ),
+        "createTime": iso_time(project.created),
+        "plan": project.plan,
+        "regionIds": list(project.region_ids),
+        "orgType": "SAAS",
+    }

@@ -1,0 +1,150 @@
+"""From an HTTP request to an operation and back: the key, the faults, the request log, the envelope."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import Awaitable, Callable
+from email.utils import formatdate
+from http import HTTPStatus
+
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from airflow_provider_zbackup.emulator import admin, console
+from airflow_provider_zbackup.emulator.api import OPERATIONS, Operation
+from airflow_provider_zbackup.emulator.api.call import Call
+from airflow_provider_zbackup.emulator.control_plane import ControlPlane
+from airflow_provider_zbackup.emulator.errors import API_KEY_ILLEGAL, Refusal
+from airflow_provider_zbackup.emulator.faults import FaultRule
+from airflow_provider_zbackup.emulator.request_log import LoggedRequest
+from airflow_provider_zbackup.emulator.shapes import Json
+
+GARBAGE = {"code": 0, "data": ["garbage"]}
+
+
+def build_app(plane: ControlPlane) -> ASGIApp:
+    """
+    Put the API, the admin API and the console of a control plane together.
+
+    :param plane: the control plane.
+    """
+    app = Starlette(
+        routes=[
+            *[Route("/v2" + each.path, _endpoint(plane, each), methods=[each.method]) for each in OPERATIONS],
+            Mount("/_emulator", routes=admin.routes(plane)),
+            *console.routes(plane),
+        ],
+        exception_handlers={HTTPException: _refuse_path},
+    )
+    app.router.redirect_slashes = False
+    return _Stamped(app, plane)
+
+
+def _endpoint(plane: ControlPlane, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
+    async def respond(request: Request) -> Response:
+        content = await request.body()
+        with plane.lock:
+            logged = LoggedRequest(
+                time=plane.now(),
+                operation=operation.name,
+                method=request.method,
+                path=request.url.path,
+                query=dict(request.query_params),
+                body=_readable(content),
+            )
+            plane.requests.append(logged)
+            delay = plane.faults.take_delay(operation.name)
+            fault = plane.faults.take_answer(operation.name)
+        if delay is not None and not delay.after:
+            await asyncio.sleep(delay.delay or 0)
+        answer: dict[str, Json] = {}
+        status = 200
+        if fault is None or fault.lets_work_happen:
+            status, answer = _carry_out(plane, operation, request, content)
+            logged.work_done = answer["code"] == 0
+        response = JSONResponse(answer, status) if fault is None else _spoiled(fault, status, answer)
+        if delay is not None and delay.after:
+            await asyncio.sleep(delay.delay or 0)
+        logged.status = None if isinstance(response, _HardClose) else response.status_code
+        return response
+
+    return respond
+
+
+def _carry_out(
+    plane: ControlPlane, operation: Operation, request: Request, content: bytes
+) -> tuple[int, dict[str, Json]]:
+    call = Call(request.path_params, dict(request.query_params), content)
+    try:
+        if request.headers.get("authorization") != f"Bearer {plane.api_key}":
+            raise Refusal(API_KEY_ILLEGAL, "The apikey is illegal", http_status=401)
+        with plane.lock:
+            return 200, {"code": 0, "data": operation.work(plane, call)}
+    except Refusal as refusal:
+        return refusal.http_status, {"code": refusal.code, "message": refusal.message}
+
+
+def _spoiled(fault: FaultRule, status: int, answer: dict[str, Json]) -> Response:
+    if fault.drop:
+        return _HardClose()
+    if fault.truncate:
+        text = json.dumps(answer)
+        return Response(text[: len(text) // 2], status, media_type="application/json")
+    if fault.garbage:
+        return JSONResponse(GARBAGE)
+    if fault.status is None:
+        return JSONResponse({"code": fault.code, "message": fault.message})
+    if isinstance(fault.body, str):
+        return HTMLResponse(fault.body, fault.status, fault.headers)
+    phrase = {"code": fault.status, "message": HTTPStatus(fault.status).phrase}
+    return JSONResponse(phrase if fault.body is None else fault.body, fault.status, fault.headers)
+
+
+def _readable(content: bytes) -> Json:
+    try:
+        return json.loads(content) if content else None
+    except (ValueError, RecursionError):
+        return content.decode(errors="replace")
+
+
+async def _refuse_path(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return JSONResponse({"code": status, "message": HTTPStatus(status).phrase}, status)
+
+
+class _HardClose(Response):
+    """Closes the connection without a byte; the server lays the transport ready for it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"]["transport"].abort()
+        while (await receive())["type"] != "http.disconnect":
+            continue
+
+
+class _Stamped:
+    """Gives every answer its ``requestid`` and, by the control plane's clock, its ``Date``."""
+
+    def __init__(self, app: ASGIApp, plane: ControlPlane) -> None:
+        self.app = app
+        self.plane = plane
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_stamped(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.setdefault("date", formatdate(self.plane.clock(), usegmt=True))
+                headers.setdefault("requestid", uuid.uuid4().hex)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_stamped)
+        except asyncio.CancelledError:
+            # The server is being stopped under a delayed request, whose connection it has closed already.
+            return

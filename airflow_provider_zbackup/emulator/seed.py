@@ -1,0 +1,115 @@
+"""What is there from the start. The ids are constants, so that examples and tests can name them."""
+
+from __future__ import annotations
+
+from airflow_provider_zbackup.emulator.records import Cluster, Collection, Project
+from airflow_provider_zbackup.emulator.shapes import Json, parse_time
+
+API_KEY = "emulator-api-key"
+ORGANIZATION_ID = "org-xkmqbwavtdzhnrlcoepsyf"
+PROJECT_ID = "proj-b44a39b0c51cf21791a841"
+DEDICATED_CLUSTER_ID = "in01-31a6b840e50b72d"
+SECOND_DEDICATED_CLUSTER_ID = "in01-9c04e7d2f6a81b5"
+SERVERLESS_CLUSTER_ID = "in05-7e1f40b93c2d8a6"
+FREE_CLUSTER_ID = "in03-52d9ac81e0f7b34"
+STORAGE_INTEGRATION_ID = "integ-4c8e2a97b16d0f53e7"
+
+_CREATED = parse_time("2024-07-01T08:00:00Z")
+
+
+def projects() -> list[Project]:
+    """Return the projects of a fresh control plane."""
+    return [Project(PROJECT_ID, "Default Project", _CREATED)]
+
+
+def clusters() -> list[Cluster]:
+    """Return the clusters of a fresh control plane."""
+    return [
+        Cluster(
+            DEDICATED_CLUSTER_ID,
+            "Dedicated-01",
+            PROJECT_ID,
+            _CREATED,
+            databases={
+                "": [
+                    Collection("medium_articles", "Sample collection", "LOADED", 52_428_800),
+                    Collection("quick_setup", "", "UNLOADED", 1_048_576),
+                ],
+                "sales": [
+                    Collection("orders", "Orders of all years", "LOADED", 734_003_200),
+                    Collection("customers", "", "LOADED", 10_485_760),
+                ],
+            },
+        ),
+        Cluster(
+            SECOND_DEDICATED_CLUSTER_ID,
+            "Dedicated-02",
+            PROJECT_ID,
+            _CREATED,
+            cu_size=2,
+            databases={"": [Collection("products", "", "LOADED", 209_715_200)]},
+        ),
+        Cluster(
+            SERVERLESS_CLUSTER_ID,
+            "Serverless-01",
+            PROJECT_ID,
+            _CREATED,
+            plan="Serverless",
+            deployment_option="Serverless",
+            cu_type="",
+            cu_size=0,
+        ),
+        Cluster(
+            FREE_CLUSTER_ID,
+            "Free-01",
+            PROJECT_ID,
+            _CREATED,
+            plan="Free",
+            deployment_option="Free",
+            cu_type="",
+            cu_size=0,
+        ),
+    ]
+
+
+def storage_integrations() -> list[dict[str, Json]]:
+    """Return the storage integrations of every project."""
+    return [
+        {
+            "integrationId": STORAGE_INTEGRATION_ID,
+            "name": "backup-exports",
+            "status": "ACTIVE",
+            "message": "",
+            "regionId": "aws-us-west-2",
+            "bucketName": "example-backup-exports",
+        }
+    ]
+
+
+CLOUDS = {
+    "aws": "Amazon Web Services",
+    "gcp": "Google Cloud Platform",
+    "azure": "Microsoft Azure",
+}
+
+REGIONS = {
+    "aws": [
+        "aws-ap-northeast-1",
+        "aws-us-west-2",
+        "aws-us-east-2",
+        "aws-us-east-1",
+        "aws-ap-southeast-1",
+        "aws-eu-central-1",
+    ],
+    "gcp": ["gcp-europe-west3", "gcp-us-central1", "gcp-us-east4", "gcp-us-west1", "gcp-asia-southeast1"],
+    "azure": ["az-germanywestcentral", "az-centralus", "az-eastus"],
+}
+
+
+def cloud_of(region_id: str) -> str | None:
+    """
+    Return the cloud of a region.
+
+    :param region_id: such as ``aws-us-west-2``.
+    """
+    return next((cloud for cloud, regions in REGIONS.items() if region_id in regions), None)

@@ -1,0 +1,54 @@
+"""How ids and times look in the API: https://docs.zilliz.com/reference/restful/describe-backup-v2"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import string
+from calendar import timegm
+from datetime import UTC, datetime
+from time import strptime
+from typing import Any, TypeAlias
+
+Json: TypeAlias = Any
+
+DAY = 86_400
+_TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def iso_time(seconds: float) -> str:
+    """
+    Draw a moment as the API does: ISO 8601, UTC, whole seconds.
+
+    :param seconds: seconds since the epoch.
+    """
+    return datetime.fromtimestamp(math.floor(seconds), UTC).strftime(_TIME_FORMAT)
+
+
+def parse_time(text: str) -> float:
+    """
+    Read a moment in the form that :func:`iso_time` draws.
+
+    :param text: for example ``2024-07-30T16:49:50Z``.
+    :raises ValueError: when the text has any other form.
+    """
+    return timegm(strptime(text, _TIME_FORMAT))
+
+
+def new_backup_id(number: int) -> str:
+    """Make an id like ``backup0_1e3c0988ecb7f0d``."""
+    return f"backup{number}_{_hexadecimal(15)}"
+
+
+def new_cluster_id() -> str:
+    """Make the id of a Dedicated cluster, like ``in01-31a6b840e50b72d``."""
+    return f"in01-{_hexadecimal(15)}"
+
+
+def new_job_id() -> str:
+    """Make an id like ``job-03e1eefbd82dmo2oeb8pe2``."""
+    return "job-" + "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(22))
+
+
+def _hexadecimal(length: int) -> str:
+    return secrets.token_hex(length)[:length]

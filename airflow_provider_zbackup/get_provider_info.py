@@ -1,0 +1,101 @@
+"""What Airflow's ProvidersManager reads, inside ``import airflow``: it imports nothing and cannot raise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def get_provider_info() -> dict[str, Any]:
+    return {
+        "package-name": "airflow-provider-zbackup",
+        "name": "Zilliz Cloud backup",
+        "description": "Backs up clusters and collections of `Zilliz Cloud <https://zilliz.com/>`__.",
+        "integrations": [
+            {
+                "integration-name": "Zilliz Cloud",
+                "external-doc-url": "https://docs.zilliz.com/docs/create-snapshot",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": [
+            {"integration-name": "Zilliz Cloud", "python-modules": ["airflow_provider_zbackup.hooks.zilliz"]}
+        ],
+        "operators": [
+            {
+                "integration-name": "Zilliz Cloud",
+                "python-modules": ["airflow_provider_zbackup.operators.backup"],
+            }
+        ],
+        "sensors": [
+            {
+                "integration-name": "Zilliz Cloud",
+                "python-modules": [
+                    "airflow_provider_zbackup.sensors.job",
+                    "airflow_provider_zbackup.sensors.backup",
+                ],
+            }
+        ],
+        "triggers": [
+            {
+                "integration-name": "Zilliz Cloud",
+                "python-modules": [
+                    "airflow_provider_zbackup.triggers.job",
+                    "airflow_provider_zbackup.triggers.backup",
+                ],
+            }
+        ],
+        "extra-links": ["airflow_provider_zbackup.links.zilliz.ZillizConsoleLink"],
+        "connection-types": [
+            {
+                "connection-type": "zilliz",
+                "hook-name": "Zilliz Cloud",
+                "hook-class-name": "airflow_provider_zbackup.hooks.zilliz.ZillizHook",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["login", "schema", "port"],
+                    "relabeling": {"host": "Base URL", "password": "API key"},
+                    "placeholders": {
+                        "host": "https://api.cloud.zilliz.com (in China: https://api.cloud.zilliz.com.cn)",
+                        "password": "of a project admin, or of a role with backup privileges",
+                    },
+                },
+                "conn-fields": {
+                    "project_id": {
+                        "label": "Project id",
+                        "description": "Such as proj-20e13e974c7d659a83xxxx; for links to the web console.",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "organization_id": {
+                        "label": "Organization id",
+                        "description": "Such as org-xxxx, as in the address of the web console; for links.",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "console_url": {
+                        "label": "Console URL",
+                        "description": "Address of the web console. Default: https://cloud.zilliz.com",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "timeout": {
+                        "label": "Timeout",
+                        "description": "Seconds to wait for an answer to one request. Default: 30",
+                        "schema": {"type": ["number", "null"]},
+                    },
+                    "requests_per_second": {
+                        "label": "Requests per second",
+                        "description": "What a process sends at most; Zilliz Cloud allows about 20. Default: 10",
+                        "schema": {"type": ["number", "null"]},
+                    },
+                    "conflict_codes": {
+                        "label": "Conflict codes",
+                        "description": "Codes, separated by commas, by which Zilliz Cloud says that another "
+                        "backup is in the way, if it does so with codes that this provider does not know.",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "allow_insecure_http": {
+                        "label": "Allow insecure HTTP",
+                        "description": "Send the API key over plain HTTP to a host other than this machine.",
+                        "schema": {"type": ["boolean", "null"]},
+                    },
+                },
+            }
+        ],
+    }

@@ -1,0 +1,124 @@
+"""What an Airflow connection of type ``zilliz`` says, checked. No error text ever shows a value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import SplitResult, quote, urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from airflow_provider_zbackup.zilliz.client import DEFAULT_BASE_URL, ClientSettings, is_loopback
+from airflow_provider_zbackup.zilliz.errors import ZillizConfigurationError
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+
+DEFAULT_CONSOLE_URL = "https://cloud.zilliz.com"
+
+
+def _split_codes(value: Any) -> Any:
+    return [code for code in value.replace(",", " ").split() if code] if isinstance(value, str) else value
+
+
+class _Extra(BaseModel):
+    """The connection's extra fields; the form of the UI saves those that were left empty as null."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    project_id: str | None = None
+    organization_id: str | None = None
+    console_url: str | None = None
+    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30.0
+    requests_per_second: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] = 10.0
+    conflict_codes: Annotated[frozenset[int], BeforeValidator(_split_codes)] = frozenset()
+    allow_insecure_http: bool = False
+
+
+class ZillizConnection:
+    """
+    An Airflow connection to Zilliz Cloud.
+
+    :param connection: as Airflow gives it
+    :param extra: its extra fields
+    :raises ZillizConfigurationError: names the field that cannot be used
+    """
+
+    def __init__(self, connection: Connection, extra: dict[str, Any]) -> None:
+        self._conn_id = connection.conn_id
+        fields = self._read_extra(extra)
+        self.settings = ClientSettings(
+            api_key=self._check_api_key(connection.password),
+            base_url=self._check_base_url(connection, fields.allow_insecure_http),
+            timeout=fields.timeout,
+            requests_per_second=fields.requests_per_second,
+            conflict_codes=fields.conflict_codes,
+        )
+        self._project_id = fields.project_id
+        self._organization_id = fields.organization_id
+        self._console_url = self._check_url(
+            "extra field 'console_url'", fields.console_url or DEFAULT_CONSOLE_URL
+        )
+
+    def console_url(self, cluster_id: str | None = None) -> str:
+        """
+        Return the page of a cluster, or of the project's clusters, in the web console.
+
+        Without organization and project, which no answer of the API tells, it is the console itself.
+        """
+        if not (self._organization_id and self._project_id):
+            return self._console_url
+        parts = ["orgs", self._organization_id, "projects", self._project_id, "clusters"]
+        if cluster_id:
+            parts.append(cluster_id)
+        return "/".join([self._console_url, *(quote(part, safe="") for part in parts)])
+
+    def _read_extra(self, extra: dict[str, Any]) -> _Extra:
+        try:
+            return _Extra.model_validate(
+                {name: value for name, value in extra.items() if value is not None and value != ""}
+            )
+        except ValidationError as error:
+            problem = error.errors(include_input=False, include_context=False)[0]
+            raise self._error(f"extra field '{problem['loc'][0]}'", problem["msg"]) from None
+
+    def _check_api_key(self, key: str | None) -> str:
+        field = "API key (field 'password')"
+        if not key:
+            raise self._error(field, "is missing")
+        if any(character.isspace() for character in key):
+            raise self._error(field, "has white space or a line break in it; paste the key alone")
+        if not (key.isascii() and key.isprintable()):
+            raise self._error(field, "has characters in it that no key has")
+        return key
+
+    def _check_base_url(self, connection: Connection, allow_insecure_http: bool) -> str:
+        host = (connection.host or DEFAULT_BASE_URL).strip()
+        if "://" not in host:
+            host = f"{connection.schema or 'https'}://{host}"
+        url = urlsplit(self._check_url("host", host))
+        if connection.port and ":" not in url.netloc.rpartition("]")[2]:
+            url = url._replace(netloc=f"{url.netloc}:{connection.port}")
+        if url.scheme == "http" and not (allow_insecure_http or is_loopback(url.hostname)):
+            raise self._error(
+                "host",
+                "is plain HTTP to another machine, which would show the API key to the network; use https, "
+                "or set the extra field 'allow_insecure_http'",
+            )
+        return url._replace(path=url.path.rstrip("/").removesuffix("/v2").rstrip("/")).geturl()
+
+    def _check_url(self, field: str, value: str) -> str:
+        try:
+            url: SplitResult = urlsplit(value.strip().rstrip("/"))
+            usable = url.scheme in ("http", "https") and bool(url.hostname) and (url.port or 1) > 0
+        except ValueError:
+            usable = False
+        if not usable or any(character.isspace() for character in url.netloc + url.path):
+            raise self._error(field, "is not a URL such as https://api.cloud.zilliz.com")
+        if "@" in url.netloc or url.query or url.fragment:
+            raise self._error(field, "must not have a user, a query or a fragment in it")
+        return url.geturl()
+
+    def _error(self, field: str, problem: str) -> ZillizConfigurationError:
+        return ZillizConfigurationError(
+            f"Airflow connection {self._conn_id!r}: {field}: {problem}.", not_done=True
+        )

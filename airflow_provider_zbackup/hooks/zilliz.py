@@ -1,0 +1,225 @@
+"""Hook for Zilliz Cloud: an Airflow connection made into a client."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from functools import cached_property
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+
+from airflow_provider_zbackup.get_provider_info import get_provider_info
+from airflow_provider_zbackup.hooks.connection import ZillizConnection
+from airflow_provider_zbackup.zilliz import operations
+from airflow_provider_zbackup.zilliz.client import AsyncZillizClient, ClientSettings, ZillizClient
+from airflow_provider_zbackup.zilliz.errors import ZillizConfigurationError, ZillizError
+from airflow_provider_zbackup.zilliz.flows.steps import all_backups, all_clusters, retrying
+from airflow_provider_zbackup.zilliz.models import (
+    Backup,
+    BackupCreation,
+    Cluster,
+    CreateBackupRequest,
+    Job,
+    Project,
+)
+from airflow_provider_zbackup.zilliz.operations import Operation
+
+T = TypeVar("T")
+
+#: A triggerer reads an Airflow connection anew after so long, in seconds.
+CONNECTION_LIFETIME = 300.0
+
+
+class ZillizHook(BaseHook):
+    """
+    Talks to the control plane of `Zilliz Cloud <https://docs.zilliz.com/reference/restful>`__.
+
+    Each method stands for one operation of the API and returns its answer as a model. Reads are sent
+    again when they fail in a way that passes by itself; :meth:`create_backup` is not.
+
+    :param zilliz_conn_id: :ref:`Airflow connection <howto/connection>` of type ``zilliz``
+    """
+
+    conn_name_attr = "zilliz_conn_id"
+    default_conn_name = "zilliz_default"
+    conn_type = "zilliz"
+    hook_name = "Zilliz Cloud"
+
+    def __init__(self, zilliz_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.zilliz_conn_id = zilliz_conn_id
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return the form's standard fields, for Airflow before 3.2."""
+        behaviour = _connection_type()["ui-field-behaviour"]
+        return {
+            "hidden_fields": behaviour["hidden-fields"],
+            "relabeling": behaviour["relabeling"],
+            "placeholders": behaviour["placeholders"],
+        }
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the form's extra fields, for Airflow before 3.2."""
+        from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
+        from wtforms import BooleanField, StringField
+
+        return {
+            name: BooleanField(field["label"], description=field["description"])
+            if "boolean" in field["schema"]["type"]
+            else StringField(field["label"], description=field["description"], widget=BS3TextFieldWidget())
+            for name, field in _connection_type()["conn-fields"].items()
+        }
+
+    @cached_property
+    def connection(self) -> ZillizConnection:
+        """The Airflow connection, checked; raises ``ZillizConfigurationError``."""
+        return self._read_connection()
+
+    def _read_connection(self) -> ZillizConnection:
+        try:
+            connection = self.get_connection(self.zilliz_conn_id)
+        except AirflowNotFoundException as error:
+            raise self._no_connection() from error
+        return ZillizConnection(connection, connection.extra_dejson)
+
+    def _no_connection(self) -> ZillizConfigurationError:
+        return ZillizConfigurationError(
+            f"Airflow connection {self.zilliz_conn_id!r} is not defined.", not_done=True
+        )
+
+    @cached_property
+    def client(self) -> ZillizClient:
+        """The client of this hook, for workers; it runs flows too."""
+        return ZillizClient(self.connection.settings, refresh=lambda: self._read_connection().settings)
+
+    def get_conn(self) -> ZillizClient:
+        """Return :attr:`client`."""
+        return self.client
+
+    @asynccontextmanager
+    async def async_client(self) -> AsyncIterator[AsyncZillizClient]:
+        """
+        Give the client for triggers.
+
+        All users of a connection in one event loop share it, and with it the request budget, the
+        connection as Airflow stores it, and the network connections. The last one closes it.
+        """
+        clients = _shared_clients.setdefault(asyncio.get_running_loop(), {})
+        shared = clients.setdefault(self.zilliz_conn_id, _SharedClient())
+        shared.users += 1
+        try:
+            yield await shared.get(self)
+        finally:
+            shared.users -= 1
+            if not shared.users:
+                clients.pop(self.zilliz_conn_id)
+                await shared.close()
+
+    async def read_settings(self) -> ClientSettings:
+        """Return the client's settings without blocking the event loop."""
+        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+
+        try:
+            connection = await get_async_connection(self.zilliz_conn_id, hook=self)
+        except AirflowNotFoundException as error:
+            raise self._no_connection() from error
+        return ZillizConnection(connection, await get_async_extra_dejson(connection)).settings
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Make a call that only a good API key passes; for the button in the UI."""
+        try:
+            clusters = self.list_clusters()
+        except ZillizError as error:
+            return False, str(error)
+        return True, f"Connected to {self.connection.settings.base_url}: {len(clusters)} cluster(s) visible."
+
+    def create_backup(
+        self,
+        cluster_id: str,
+        collections: Collection[str] | None = None,
+        database: str | None = None,
+        copy_to_regions: Collection[str] | None = None,
+    ) -> BackupCreation:
+        """
+        Start a backup: `Create Backup <https://docs.zilliz.com/reference/restful/create-backup-v2>`__.
+
+        The call is sent once. A second one would make a second, billed backup; the operator knows how to
+        find out what came of a call that got no answer.
+
+        :param cluster_id: cluster to back up
+        :param collections: names of collections of one database; ``None`` backs up the whole cluster
+        :param database: the collections' database; ``None`` means the default one
+        :param copy_to_regions: region ids, each of which gets a permanent copy
+        """
+        request = CreateBackupRequest.of(collections, database, copy_to_regions)
+        return self.client.send(operations.create_backup(cluster_id, request)).value
+
+    def describe_backup(self, cluster_id: str, backup_id: str) -> Backup:
+        """Return a backup: https://docs.zilliz.com/reference/restful/describe-backup-v2"""
+        return self._send(operations.describe_backup(cluster_id, backup_id))
+
+    def list_backups(self, *, cluster_id: str | None = None, project_id: str | None = None) -> list[Backup]:
+        """Return the backups, of all pages: https://docs.zilliz.com/reference/restful/list-backups-v2"""
+        return self.client.run(
+            all_backups(cluster_id=cluster_id, project_id=project_id), note=self.log.info
+        ).value
+
+    def describe_job(self, job_id: str) -> Job:
+        """Return a job: https://docs.zilliz.com/reference/restful/describe-job-v2"""
+        return self._send(operations.describe_job(job_id))
+
+    def list_clusters(self) -> list[Cluster]:
+        """Return the clusters, of all pages: https://docs.zilliz.com/reference/restful/list-clusters-v2"""
+        return self.client.run(all_clusters(), note=self.log.info).value
+
+    def describe_cluster(self, cluster_id: str) -> Cluster:
+        """Return a cluster: https://docs.zilliz.com/reference/restful/describe-cluster-v2"""
+        return self._send(operations.describe_cluster(cluster_id))
+
+    def list_projects(self) -> list[Project]:
+        """Return the projects: https://docs.zilliz.com/reference/restful/list-projects-v2"""
+        return self._send(operations.list_projects())
+
+    def _send(self, operation: Operation[T]) -> T:
+        return self.client.run(retrying(operation), note=self.log.info).value
+
+
+def _connection_type() -> dict[str, Any]:
+    connection_type: dict[str, Any] = get_provider_info()["connection-types"][0]
+    return connection_type
+
+
+class _SharedClient:
+    """One client for all who use a connection in one event loop."""
+
+    def __init__(self) -> None:
+        self.users = 0
+        self._client: AsyncZillizClient | None = None
+        self._read_at = 0.0
+        self._lock = asyncio.Lock()
+
+    async def get(self, hook: ZillizHook) -> AsyncZillizClient:
+        async with self._lock:
+            if self._client is None:
+                self._client = await AsyncZillizClient.open(
+                    await hook.read_settings(), refresh=hook.read_settings
+                )
+                self._read_at = time.monotonic()
+            elif time.monotonic() - self._read_at > CONNECTION_LIFETIME:
+                self._client.use(await hook.read_settings())
+                self._read_at = time.monotonic()
+            return self._client
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+
+
+#: By event loop, since a client belongs to the one that it was made in, and by connection id.
+_shared_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _SharedClient]] = WeakKeyDictionary()

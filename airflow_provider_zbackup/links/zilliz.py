@@ -1,0 +1,33 @@
+"""Links from Airflow's UI to the web console of Zilliz Cloud."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import BaseOperator, Context
+
+
+class ZillizConsoleLink(BaseOperatorLink):
+    """
+    Link to the cluster, or to the project's clusters, in the web console.
+
+    The task stores the address when it starts, so that it is there while the task is deferred and after
+    it has failed, and so that drawing the page needs no request.
+    """
+
+    name = "Zilliz Cloud console"
+
+    #: Where Airflow 3 looks for the link's address by itself.
+    xcom_key = "_link_ZillizConsoleLink"
+
+    @classmethod
+    def persist(cls, context: Context, url: str) -> None:
+        """Store the address for the task of a context."""
+        context["ti"].xcom_push(key=cls.xcom_key, value=url)
+
+    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
+        """Return the address, or an empty text if the task has not started yet."""
+        return XCom.get_value(key=self.xcom_key, ti_key=ti_key) or ""

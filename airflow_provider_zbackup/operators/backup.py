@@ -1,0 +1,290 @@
+"""Operators for backups in Zilliz Cloud."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.providers.common.compat.sdk import BaseOperator, conf
+
+from airflow_provider_zbackup.arguments import check_choice, check_id, check_names, check_seconds
+from airflow_provider_zbackup.hooks.zilliz import ZillizHook
+from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
+from airflow_provider_zbackup.operators.memory import CreateMemory
+from airflow_provider_zbackup.task_failure import NO_CANCEL, NamesWhatGoesOn, failing, payload
+from airflow_provider_zbackup.triggers.backup import ZillizBackupTrigger, ZillizNoActiveBackupTrigger
+from airflow_provider_zbackup.triggers.base import BACKSTOP, EARLIEST_EVENT
+from airflow_provider_zbackup.zilliz.errors import ZillizConflictError, ZillizTimeoutError
+from airflow_provider_zbackup.zilliz.flows.creation import CreateRecord, create_backup_once
+from airflow_provider_zbackup.zilliz.flows.waiting import Wait, wait_for_created_backup, wait_until_free
+from airflow_provider_zbackup.zilliz.models import Backup, CreateBackupRequest
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+
+class ZillizCreateBackupOperator(NamesWhatGoesOn, BaseOperator):
+    """
+    Back up a Zilliz Cloud cluster, or some collections of it, and wait until the backup can be used.
+
+    The backup is created once, whatever fails: a retry finds what an earlier try has created. While
+    another backup is in the way - Zilliz Cloud runs one manual backup at a time, and none during an
+    automatic one - the task waits for its turn.
+
+    .. seealso:: `Create Backup <https://docs.zilliz.com/reference/restful/create-backup-v2>`__
+
+    :param cluster_id: id of the (Dedicated) cluster, such as ``in01-xxxxxxxxxxxxxxx`` (templated)
+    :param collections: names of the collections to back up, all of one database; by default the whole
+        cluster is backed up (templated)
+    :param database: database of the collections, by default the default database (templated)
+    :param copy_to_regions: ids of regions, such as ``aws-us-west-2``, each of which gets a permanent copy,
+        made after the backup has ended (templated)
+    :param wait_for_completion: whether to wait until the backup is AVAILABLE; without it the task ends when
+        the backup has been started, whatever ``deferrable`` is, and a
+        :class:`~airflow_provider_zbackup.sensors.job.ZillizJobSensor` can wait for it
+    :param deferrable: whether to wait in the triggerer, which holds no worker; by default as Airflow's
+        ``[operators] default_deferrable`` says
+    :param poll_interval: longest pause between two looks at the job, in seconds; looks are more frequent
+        while the job is young or near its end
+    :param timeout: how long to wait for the backup, in seconds; ``execution_timeout`` counts too if less.
+        After a time-out the job goes on, and a retry of the task finds it
+    :param on_conflict: ``"wait"`` for a backup that is in the way, or ``"fail"``
+    :param conflict_timeout: how long to wait for that, in seconds
+    :param defer_after: how long to wait in the worker before deferring, in seconds: most backups take no
+        longer, and deferring one has its price
+    :param zilliz_conn_id: :ref:`Airflow connection <howto/connection>` of type ``zilliz`` (templated)
+    :return: the backup, as plain JSON: ``cluster_id``, ``backup_id``, ``backup_name``, ``backup_type``,
+        ``job_id``, ``status``, ``size`` (bytes), ``region_id``, ``create_time``, and ``adopted``, which
+        tells that the create got no answer and the backup was found in the list. What is not known is null
+    :raises AirflowFailException: where trying again cannot help
+    :raises ZillizError: for everything else
+    """
+
+    template_fields: Sequence[str] = (
+        "cluster_id",
+        "collections",
+        "database",
+        "copy_to_regions",
+        "zilliz_conn_id",
+    )
+    operator_extra_links = (ZillizConsoleLink(),)
+    ui_color = "#d6ecff"
+
+    def __init__(
+        self,
+        *,
+        cluster_id: str,
+        collections: Sequence[str] | None = None,
+        database: str | None = None,
+        copy_to_regions: Sequence[str] | None = None,
+        wait_for_completion: bool = True,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_interval: float = 60.0,
+        timeout: float = 12 * 60 * 60.0,
+        on_conflict: str = "wait",
+        conflict_timeout: float = 2 * 60 * 60.0,
+        defer_after: float = 6.0,
+        zilliz_conn_id: str = ZillizHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.cluster_id = cluster_id
+        self.collections = collections
+        self.database = database
+        self.copy_to_regions = copy_to_regions
+        self.wait_for_completion = wait_for_completion
+        self.deferrable = deferrable
+        self.poll_interval = poll_interval
+        self.timeout = timeout
+        self.on_conflict = on_conflict
+        self.conflict_timeout = conflict_timeout
+        self.defer_after = defer_after
+        self.zilliz_conn_id = zilliz_conn_id
+        check_seconds("poll_interval", poll_interval, at_least=1.0)
+        check_seconds("timeout", timeout)
+        check_choice("on_conflict", on_conflict, ("wait", "fail"))
+        check_seconds("conflict_timeout", conflict_timeout)
+        check_seconds("defer_after", defer_after)
+        self._check_arguments()
+
+    def _check_arguments(self) -> None:
+        check_id("cluster_id", self.cluster_id)
+        check_id("zilliz_conn_id", self.zilliz_conn_id)
+        if self.collections is not None:
+            check_names("collections", self.collections, "collection names")
+        if self.database is not None:
+            check_id("database", self.database)
+            if self.collections is None:
+                raise ValueError(
+                    "database goes with collections: a backup of the cluster holds all databases"
+                )
+        if self.copy_to_regions is not None:
+            check_names("copy_to_regions", self.copy_to_regions, "region ids")
+
+    @cached_property
+    def hook(self) -> ZillizHook:
+        return ZillizHook(self.zilliz_conn_id)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        with failing(self):
+            self._check_arguments()
+            ZillizConsoleLink.persist(context, self.hook.connection.console_url(self.cluster_id))
+            return self._create(context, conflict_deadline=time.time() + self.conflict_timeout)
+
+    def execute_after_conflict(self, context: Context, event: Any = None) -> dict[str, Any]:
+        """Go on when the trigger has seen the cluster free."""
+        with failing(self):
+            return self._create(context, conflict_deadline=payload(event)["deadline"])
+
+    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
+        """Go on when the trigger has seen the end of the backup."""
+        with failing(self):
+            event = payload(event)
+            return self._deliver(context, event["result"], Backup.model_validate(event["backup"]))
+
+    def what_goes_on(self, context: Context) -> str:
+        record = CreateMemory(context).recall() or {}
+        if not record.get("backup_id"):
+            return f"Cluster {self.cluster_id} has no backup yet that this task has created."
+        return (
+            f"Backup {record['backup_id']} of cluster {self.cluster_id} (job {record['job_id'] or 'unknown'})"
+            " may still be running; this task finds it again when it is tried again."
+        )
+
+    def _create(self, context: Context, conflict_deadline: float) -> dict[str, Any]:
+        memory = CreateMemory(context)
+        client = self.hook.client
+        while True:
+            try:
+                record = client.run(
+                    create_backup_once(
+                        self.cluster_id,
+                        CreateBackupRequest.of(self.collections, self.database, self.copy_to_regions),
+                        record=memory.recall(),
+                        answer_time=client.settings.timeout,
+                        conflict_codes=client.settings.conflict_codes,
+                    ),
+                    remember=memory.remember,
+                    note=self.log.info,
+                )
+                break
+            except ZillizConflictError as conflict:
+                if self.on_conflict == "fail":
+                    raise
+                self._wait_for_turn(conflict, conflict_deadline)
+        self.log.info(
+            "Backup %s (%s) of cluster %s is made by job %s.",
+            record.backup_id,
+            record.backup_name or "no name yet",
+            self.cluster_id,
+            record.job_id or "of unknown id",
+        )
+        result = _result(record)
+        if not self.wait_for_completion:
+            memory.deliver()
+            return result
+        return self._wait_for_backup(context, result)
+
+    def _wait_for_turn(self, conflict: ZillizConflictError, deadline: float) -> None:
+        """Wait, or defer, until no backup is running on the cluster."""
+        now = time.time()
+        if now >= deadline:
+            raise ZillizTimeoutError(
+                f"Waited {self.conflict_timeout:.0f} s for a turn. {conflict}"
+            ) from conflict
+        self.log.info("%s Waiting for it to end.", conflict)
+        # A refusal that the list does not explain must not lead to one create after the other.
+        not_before = now + EARLIEST_EVENT
+        if self.deferrable:
+            self._defer(
+                ZillizNoActiveBackupTrigger(
+                    cluster_id=self.cluster_id,
+                    for_turn=True,
+                    zilliz_conn_id=self.zilliz_conn_id,
+                    deadline=deadline,
+                    poll_interval=self.poll_interval,
+                    not_before=not_before,
+                ),
+                self.execute_after_conflict.__name__,
+            )
+        wait = Wait(deadline, self.poll_interval, not_before=not_before)
+        self.hook.client.run(
+            wait_until_free(wait, cluster_id=self.cluster_id, for_turn=True), note=self.log.info
+        )
+
+    def _wait_for_backup(self, context: Context, result: dict[str, Any]) -> dict[str, Any]:
+        now = time.time()
+        limit = self.timeout
+        if self.execution_timeout is not None:
+            # Airflow itself ignores it while a task is deferred.
+            limit = min(limit, self.execution_timeout.total_seconds())
+        wait = Wait(
+            deadline=now + limit,
+            longest_pause=self.poll_interval,
+            since=now,
+            leave_after=now + self.defer_after if self.deferrable else None,
+        )
+        flow = wait_for_created_backup(result["cluster_id"], result["backup_id"], result["job_id"], wait)
+        try:
+            end = self.hook.client.run(flow, note=self.log.info)
+        except ZillizTimeoutError as error:
+            error.message += f" {self.what_goes_on(context)} {NO_CANCEL}"
+            raise
+        if end is None:
+            self._defer(
+                ZillizBackupTrigger(
+                    result=result,
+                    zilliz_conn_id=self.zilliz_conn_id,
+                    deadline=wait.deadline,
+                    poll_interval=self.poll_interval,
+                    since=now,
+                    not_before=time.time() + EARLIEST_EVENT,
+                ),
+                self.execute_complete.__name__,
+            )
+        _, backup = end
+        return self._deliver(context, result, backup)
+
+    def _defer(
+        self, trigger: ZillizBackupTrigger | ZillizNoActiveBackupTrigger, method_name: str
+    ) -> NoReturn:
+        self.defer(
+            trigger=trigger,
+            method_name=method_name,
+            timeout=timedelta(seconds=max(0.0, trigger.deadline - time.time()) + BACKSTOP),
+        )
+
+    def _deliver(self, context: Context, result: dict[str, Any], backup: Backup) -> dict[str, Any]:
+        facts = backup.model_dump(
+            mode="json", include={"backup_name", "backup_type", "status", "size", "region_id", "create_time"}
+        )
+        result = result | {name: value for name, value in facts.items() if value not in (None, "")}
+        self.log.info(
+            "Backup %s of cluster %s is %s: %s bytes in %s.",
+            result["backup_id"],
+            result["cluster_id"],
+            result["status"],
+            result["size"],
+            result["region_id"],
+        )
+        CreateMemory(context).deliver()
+        return result
+
+
+def _result(record: CreateRecord) -> dict[str, Any]:
+    """Return the task's result as far as it is known when the backup has been started."""
+    return {
+        "cluster_id": record.cluster_id,
+        "backup_id": record.backup_id,
+        "backup_name": record.backup_name or None,
+        "backup_type": record.request["backupType"],
+        "job_id": record.job_id or None,
+        "status": None,
+        "size": None,
+        "region_id": None,
+        "create_time": None,
+        "adopted": record.adopted,
+    }

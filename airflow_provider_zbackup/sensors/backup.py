@@ -1,0 +1,67 @@
+"""Sensors for backups in Zilliz Cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_zbackup.arguments import check_id
+from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
+from airflow_provider_zbackup.sensors.base import ZillizSensor
+from airflow_provider_zbackup.triggers.backup import ZillizNoActiveBackupTrigger
+from airflow_provider_zbackup.triggers.base import ZillizTrigger
+from airflow_provider_zbackup.zilliz.flows.steps import Flow
+from airflow_provider_zbackup.zilliz.flows.waiting import Wait, wait_until_free
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+
+class ZillizNoActiveBackupSensor(ZillizSensor):
+    """
+    Wait until no backup, manual or automatic, is being created: the gate before DDL.
+
+    Zilliz advises against creating or dropping collections during any backup, and an automatic one may
+    start at any time. The cluster counts as free when two looks in a row show nothing.
+
+    .. seealso:: `List Backups <https://docs.zilliz.com/reference/restful/list-backups-v2>`__
+
+    :param cluster_id: the cluster to watch (templated)
+    :param project_id: the project to watch, instead of one cluster (templated)
+    :param deferrable: see :class:`~airflow_provider_zbackup.sensors.base.ZillizSensor`, also for
+        ``defer_after`` and ``zilliz_conn_id``
+    :return: the number of backups there are, as ``{"backups": 3}``
+    :raises AirflowSensorTimeout: after ``timeout`` seconds
+    """
+
+    template_fields: Sequence[str] = ("cluster_id", "project_id", "zilliz_conn_id")
+    operator_extra_links = (ZillizConsoleLink(),)
+    ui_color = "#d6ecff"
+
+    def __init__(
+        self, *, cluster_id: str | None = None, project_id: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.cluster_id = cluster_id
+        self.project_id = project_id
+        self.check_arguments()
+
+    def check_arguments(self) -> None:
+        if (self.cluster_id is None) == (self.project_id is None):
+            raise ValueError("give either cluster_id or project_id")
+        if self.cluster_id is not None:
+            check_id("cluster_id", self.cluster_id)
+        if self.project_id is not None:
+            check_id("project_id", self.project_id)
+
+    def console_url(self) -> str:
+        return self.hook.connection.console_url(self.cluster_id)
+
+    def flow(self, wait: Wait) -> Flow[Any]:
+        return wait_until_free(wait, cluster_id=self.cluster_id, project_id=self.project_id)
+
+    def trigger(self, **timing: Any) -> ZillizTrigger:
+        return ZillizNoActiveBackupTrigger(cluster_id=self.cluster_id, project_id=self.project_id, **timing)
+
+    def what_goes_on(self, context: Context) -> str:
+        return f"Backups of {self.cluster_id or self.project_id} may still be running."

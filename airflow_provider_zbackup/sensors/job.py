@@ -1,0 +1,83 @@
+"""Sensor for jobs in Zilliz Cloud."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_zbackup.arguments import check_id, is_rendered_later
+from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
+from airflow_provider_zbackup.sensors.base import ZillizSensor
+from airflow_provider_zbackup.triggers.base import ZillizTrigger
+from airflow_provider_zbackup.triggers.job import ZillizJobTrigger
+from airflow_provider_zbackup.zilliz.flows.steps import Flow
+from airflow_provider_zbackup.zilliz.flows.waiting import Wait, wait_for_job_or_backup
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+
+class ZillizJobSensor(ZillizSensor):
+    """
+    Wait until a job in Zilliz Cloud has ended well, and fail at once when it fails or is cancelled.
+
+    .. seealso:: `Describe Job <https://docs.zilliz.com/reference/restful/describe-job-v2>`__
+
+    :param job_id: id of the job, or the whole result of a
+        :class:`~airflow_provider_zbackup.operators.backup.ZillizCreateBackupOperator`, which serves even
+        when no job id is known (templated)
+    :param deferrable: see :class:`~airflow_provider_zbackup.sensors.base.ZillizSensor`, also for
+        ``defer_after`` and ``zilliz_conn_id``
+    :return: the job in its last state, as plain JSON: ``job_id``, ``type``, ``status``, ``progress``,
+        ``start_time``, ``end_time``, ``reason``; where no job id is known, the backup
+    :raises AirflowFailException: when the job fails, is cancelled, or cannot be found
+    :raises AirflowSensorTimeout: after ``timeout`` seconds
+    """
+
+    template_fields: Sequence[str] = ("job_id", "zilliz_conn_id")
+    operator_extra_links = (ZillizConsoleLink(),)
+    ui_color = "#d6ecff"
+
+    def __init__(self, *, job_id: str | Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.job_id = job_id
+        self.check_arguments()
+
+    def check_arguments(self) -> None:
+        if not is_rendered_later(self.job_id):
+            self._target()
+
+    def _target(self) -> dict[str, Any]:
+        """Return what is waited for: the job or, where its id is not known, the backup."""
+        given: Any = self.job_id
+        if isinstance(given, str) and given.lstrip().startswith("{"):
+            try:
+                given = json.loads(given)
+            except ValueError:
+                raise ValueError(
+                    "job_id is a text that is not JSON: give the result of the create task as task.output, "
+                    "or through the template filter tojson"
+                ) from None
+        if not isinstance(given, Mapping):
+            check_id("job_id", given)
+            return {"job_id": given, "cluster_id": None, "backup_id": None}
+        target = {name: given.get(name) for name in ("job_id", "cluster_id", "backup_id")}
+        if not target["job_id"]:
+            check_id("cluster_id, in job_id,", target["cluster_id"])
+            check_id("backup_id, in job_id,", target["backup_id"])
+        return target
+
+    def console_url(self) -> str:
+        return self.hook.connection.console_url(self._target()["cluster_id"])
+
+    def flow(self, wait: Wait) -> Flow[Any]:
+        return wait_for_job_or_backup(**self._target(), wait=wait)
+
+    def trigger(self, **timing: Any) -> ZillizTrigger:
+        return ZillizJobTrigger(**self._target(), **timing)
+
+    def what_goes_on(self, context: Context) -> str:
+        target = self._target()
+        what = f"Job {target['job_id']}" if target["job_id"] else f"Backup {target['backup_id']}"
+        return f"{what} may still be running."

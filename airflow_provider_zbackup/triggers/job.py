@@ -1,0 +1,40 @@
+"""Trigger that waits for a job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_zbackup.triggers.base import ZillizTrigger
+from airflow_provider_zbackup.zilliz.flows.steps import Flow
+from airflow_provider_zbackup.zilliz.flows.waiting import Wait, wait_for_job_or_backup
+
+
+class ZillizJobTrigger(ZillizTrigger):
+    """
+    Waits until a job has ended; the event brings the job, or the error that it ended with.
+
+    .. seealso:: `Describe Job <https://docs.zilliz.com/reference/restful/describe-job-v2>`__
+
+    :param job_id: id of the job; ``None`` waits by the status of the backup instead
+    :param cluster_id: cluster of that backup
+    :param backup_id: id of that backup
+    """
+
+    def __init__(
+        self,
+        *,
+        job_id: str | None,
+        cluster_id: str | None = None,
+        backup_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.job_id = job_id
+        self.cluster_id = cluster_id
+        self.backup_id = backup_id
+
+    def subject(self) -> dict[str, Any]:
+        return {"job_id": self.job_id, "cluster_id": self.cluster_id, "backup_id": self.backup_id}
+
+    def flow(self, wait: Wait) -> Flow[dict[str, Any]]:
+        return {"result": (yield from wait_for_job_or_backup(**self.subject(), wait=wait))}

@@ -1,0 +1,75 @@
+"""
+The only place that knows Airflow versions.
+
+What differs, and what is made of it:
+
+===================  ==========================================  ======================================
+ability              where it exists                             elsewhere
+===================  ==========================================  ======================================
+task state store     3.3 and later                               an Airflow Variable per task instance,
+                                                                 deleted when its task has delivered
+connection form      declared fields: 3.2 and later              methods of the hook
+===================  ==========================================  ======================================
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow import __version__
+from packaging.version import Version
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+
+AIRFLOW_VERSION = Version(Version(__version__).base_version)
+#: Whether Airflow itself cleans up what a task instance leaves in its store.
+STORE_OUTLIVES_TASK = Version("3.3") <= AIRFLOW_VERSION
+
+
+class TaskStateStore(Protocol):
+    """Keeps plain JSON for one task instance through its retries."""
+
+    def get(self, key: str) -> Any: ...
+    def set(self, key: str, value: Any) -> None: ...
+    def delete(self, key: str) -> None: ...
+
+
+def task_state_store(context: Context) -> TaskStateStore:
+    """Return where the task instance of a context can keep something through its retries."""
+    store: TaskStateStore | None = context.get("task_state_store")
+    return _VariableStore(context["ti"]) if store is None else store
+
+
+class _VariableStore:
+    """
+    Stands in for the task state store before Airflow 3.3.
+
+    XComs do not serve: Airflow clears a task's XComs when it is tried again.
+    """
+
+    def __init__(self, ti: Any) -> None:
+        self._name = f"{ti.dag_id}, {ti.run_id}, {ti.task_id}, {ti.map_index}"
+
+    def _key(self, key: str) -> str:
+        # A Variable's key is shorter than the ids that it stands for may be.
+        return f"{key}_{hashlib.sha256(self._name.encode()).hexdigest()[:40]}"
+
+    def get(self, key: str) -> Any:
+        from airflow.providers.common.compat.sdk import Variable
+
+        return Variable.get(self._key(key), None, deserialize_json=True)
+
+    def set(self, key: str, value: Any) -> None:
+        from airflow.providers.common.compat.sdk import Variable
+
+        Variable.set(
+            self._key(key), value, description=f"airflow-provider-zbackup: {self._name}", serialize_json=True
+        )
+
+    def delete(self, key: str) -> None:
+        from airflow.providers.common.compat.sdk import Variable
+
+        Variable.delete(self._key(key))

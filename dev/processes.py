@@ -1,0 +1,246 @@
+"""Child processes with a name and a log file each, none of which outlives its creator."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Self
+
+from dev import guard
+
+TAIL_LINES = 30
+
+# What a child may see of the caller's environment: enough to find programs, nothing that steers Airflow.
+INHERITED_VARIABLES = (
+    "LANG",
+    "LC_ALL",
+    "LD_LIBRARY_PATH",
+    "PATH",
+    "PYTHONPATH",
+    "TMPDIR",
+    "TZ",
+    "VIRTUAL_ENV",
+)
+
+
+class ProcessError(RuntimeError):
+    """A process failed, or did not do in time what it should; the message ends with the tail of its log."""
+
+
+def wait_until(condition: Callable[[], bool], timeout: float, what: str, pause: float = 0.2) -> None:
+    """
+    Wait until a condition holds.
+
+    :param condition: looked at again and again; what it raises ends the wait.
+    :param timeout: seconds to wait at most.
+    :param what: what is awaited, for the error message.
+    :param pause: seconds between two looks.
+    :raises TimeoutError: if the condition does not hold in time.
+    """
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what}: not within {timeout:g} s")
+        time.sleep(pause)
+
+
+class Processes:
+    """
+    Named child processes that run in a throw-away folder, each in its own session with its own log file.
+
+    A guard process ends them all, with everything that they started, as soon as the pipe to it closes: at the
+    end of the ``with`` block, and likewise when this process dies without getting there, even by SIGKILL.
+
+    :param keep: keep the folder, with the logs, at the end.
+    """
+
+    def __init__(self, *, keep: bool = False) -> None:
+        self._keep = keep
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._sessions: set[int] = set()
+        self._stopped: set[str] = set()
+
+    def __enter__(self) -> Self:
+        _exit_on_termination()
+        self.folder = Path(tempfile.mkdtemp(prefix="zbackup-dev-"))
+        self.log_folder = self.folder / "processes"
+        self.log_folder.mkdir()
+        self._guard = subprocess.Popen(
+            [sys.executable, "-I", "-S", guard.__file__, *([] if self._keep else [str(self.folder)])],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._guard.stdin is not None
+        self._guard.stdin.close()
+        self._guard.wait()
+        if left := self.survivors():
+            raise ProcessError(f"Still running although they were killed: {sorted(left)}")
+        for child in self._children.values():
+            child.wait()
+
+    def environment(self, **variables: str) -> dict[str, str]:
+        """
+        Return a small, reproducible environment for a child.
+
+        :param variables: what to set in it.
+        """
+        inherited = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
+        # The home keeps children away from the user's files; no proxy may come between loopback addresses.
+        return {**inherited, "HOME": str(self.folder), "NO_PROXY": "*", **variables}
+
+    def start(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+        """
+        Start a process.
+
+        :param name: what to call it; a name can be used again when its process has ended.
+        :param command: program and arguments.
+        :param environment: its whole environment; that of :meth:`environment` by default.
+        """
+        if self.is_running(name):
+            raise ValueError(f"{name} is running already")
+        assert self._guard.stdin is not None
+        to_guard = self._guard.stdin.fileno()
+        with self.log_path(name).open("ab") as log:
+            self._children[name] = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=self.environment() if environment is None else environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                # The child itself reports to the guard, so there is no moment in which it runs unknown to it.
+                preexec_fn=lambda: os.write(to_guard, b"%d\n" % os.getpid()) and None,
+            )
+        self._sessions.add(self.pid(name))
+        self._stopped.discard(name)
+
+    def run(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        *,
+        timeout: float,
+    ) -> None:
+        """
+        Run a process to its end.
+
+        :param name: what to call it.
+        :param command: program and arguments.
+        :param environment: as for :meth:`start`.
+        :param timeout: seconds that it may take.
+        :raises ProcessError: if it fails or takes longer.
+        """
+        self.start(name, command, environment)
+        self._stopped.add(name)
+        try:
+            code = self._children[name].wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise ProcessError(f"{name} took more than {timeout:g} s.{self.log_tail(name)}") from None
+        if code != 0:
+            raise ProcessError(f"{name} {_ended(code)}.{self.log_tail(name)}")
+
+    def pid(self, name: str) -> int:
+        """
+        Return the id of a process, which is also that of its group and session.
+
+        :param name: the name that it was started with.
+        """
+        return self._children[name].pid
+
+    def is_running(self, name: str) -> bool:
+        """
+        Tell whether a process runs.
+
+        :param name: the name that it was, or was not, started with.
+        """
+        return name in self._children and self._children[name].poll() is None
+
+    def kill(self, name: str, number: signal.Signals) -> None:
+        """
+        Send a signal to a process and its group; from now on it may end without that being an error.
+
+        :param name: the name that it was started with.
+        :param number: the signal.
+        """
+        self._stopped.add(name)
+        os.killpg(self.pid(name), number)
+
+    def stop(self, name: str) -> None:
+        """
+        End a process and everything that it started, and return when nothing of it runs any more.
+
+        :param name: the name that it was started with.
+        """
+        self._stopped.add(name)
+        if left := guard.end([self.pid(name)]):
+            raise ProcessError(f"{name} cannot be ended: {sorted(left)}")
+        self._children[name].wait()
+
+    def check(self) -> None:
+        """
+        Make sure that no process has ended of its own accord.
+
+        :raises ProcessError: if one has.
+        """
+        for name, child in self._children.items():
+            if name not in self._stopped and (code := child.poll()) is not None:
+                raise ProcessError(f"{name} {_ended(code)} on its own.{self.log_tail(name)}")
+
+    def survivors(self) -> set[int]:
+        """Return the ids of all processes that run in any session ever started here."""
+        return guard.members(self._sessions)
+
+    def log_path(self, name: str) -> Path:
+        """
+        Return the file that holds what a process writes.
+
+        :param name: the name that it was started with.
+        """
+        return self.log_folder / f"{name}.log"
+
+    def log_lines(self, name: str) -> Iterator[str]:
+        """
+        Return what a process has written so far.
+
+        :param name: the name that it was started with.
+        """
+        yield from self.log_path(name).read_text(errors="replace").splitlines()
+
+    def log_tail(self, name: str) -> str:
+        """
+        Return the end of a log as a paragraph for an error message.
+
+        :param name: the name that the process was started with.
+        """
+        lines = list(self.log_lines(name))[-TAIL_LINES:]
+        return "\n".join([f" The end of {self.log_path(name).name}:", *(f"    {line}" for line in lines)])
+
+
+def _ended(code: int) -> str:
+    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+
+def _exit_on_termination() -> None:
+    """Let a termination unwind the ``with`` blocks, as an exception, unless the program handles it itself."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _exit)
+
+
+def _exit(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)

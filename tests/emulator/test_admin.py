@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_zbackup.emulator import seed
+
+CLUSTER = seed.DEDICATED_CLUSTER_ID
+
+
+def ask(visitor, method, path, body=None):
+    response = visitor.request(method, f"/_emulator/{path}", json=body)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def test_state_shows_everything(visitor, api, clock):
+    created = api.create(CLUSTER, crossRegionCopies=[{"regionId": "aws-us-east-1"}])
+    policy = {"enabled": True, "frequency": "1", "startTime": "02:00-04:00", "retentionDays": 7}
+    path = f"/clusters/{seed.SECOND_DEDICATED_CLUSTER_ID}/backups/policy"
+    api.data("POST", path, json=policy)
+    clock.forward(10)
+
+    state = ask(visitor, "GET", "state")
+
+    assert state["now"] == "2026-03-02T10:00:10Z"
+    assert state["settings"]["job_seconds"] == 10
+    assert [project["projectId"] for project in state["projects"]] == [seed.PROJECT_ID]
+    assert len(state["clusters"]) == 4
+    home, copy, automatic = state["backups"]
+    assert (home["jobId"], home["copyOf"]) == (created["jobId"], None)
+    assert copy["copyOf"] == home["backupId"]
+    assert automatic["creationMethod"] == "AUTO"
+    assert len(state["jobs"]) == 3
+    assert [entry["status"] for entry in state["policies"]] == ["ENABLED"]
+
+
+def test_reset_goes_back_to_the_start(visitor, api, plane):
+    api.create(CLUSTER)
+    ask(visitor, "POST", "faults", {"operation": "list_projects", "status": 500})
+    ask(visitor, "PATCH", "settings", {"list_lag": 60})
+    ask(visitor, "POST", "clusters", {"cluster_id": CLUSTER, "status": "STOPPED"})
+
+    ask(visitor, "POST", "reset")
+
+    state = ask(visitor, "GET", "state")
+    assert (state["backups"], state["jobs"]) == ([], [])
+    assert state["settings"]["list_lag"] == 0
+    assert {cluster["status"] for cluster in state["clusters"]} == {"RUNNING"}
+    assert ask(visitor, "GET", "faults") == []
+    assert ask(visitor, "GET", "requests") == []
+
+
+def test_faults_can_be_added_seen_and_cleared(visitor, api):
+    rule = {"operation": "list_projects", "times": 1, "status": 503, "headers": {"Retry-After": "1"}}
+
+    assert ask(visitor, "POST", "faults", rule)["fired"] == 0
+    assert api.client.get("/v2/projects").status_code == 503
+    (shown,) = ask(visitor, "GET", "faults")
+    assert (shown["operation"], shown["fired"]) == ("list_projects", 1)
+    ask(visitor, "DELETE", "faults")
+    assert ask(visitor, "GET", "faults") == []
+
+
+def test_faults_of_jobs_can_be_added(visitor, api, clock):
+    rule = {"operation": "create_backup", "job": {"status": "FAILED", "reason": "disk full"}}
+    assert ask(visitor, "POST", "faults", rule)["job"]["reason"] == "disk full"
+    job_id = api.create(CLUSTER)["jobId"]
+    clock.forward(10)
+
+    assert api.job(job_id)["reason"] == "disk full"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("faults", {"operation": "make_coffee", "status": 500}),
+        ("faults", {"operation": "create_backup"}),
+        ("faults", {"operation": "create_backup", "status": "500"}),
+        ("faults", {"operation": "create_backup", "status": 500, "headers": ["Retry-After"]}),
+        ("faults", {"operation": "create_backup", "delay": "long"}),
+        ("faults", {"operation": "create_backup", "drop": True, "times": "once"}),
+        ("faults", {"operation": "create_backup", "explode": True}),
+        ("faults", {"operation": "create_backup", "job": {"colour": "red"}}),
+        ("faults", {"operation": ["create_backup"]}),
+        ("faults", []),
+        ("backups", {}),
+        ("backups", {"cluster_id": "in01-nowhere"}),
+        ("backups", {"cluster_id": CLUSTER, "creation_method": "MAGIC"}),
+        ("backups", {"cluster_id": CLUSTER, "size": 1}),
+        ("clusters", {}),
+        ("clusters", {"cluster_id": "in01-5555", "project_id": "proj-nowhere"}),
+        ("clusters", {"cluster_id": CLUSTER, "restore": 1}),
+        ("clusters", {"cluster_id": CLUSTER, "databases": ["medium_articles"]}),
+        ("projects", {"project_name": "Nameless"}),
+    ],
+)
+def test_what_makes_no_sense_is_refused(visitor, path, body):
+    response = visitor.post(f"/_emulator/{path}", json=body)
+
+    assert response.status_code == 400
+    assert response.json()["error"]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"job_seconds": -1}', '{"speed": 2}', '{"job_lag": "x"}'])
+def test_wrong_settings_are_refused(visitor, content):
+    assert visitor.patch("/_emulator/settings", content=content).status_code == 400
+
+
+def test_settings_can_be_changed(visitor, api):
+    settings = ask(visitor, "PATCH", "settings", {"job_seconds": 0, "conflict_code": 90001})
+
+    assert (settings["job_seconds"], settings["conflict_code"]) == (0, 90001)
+    assert api.job(api.create(CLUSTER)["jobId"])["status"] == "SUCCESSFUL"
+
+
+@pytest.mark.parametrize(("creation_method", "expires"), [("AUTO", True), ("MANUAL", False)])
+def test_a_backup_can_be_put_in_the_way(visitor, api, clock, creation_method, expires):
+    body = {"cluster_id": CLUSTER, "creation_method": creation_method, "job": {"seconds": 60}}
+
+    backup = ask(visitor, "POST", "backups", body)
+
+    assert (backup["creationMethod"], bool(backup["expireTime"])) == (creation_method, expires)
+    path = f"/clusters/{CLUSTER}/backups/create"
+    assert api.refusal("POST", path, json={"backupType": "CLUSTER"})[0] == 96038
+    clock.forward(60)
+    api.create(CLUSTER)
+    assert api.job(backup["jobId"])["status"] == "SUCCESSFUL"
+
+
+def test_clusters_can_be_added_and_changed(visitor, api, clock):
+    databases = {"": ["films", {"name": "books", "status": "UNLOADED", "size": 7}]}
+    body = {"cluster_id": "in01-5555", "cluster_name": "Added", "databases": databases}
+
+    assert ask(visitor, "POST", "clusters", body) == {"clusterId": "in01-5555", "status": "RUNNING"}
+    ask(visitor, "POST", "clusters", {"cluster_id": "in01-5555", "cu_size": 8})
+    assert api.data("GET", "/clusters/in01-5555")["cuSize"] == 8
+    backup_id = api.create("in01-5555")["backupId"]
+    collections = api.data("GET", f"/clusters/in01-5555/backups/{backup_id}")["collections"]
+    assert [item["collectionName"] for item in collections] == ["films", "books"]
+    changed = {"cluster_id": "in01-5555", "status": "STOPPED"}
+    assert ask(visitor, "POST", "clusters", changed)["status"] == "STOPPED"
+    assert api.data("GET", "/clusters/in01-5555")["status"] == "STOPPED"
+
+
+def test_projects_can_be_added_and_changed(visitor, api):
+    body = {"project_id": "proj-5555", "project_name": "Added", "region_ids": ["gcp-us-west1"]}
+    ask(visitor, "POST", "projects", body)
+    ask(visitor, "POST", "projects", {"project_id": "proj-5555", "plan": "Standard"})
+
+    project = api.data("GET", "/projects/proj-5555")
+
+    assert (project["projectName"], project["plan"], project["regionIds"]) == (
+        "Added",
+        "Standard",
+        ["gcp-us-west1"],
+    )
+
+
+def test_requests_are_logged_without_keys(visitor, api, plane):
+    api.refusal("GET", "/backups", params={"pageSize": "0"})
+    created = api.create(CLUSTER)
+    api.client.post(f"/v2/clusters/{CLUSTER}/backups/create", content=b"{not json")
+    visitor.get("/v2/projects", headers={"Authorization": "Bearer some-other-key"})
+
+    log = ask(visitor, "GET", "requests")
+
+    assert [(entry["operation"], entry["status"], entry["work_done"]) for entry in log] == [
+        ("list_backups", 200, False),
+        ("create_backup", 200, True),
+        ("create_backup", 400, False),
+        ("list_projects", 401, False),
+    ]
+    assert log[0]["query"] == {"pageSize": "0"}
+    assert log[1] == {
+        "time": "2026-03-02T10:00:00Z",
+        "operation": "create_backup",
+        "method": "POST",
+        "path": f"/v2/clusters/{CLUSTER}/backups/create",
+        "query": {},
+        "body": {"backupType": "CLUSTER"},
+        "status": 200,
+        "work_done": True,
+    }
+    assert log[2]["body"] == "{not json"
+    assert [request.operation for request in plane.requests.of("create_backup")] == ["create_backup"] * 2
+    everything = visitor.get("/_emulator/requests").text + visitor.get("/_emulator/state").text
+    assert seed.API_KEY not in everything
+    assert "some-other-key" not in everything
+    assert created["jobId"] not in visitor.get("/_emulator/requests").text
+    ask(visitor, "DELETE", "requests")
+    assert ask(visitor, "GET", "requests") == []

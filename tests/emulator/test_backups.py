@@ -1,0 +1,365 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from airflow_provider_zbackup.emulator import seed
+from airflow_provider_zbackup.emulator.records import Cluster, Project
+
+CLUSTER = seed.DEDICATED_CLUSTER_ID
+BACKUPS = f"/clusters/{CLUSTER}/backups"
+CREATE = f"{BACKUPS}/create"
+
+
+def collections(*names, database=None):
+    entry = {"collectionNames": list(names)}
+    if database is not None:
+        entry["dbName"] = database
+    return {"backupType": "COLLECTION", "dbCollections": [entry]}
+
+
+def test_create_answers_ids_and_a_name_in_the_documented_shapes(api):
+    created = api.create(CLUSTER)
+
+    assert set(created) == {"backupId", "backupName", "jobId"}
+    assert re.fullmatch(r"backup\d+_[0-9a-f]{15}", created["backupId"])
+    assert re.fullmatch(r"job-[0-9a-z]{22}", created["jobId"])
+    assert created["backupName"] == "Dedicated-01_backup1"
+
+
+def test_names_count_per_cluster_and_per_collection(api, clock):
+    names = []
+    for body in ({}, {}, collections("medium_articles"), {}):
+        names.append(api.create(CLUSTER, **body)["backupName"])
+        clock.forward(10)
+
+    assert names == [
+        "Dedicated-01_backup1",
+        "Dedicated-01_backup2",
+        "medium_articles_backup1",
+        "Dedicated-01_backup3",
+    ]
+
+
+def test_a_cluster_backup_from_its_start_to_its_end(api, clock):
+    created = api.create(CLUSTER)
+    path = f"{BACKUPS}/{created['backupId']}"
+
+    creating = api.data("GET", path)
+    clock.forward(10)
+    available = api.data("GET", path)
+
+    assert (creating["status"], creating["size"]) == ("CREATING", 0)
+    articles = {"collectionName": "medium_articles", "description": "Sample collection", "status": "LOADED"}
+    size = available.pop("size")
+    by_database = {entry["dbName"]: entry["collections"] for entry in available.pop("dbCollections")}
+    legacy = available.pop("collections")
+    assert size > 0
+    assert set(by_database) == {"", "sales"}
+    assert articles in by_database[""]
+    assert legacy == by_database[""] + by_database["sales"]
+    assert available == {
+        "clusterId": CLUSTER,
+        "clusterName": "Dedicated-01",
+        "projectId": seed.PROJECT_ID,
+        "backupId": created["backupId"],
+        "backupName": "Dedicated-01_backup1",
+        "backupType": "CLUSTER",
+        "creationMethod": "MANUAL",
+        "status": "AVAILABLE",
+        "regionId": "aws-us-west-2",
+        "expireTime": "",
+        "createTime": "2026-03-02T10:00:00Z",
+        "restoreNewInstancePolicies": ["LATEST", "ORIGINAL"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "database", "names"),
+    [
+        (collections("medium_articles"), "", ["medium_articles"]),
+        (collections("medium_articles", "quick_setup"), "", ["medium_articles", "quick_setup"]),
+        (collections("medium_articles", "medium_articles"), "", ["medium_articles"]),
+        (collections("medium_articles", database="default"), "", ["medium_articles"]),
+        (collections("orders", database="sales"), "sales", ["orders"]),
+    ],
+)
+def test_a_collection_backup_holds_the_collections_asked_for(api, body, database, names):
+    created = api.create(CLUSTER, **body)
+
+    backup = api.data("GET", f"{BACKUPS}/{created['backupId']}")
+
+    assert backup["backupType"] == "COLLECTION"
+    assert "restoreNewInstancePolicies" not in backup
+    assert [collection["collectionName"] for collection in backup["collections"]] == names
+    assert [entry["dbName"] for entry in backup["dbCollections"]] == [database]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({}, 96029),
+        ({"backupType": "cluster"}, 96029),
+        ({"backupType": ["CLUSTER"]}, 96029),
+        ({"backupType": "COLLECTION"}, 96038),
+        ({"backupType": "COLLECTION", "dbCollections": []}, 96038),
+        (collections(), 96038),
+        (collections("nowhere"), 96038),
+        (collections("orders"), 96038),
+        (collections("medium_articles", database="nowhere"), 96038),
+        ({"backupType": "COLLECTION", "dbCollections": "medium_articles"}, 400),
+        ({"backupType": "COLLECTION", "dbCollections": [{"collectionNames": [1]}]}, 400),
+        ({"backupType": "CLUSTER", "crossRegionCopies": [{"regionId": "aws-mars-1"}]}, 96001),
+        ({"backupType": "CLUSTER", "crossRegionCopies": [{"regionId": "aws-us-west-2"}]}, 96038),
+        ({"backupType": "CLUSTER", "crossRegionCopies": [{"regionId": "aws-eu-central-1"}]}, 96038),
+        ({"backupType": "CLUSTER", "crossRegionCopies": [{"regionId": "gcp-us-west1"}]}, 96038),
+        ({"backupType": "CLUSTER", "crossRegionCopies": [{}]}, 400),
+    ],
+)
+def test_create_refuses_a_wrong_body(api, plane, body, code):
+    assert api.refusal("POST", CREATE, json=body)[0] == code
+    assert not plane.backups
+
+
+def test_create_refuses_collections_of_two_databases(api):
+    entries = [
+        {"collectionNames": ["medium_articles"]},
+        {"dbName": "sales", "collectionNames": ["orders"]},
+    ]
+
+    code, message = api.refusal("POST", CREATE, json={"backupType": "COLLECTION", "dbCollections": entries})
+
+    assert (code, message) == (
+        96038,
+        "Failed to create backup. All collections must belong to the same database.",
+    )
+
+
+def test_an_unknown_collection_is_named_in_the_refusal(api):
+    code, message = api.refusal("POST", CREATE, json=collections("nowhere"))
+
+    assert (code, message) == (96038, "Failed to create backup. Collection nowhere does not exist.")
+
+
+@pytest.mark.parametrize(
+    ("cluster_id", "code", "message"),
+    [
+        (seed.FREE_CLUSTER_ID, 96021, "Free cluster does not support this operation."),
+        (seed.SERVERLESS_CLUSTER_ID, 96022, "Serverless cluster does not support this operation."),
+        (
+            "in01-000000000000000",
+            96018,
+            "Cluster not found. Please use the ListClusters API to obtain your scoped clusters.",
+        ),
+        ("Dedicated-01", 96036, "Invalid clusterId."),
+    ],
+)
+def test_create_refuses_clusters_that_cannot_have_backups(api, cluster_id, code, message):
+    path = f"/clusters/{cluster_id}/backups/create"
+
+    assert api.refusal("POST", path, json={"backupType": "CLUSTER"}) == (code, message)
+
+
+def test_a_suspended_cluster_refuses_backups(api, plane):
+    plane.set_cluster_status(CLUSTER, "STOPPED")
+
+    code, message = api.refusal("POST", CREATE, json={"backupType": "CLUSTER"})
+
+    assert (code, message) == (96038, "Failed to create backup. The cluster is not running.")
+
+
+def test_copies_need_more_than_the_standard_plan(api, plane, clock):
+    plane.put_cluster(Cluster("in01-5555", "Standard-01", seed.PROJECT_ID, clock(), plan="Standard"))
+    body = {"backupType": "CLUSTER", "crossRegionCopies": [{"regionId": "aws-us-east-1"}]}
+
+    code, message = api.refusal("POST", "/clusters/in01-5555/backups/create", json=body)
+
+    assert (code, message) == (96028, "Feature only supported for enterprise plan clusters.")
+
+
+def test_a_copy_follows_the_backup_as_one_more_backup_in_its_region(api, clock):
+    home = api.create(CLUSTER, crossRegionCopies=[{"regionId": "aws-us-east-1"}])
+    while_home_runs = api.listed()
+    clock.forward(10)
+    while_copy_runs = {item["backupId"]: item["status"] for item in api.listed()}
+    clock.forward(10)
+    in_the_end = api.listed()
+
+    assert [item["backupId"] for item in while_home_runs] == [home["backupId"]]
+    assert while_copy_runs.pop(home["backupId"]) == "AVAILABLE"
+    assert list(while_copy_runs.values()) == ["CREATING"]
+    (copy_id,) = while_copy_runs
+    assert [item["status"] for item in in_the_end] == ["AVAILABLE", "AVAILABLE"]
+    copy = api.data("GET", f"{BACKUPS}/{copy_id}")
+    assert (copy["regionId"], copy["backupType"]) == ("aws-us-east-1", "CLUSTER")
+    assert copy["createTime"] == "2026-03-02T10:00:10Z"
+
+
+def test_there_is_no_copy_of_a_backup_that_fails(api, plane, clock):
+    plane.faults.add("create_backup", job={"status": "FAILED"})
+    api.create(CLUSTER, crossRegionCopies=[{"regionId": "aws-us-east-1"}])
+    clock.forward(100)
+
+    assert api.listed() == []
+
+
+def test_a_copy_can_fail_by_itself(api, plane, clock):
+    plane.faults.add("copy_backup", job={"status": "FAILED"})
+    home = api.create(CLUSTER, crossRegionCopies=[{"regionId": "aws-us-east-1"}])
+    clock.forward(100)
+
+    assert [item["backupId"] for item in api.listed()] == [home["backupId"]]
+
+
+def test_list_shows_running_and_finished_backups_newest_first(api, clock):
+    first = api.create(CLUSTER)
+    clock.forward(60)
+    second = api.create(CLUSTER)
+
+    items = api.listed()
+
+    assert [(item["backupId"], item["status"]) for item in items] == [
+        (second["backupId"], "CREATING"),
+        (first["backupId"], "AVAILABLE"),
+    ]
+    assert set(items[0]) == {
+        "projectId",
+        "backupId",
+        "backupName",
+        "backupType",
+        "creationMethod",
+        "size",
+        "expireTime",
+        "clusterId",
+        "clusterName",
+        "createTime",
+        "status",
+        "restoreNewInstancePolicies",
+    }
+
+
+def test_list_pages(api, clock):
+    for _ in range(12):
+        api.create(CLUSTER)
+        clock.forward(10)
+
+    first = api.data("GET", "/backups")
+    second = api.data("GET", "/backups", params={"currentPage": 2})
+    beyond = api.data("GET", "/backups", params={"currentPage": 3})
+
+    assert {key: first[key] for key in ("count", "currentPage", "pageSize")} == {
+        "count": 12,
+        "currentPage": 1,
+        "pageSize": 10,
+    }
+    assert [len(page["backups"]) for page in (first, second, beyond)] == [10, 2, 0]
+    assert len({item["backupId"] for page in (first, second) for item in page["backups"]}) == 12
+
+
+@pytest.fixture
+def variety(api, plane, clock):
+    """A cluster and a collection backup of one cluster, an automatic one of another, in this order."""
+    api.create(CLUSTER)
+    clock.forward(60)
+    api.create(CLUSTER, **collections("medium_articles"))
+    clock.forward(60)
+    plane.start_backup(
+        plane.clusters[seed.SECOND_DEDICATED_CLUSTER_ID],
+        operation="automatic_backup",
+        creation_method="AUTO",
+        retention_days=7,
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ({}, ["Dedicated-02_backup1", "medium_articles_backup1", "Dedicated-01_backup1"]),
+        ({"clusterId": CLUSTER}, ["medium_articles_backup1", "Dedicated-01_backup1"]),
+        ({"clusterId": "in01-000000000000000"}, []),
+        ({"clusterId": CLUSTER, "creationMethod": "AUTO"}, []),
+        ({"creationMethod": "AUTO"}, ["Dedicated-02_backup1"]),
+        ({"creationMethod": "MANUAL"}, ["medium_articles_backup1", "Dedicated-01_backup1"]),
+        ({"backupType": "COLLECTION"}, ["medium_articles_backup1"]),
+        ({"backupType": "CLUSTER"}, ["Dedicated-02_backup1", "Dedicated-01_backup1"]),
+        ({"start": "2026-03-02T10:01:00Z"}, ["Dedicated-02_backup1", "medium_articles_backup1"]),
+        ({"start": "2026-03-02T10:00:30Z", "end": "2026-03-02T10:01:30Z"}, ["medium_articles_backup1"]),
+    ],
+)
+def test_list_filters(api, variety, query, names):
+    assert [item["backupName"] for item in api.listed(**query)] == names
+
+
+def test_list_filters_by_project(api, variety, plane, clock):
+    plane.put_project(Project("proj-other", "Other", clock()))
+
+    assert len(api.listed(projectId=seed.PROJECT_ID)) == 3
+    assert api.listed(projectId="proj-other") == []
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ({"pageSize": "0"}, 96008),
+        ({"pageSize": "101"}, 96008),
+        ({"pageSize": "ten"}, 96008),
+        ({"pageSize": ""}, 96008),
+        ({"currentPage": "0"}, 96009),
+        ({"currentPage": "-1"}, 96009),
+        ({"currentPage": "99999999999999"}, 96009),
+        ({"creationMethod": "manual"}, 96030),
+        ({"backupType": "DATABASE"}, 96029),
+        ({"projectId": "proj-nowhere"}, 96005),
+        ({"start": "yesterday"}, 96007),
+        ({"end": "2026-03-02"}, 96007),
+        ({"start": "2026-03-02T10:00:01Z", "end": "2026-03-02T10:00:00Z"}, 96035),
+    ],
+)
+def test_list_refuses_wrong_queries(api, query, code):
+    assert api.refusal("GET", "/backups", params=query)[0] == code
+
+
+def test_delete_is_at_once_and_for_good(api, clock):
+    created = api.create(CLUSTER)
+    clock.forward(10)
+    path = f"{BACKUPS}/{created['backupId']}"
+
+    assert api.data("DELETE", path) == {
+        "backupId": created["backupId"],
+        "backupName": "Dedicated-01_backup1",
+    }
+    assert api.listed() == []
+    assert api.data("GET", path)["status"] == "DELETED"
+    assert api.refusal("DELETE", path) == (404, "Backup not found.")
+
+
+def test_a_running_backup_is_not_deleted(api):
+    created = api.create(CLUSTER)
+
+    assert api.refusal("DELETE", f"{BACKUPS}/{created['backupId']}")[0] == 400
+    assert [item["backupId"] for item in api.listed()] == [created["backupId"]]
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_an_unknown_backup_is_not_found(api, method):
+    assert api.refusal(method, f"{BACKUPS}/backup0_000000000000000") == (404, "Backup not found.")
+
+
+def test_a_backup_is_found_only_under_its_own_cluster(api):
+    created = api.create(CLUSTER)
+    path = f"/clusters/{seed.SECOND_DEDICATED_CLUSTER_ID}/backups/{created['backupId']}"
+
+    assert api.refusal("GET", path)[0] == 404
+
+
+def test_manual_backups_outlive_their_cluster_and_automatic_ones_do_not(api, plane, clock):
+    manual = api.create(CLUSTER)
+    plane.start_backup(plane.clusters[CLUSTER], operation="automatic_backup", creation_method="AUTO")
+    clock.forward(10)
+    plane.set_cluster_status(CLUSTER, "DELETED")
+
+    assert [item["backupId"] for item in api.listed(clusterId=CLUSTER)] == [manual["backupId"]]
+    assert api.data("GET", f"{BACKUPS}/{manual['backupId']}")["status"] == "AVAILABLE"
+    assert api.refusal("POST", CREATE, json={"backupType": "CLUSTER"})[0] == 96018
+    assert api.data("DELETE", f"{BACKUPS}/{manual['backupId']}")["backupId"] == manual["backupId"]

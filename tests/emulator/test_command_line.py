@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from airflow_provider_zbackup.emulator import seed
+
+COMMAND = [sys.executable, "-m", "airflow_provider_zbackup.emulator"]
+PREFIX = "export AIRFLOW_CONN_ZILLIZ_DEFAULT="
+
+
+def start(*options):
+    return subprocess.Popen(
+        [*COMMAND, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+    )
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_it_says_how_to_connect_serves_and_ends(ending):
+    with start("--api-key", "it's a key", "--job-seconds", "0") as process:
+        line = process.stdout.readline()
+        assert line.startswith(PREFIX + "'")
+        (assignment,) = shlex.split(line)[1:]
+        connection = json.loads(assignment.partition("=")[2])
+        assert connection["conn_type"] == "zilliz"
+        assert connection["password"] == "it's a key"
+        assert connection["extra"]["console_url"] == connection["host"]
+        with httpx.Client(
+            base_url=connection["host"], headers={"Authorization": "Bearer it's a key"}, trust_env=False
+        ) as client:
+            path = f"/v2/clusters/{seed.DEDICATED_CLUSTER_ID}/backups/create"
+            job_id = client.post(path, json={"backupType": "CLUSTER"}).json()["data"]["jobId"]
+            assert client.get(f"/v2/jobs/{job_id}").json()["data"]["status"] == "SUCCESSFUL"
+            process.send_signal(ending)
+            rest, errors = process.communicate(timeout=30)
+
+    assert (process.returncode, rest, errors) == (0, "", "")
+
+
+def test_a_plain_key_makes_a_line_in_plain_single_quotes():
+    with start() as process:
+        line = process.stdout.readline()
+        process.terminate()
+        process.communicate(timeout=30)
+
+    connection = json.loads(line.removeprefix(PREFIX + "'").removesuffix("'\n"))
+    assert connection["password"] == seed.API_KEY
+
+
+def test_logs_go_to_standard_error():
+    with start("--log-level", "info") as process:
+        line = process.stdout.readline()
+        connection = json.loads(shlex.split(line)[1].partition("=")[2])
+        httpx.get(f"{connection['host']}/v2/projects", headers={"Authorization": "Bearer secret-key"})
+        process.terminate()
+        rest, errors = process.communicate(timeout=30)
+
+    assert rest == ""
+    assert "GET /v2/projects" in errors
+    assert "secret-key" not in errors
+
+
+@pytest.mark.parametrize("options", [["--job-seconds", "-1"], ["--ssl-certfile", "nowhere.pem"]])
+def test_it_says_why_it_cannot_serve(options):
+    with start(*options) as process:
+        output, errors = process.communicate(timeout=30)
+
+    assert (process.returncode, output) == (1, "")
+    assert errors.startswith("emulator: ")
+    assert "Traceback" not in errors
+
+
+def test_help_tells_the_ids_and_the_operations():
+    text = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, check=True).stdout
+
+    for word in (seed.DEDICATED_CLUSTER_ID, "/_emulator", "restore_collection_backup", "--job-seconds"):
+        assert word in text

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_zbackup.emulator import seed
+from airflow_provider_zbackup.emulator.records import Cluster, Project
+
+CLUSTER = seed.DEDICATED_CLUSTER_ID
+PROJECT = f"/orgs/{seed.ORGANIZATION_ID}/projects/{seed.PROJECT_ID}"
+
+
+def test_the_root_leads_to_the_project(visitor):
+    response = visitor.get("/", follow_redirects=True)
+
+    assert (response.status_code, response.url.path) == (200, f"{PROJECT}/clusters")
+
+
+def test_the_pages_of_a_project(visitor, api, plane, clock):
+    plane.faults.add("create_backup", times=1, job={"status": "FAILED", "reason": "disk full"})
+    failed = api.create(CLUSTER)
+    clock.forward(10)
+    running = api.create(CLUSTER)
+    clock.forward(5)
+
+    pages = {
+        path: visitor.get(PROJECT + path)
+        for path in ("/clusters", f"/clusters/{CLUSTER}", "/jobs", f"/jobs/{running['jobId']}")
+    }
+
+    for page in pages.values():
+        assert page.status_code == 200
+        assert page.headers["content-type"].startswith("text/html")
+        assert running["jobId"] in page.text
+        assert "50 %" in page.text
+    for path in ("/clusters", f"/clusters/{CLUSTER}"):
+        assert running["backupName"] in pages[path].text
+        assert failed["backupId"] not in pages[path].text
+    assert "disk full" in pages["/jobs"].text
+    assert failed["jobId"] not in pages[f"/jobs/{running['jobId']}"].text
+    assert f'href="{PROJECT}/clusters/{CLUSTER}"' in pages["/clusters"].text
+
+
+def test_a_copy_shows_when_it_begins(visitor, api, clock):
+    api.create(CLUSTER, crossRegionCopies=[{"regionId": "aws-us-east-1"}])
+
+    assert "aws-us-east-1" not in visitor.get(f"{PROJECT}/clusters").text
+    clock.forward(10)
+    assert "aws-us-east-1" in visitor.get(f"{PROJECT}/clusters").text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/orgs/org-nowhere/projects/{seed.PROJECT_ID}/clusters",
+        f"/orgs/{seed.ORGANIZATION_ID}/projects/proj-nowhere/clusters",
+        f"{PROJECT}/clusters/in01-nowhere",
+        f"{PROJECT}/jobs/job-nowhere",
+        f"/orgs/{seed.ORGANIZATION_ID}/projects/proj-other/clusters/{CLUSTER}",
+    ],
+)
+def test_pages_that_are_not_there(visitor, plane, clock, path):
+    plane.put_project(Project("proj-other", "Other", clock()))
+
+    response = visitor.get(path)
+
+    assert response.status_code == 404
+    assert "Not found" in response.text
+
+
+def test_a_job_shows_only_in_its_own_project(visitor, api, plane, clock):
+    plane.put_project(Project("proj-other", "Other", clock()))
+    job_id = api.create(CLUSTER)["jobId"]
+
+    path = f"/orgs/{seed.ORGANIZATION_ID}/projects/proj-other/jobs/{job_id}"
+
+    assert visitor.get(path).status_code == 404
+
+
+def test_everything_is_escaped(visitor, plane, api, clock):
+    evil = "<script>alert(1)</script>"
+    plane.put_project(Project(seed.PROJECT_ID, evil, clock()))
+    plane.put_cluster(
+        Cluster(
+            f'in01-"{evil}', evil, seed.PROJECT_ID, clock(), plan=evil, region_id=evil, settled_status=evil
+        )
+    )
+    plane.faults.add("create_backup", job={"status": evil, "reason": evil, "seconds": 0})
+    plane.clusters[CLUSTER].cluster_name = evil
+    api.create(CLUSTER)
+
+    for path in ("/clusters", f"/clusters/{CLUSTER}", "/jobs"):
+        text = visitor.get(PROJECT + path).text
+        assert "<script" not in text
+        assert "&lt;script&gt;" in text
+
+
+def test_an_empty_project(visitor):
+    assert "None yet." in visitor.get(f"{PROJECT}/jobs").text

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_zbackup.emulator import seed
+from airflow_provider_zbackup.emulator.records import Policy
+from airflow_provider_zbackup.emulator.shapes import DAY, iso_time
+
+CLUSTER = seed.DEDICATED_CLUSTER_ID
+POLICY = f"/clusters/{CLUSTER}/backups/policy"
+ENABLED = {
+    "enabled": True,
+    "frequency": "1,3",
+    "startTime": "02:00-04:00",
+    "retentionDays": 7,
+    "crossRegionCopies": [],
+}
+
+
+def test_a_cluster_without_a_policy_has_a_disabled_one(api):
+    assert api.data("GET", POLICY) == {
+        "clusterId": CLUSTER,
+        "status": "DISABLED",
+        "startTime": None,
+        "frequency": None,
+        "retentionDays": 0,
+        "crossRegionCopies": [],
+    }
+
+
+def test_a_policy_reads_as_it_was_set_and_can_be_switched_off(api):
+    copies = [{"regionId": "aws-us-east-1", "retentionDays": 3}]
+
+    assert api.data("POST", POLICY, json={**ENABLED, "crossRegionCopies": copies}) == {
+        "clusterId": CLUSTER,
+        "status": "ENABLED",
+    }
+    assert api.data("GET", POLICY) == {
+        "clusterId": CLUSTER,
+        "status": "ENABLED",
+        "startTime": "02:00-04:00",
+        "frequency": "1,3",
+        "retentionDays": 7,
+        "crossRegionCopies": [{"regionId": "aws-us-east-1", "retentionDays": 3, "region": "us-east-1"}],
+    }
+    assert api.data("POST", POLICY, json={"enabled": False}) == {"clusterId": CLUSTER, "status": "DISABLED"}
+    assert api.data("GET", POLICY)["status"] == "DISABLED"
+
+
+def test_the_body_with_which_terraform_disables_is_accepted(api):
+    body = {
+        "frequency": "",
+        "startTime": "",
+        "retentionDays": 0,
+        "enabled": False,
+        "crossRegionCopies": None,
+    }
+
+    assert api.data("POST", POLICY, json=body)["status"] == "DISABLED"
+
+
+def test_enabling_starts_an_automatic_backup_at_once(api):
+    api.data("POST", POLICY, json=ENABLED)
+
+    (item,) = api.listed()
+    assert (item["creationMethod"], item["backupType"], item["status"]) == ("AUTO", "CLUSTER", "CREATING")
+    assert (item["createTime"], item["expireTime"]) == ("2026-03-02T10:00:00Z", "2026-03-09T10:00:00Z")
+    body = {"backupType": "CLUSTER"}
+    assert api.refusal("POST", f"/clusters/{CLUSTER}/backups/create", json=body)[0] == 96038
+
+
+def test_a_manual_backup_does_not_keep_an_automatic_one_from_starting(api):
+    api.create(CLUSTER)
+    api.data("POST", POLICY, json=ENABLED)
+
+    assert {item["creationMethod"] for item in api.listed()} == {"AUTO", "MANUAL"}
+
+
+def test_disabling_starts_nothing(api):
+    api.data("POST", POLICY, json={"enabled": False})
+
+    assert api.listed() == []
+
+
+def test_automatic_backups_start_in_their_windows_and_expire(api, clock):
+    api.data("POST", POLICY, json={**ENABLED, "retentionDays": 30})
+    clock.forward(9 * DAY)
+
+    assert [item["createTime"] for item in api.listed()] == [
+        "2026-03-11T02:00:00Z",
+        "2026-03-09T02:00:00Z",
+        "2026-03-04T02:00:00Z",
+        "2026-03-02T10:00:00Z",
+    ]
+    assert len({item["backupName"] for item in api.listed()}) == 4
+    oldest = api.listed()[-1]
+    clock.forward(21 * DAY)
+    assert oldest["backupId"] not in {item["backupId"] for item in api.listed()}
+
+
+def test_no_automatic_backups_after_the_policy_is_off_or_while_the_cluster_is_suspended(api, plane, clock):
+    api.data("POST", POLICY, json=ENABLED)
+    plane.set_cluster_status(CLUSTER, "STOPPED")
+    clock.forward(3 * DAY)
+    plane.set_cluster_status(CLUSTER, "RUNNING")
+    api.data("POST", POLICY, json={"enabled": False})
+    clock.forward(3 * DAY)
+
+    assert [item["createTime"] for item in api.listed()] == ["2026-03-02T10:00:00Z"]
+
+
+def test_scheduled_copies_have_a_retention_of_their_own(api, clock):
+    copies = [{"regionId": "aws-us-east-1", "retentionDays": 3}]
+    api.data("POST", POLICY, json={**ENABLED, "crossRegionCopies": copies})
+    clock.forward(20)
+
+    assert {item["expireTime"] for item in api.listed()} == {"2026-03-09T10:00:00Z", "2026-03-05T10:00:10Z"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"enabled": None}, 400),
+        ({"enabled": "yes"}, 400),
+        ({"frequency": None}, 96032),
+        ({"frequency": ""}, 96032),
+        ({"frequency": "0"}, 96032),
+        ({"frequency": "1;2"}, 96032),
+        ({"frequency": 1}, 96032),
+        ({"startTime": None}, 96033),
+        ({"startTime": "02:00"}, 96033),
+        ({"startTime": "02:00-05:00"}, 96033),
+        ({"startTime": "24:00-02:00"}, 96033),
+        ({"retentionDays": None}, 96034),
+        ({"retentionDays": 0}, 96034),
+        ({"retentionDays": 31}, 96034),
+        ({"retentionDays": True}, 96034),
+        ({"retentionDays": "7"}, 96034),
+        ({"crossRegionCopies": [{"regionId": "aws-us-east-1"}]}, 96034),
+        ({"crossRegionCopies": [{"regionId": "aws-mars-1", "retentionDays": 1}]}, 96001),
+        ({"crossRegionCopies": [{"regionId": "gcp-us-west1", "retentionDays": 1}]}, 400),
+    ],
+)
+def test_set_refuses_a_wrong_body(api, changes, code):
+    assert api.refusal("POST", POLICY, json={**ENABLED, **changes})[0] == code
+    assert api.data("GET", POLICY)["status"] == "DISABLED"
+    assert api.listed() == []
+
+
+def test_a_window_may_pass_midnight(api):
+    assert api.data("POST", POLICY, json={**ENABLED, "startTime": "23:00-01:00"})["status"] == "ENABLED"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    ("cluster_id", "code"),
+    [(seed.FREE_CLUSTER_ID, 96021), (seed.SERVERLESS_CLUSTER_ID, 96022), ("in01-000000000000000", 96018)],
+)
+def test_only_dedicated_clusters_have_policies(api, method, cluster_id, code):
+    assert api.refusal(method, f"/clusters/{cluster_id}/backups/policy", json=ENABLED)[0] == code
+
+
+def test_a_suspended_cluster_refuses_policies(api, plane):
+    plane.set_cluster_status(CLUSTER, "STOPPED")
+
+    assert api.refusal("POST", POLICY, json=ENABLED) == (400, "The cluster is not running.")
+
+
+def test_weekdays_begin_with_monday():
+    policy = Policy("00:00-02:00", "7", 1, (), served=0)
+
+    assert [iso_time(moment) for moment in policy.due(14 * DAY)] == [
+        "1970-01-04T00:00:00Z",
+        "1970-01-11T00:00:00Z",
+    ]
