@@ -81,7 +81,7 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "requests_per_second": {
                         "label": "Requests per second",
-                        "description": "What a process sends at most; Zilliz Cloud allows about 20. Default: 10",
+                        "description": "What a process sends at most; the API allows about 20. Default: 10",
                         "schema": {"type": ["number", "null"]},
                     },
                     "conflict_codes": {

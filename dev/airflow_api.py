@@ -51,6 +51,14 @@ class AirflowApi:
         errors = self._json("GET", "/api/v2/importErrors")["import_errors"]
         return {error["filename"]: error["stack_trace"] for error in errors}
 
+    def unpause(self, dag_id: str) -> None:
+        """
+        Let the runs of a DAG run.
+
+        :param dag_id: the DAG.
+        """
+        self._json("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False})
+
     def task_ids(self, dag_id: str) -> list[str]:
         """
         Return the tasks of a DAG, each after those that it depends on.

@@ -40,7 +40,8 @@ COMMANDS = {
 
 SETTINGS = {
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-    "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+    # A schedule in the folder must not start what nobody asked for; `dag_ids` are unpaused.
+    "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
     # Nobody has to log in.
     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
     # The connection form gets its Test button.
@@ -75,7 +76,7 @@ class AirflowStack:
     a number any further one of its kind, as in ``triggerer-2``.
 
     :param dags_folder: folder of the DAG files.
-    :param dag_ids: DAGs that must be parsed before the block begins.
+    :param dag_ids: DAGs that are parsed and unpaused before the block begins; all others stay paused.
     :param environment: further variables for all components: connections, configuration.
     :param components: which to start; with Celery at least one ``worker`` belongs to them.
     :param database_url: SQLAlchemy URL of an empty database. SQLite, the default, bears few tasks at a time.
@@ -147,6 +148,8 @@ class AirflowStack:
         self.api.log_in()
         self.wait_until(self.is_healthy, "All components are healthy")
         self.wait_until(self._is_parsed, f"The DAGs are parsed: {', '.join(sorted(self._dag_ids))}")
+        for dag_id in self._dag_ids:
+            self.api.unpause(dag_id)
 
     def command(self, *arguments: str) -> list[str]:
         """

@@ -35,6 +35,7 @@ _CLUSTER_FIELDS = frozenset(
         "cu_type",
         "cu_size",
         "description",
+        "databases",
     }
 )
 _PROJECT_FIELDS = frozenset({"project_name", "plan", "region_ids", "description"})
@@ -64,7 +65,11 @@ def routes(plane: ControlPlane) -> list[Route]:
 
 
 def show_state(plane: ControlPlane, fields: dict[str, Json]) -> Json:
-    """Everything there is, drawn as in the API; backups also with their job and what they are a copy of."""
+    """
+    Everything there is, drawn as in the API; backups also with their job and what they are a copy of.
+
+    A backup whose job failed is here too, without a status, though the API does not show it any more.
+    """
     now = plane.now()
     return {
         "now": iso_time(now),
@@ -78,6 +83,7 @@ def show_state(plane: ControlPlane, fields: dict[str, Json]) -> Json:
         "backups": [
             {**backups.describe(backup, now), "jobId": backup.job.job_id, "copyOf": backup.copy_of}
             for backup in plane.backups
+            if now >= backup.created
         ],
         "jobs": [job.answer(now) for job in plane.jobs.values() if now >= job.started],
         "policies": [
@@ -139,13 +145,11 @@ def put_cluster(plane: ControlPlane, fields: dict[str, Json]) -> Json:
     """Add a cluster, or change one: its status, its collections, any other of its fields."""
     cluster_id = fields.pop("cluster_id")
     status = fields.pop("status", None)
-    if "databases" in fields:
-        databases = _databases(fields.pop("databases"))
-    else:
-        databases = plane.clusters[cluster_id].databases if cluster_id in plane.clusters else {}
     _only(fields, _CLUSTER_FIELDS)
+    if "databases" in fields:
+        fields["databases"] = _databases(fields["databases"])
     known = plane.clusters.get(cluster_id) or Cluster(cluster_id, cluster_id, PROJECT_ID, plane.now())
-    plane.put_cluster(replace(known, databases=databases, **fields))
+    plane.put_cluster(replace(known, **fields))
     if status is not None:
         plane.set_cluster_status(cluster_id, status)
     return {"clusterId": cluster_id, "status": plane.clusters[cluster_id].status(plane.now())}

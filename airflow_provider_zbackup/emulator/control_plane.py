@@ -134,7 +134,7 @@ class ControlPlane:
             any more; its manual backups stay.
         """
         with self.lock:
-            now = self.now()
+            self.now()
             cluster = self.clusters[cluster_id]
             cluster.settled_status = status
             cluster.restore = None
@@ -142,7 +142,7 @@ class ControlPlane:
                 self.policies.pop(cluster_id, None)
                 for backup in self.backups:
                     if (backup.cluster_id, backup.creation_method) == (cluster_id, "AUTO"):
-                        backup.deleted = now
+                        backup.deleted = True
 
     def start_job(self, type: str, cluster_id: str, operation: str, started: float | None = None) -> Job:
         """

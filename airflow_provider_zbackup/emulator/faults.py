@@ -10,6 +10,7 @@ from airflow_provider_zbackup.emulator.jobs import JobPlan
 from airflow_provider_zbackup.emulator.shapes import Json
 
 ANY_OPERATION = "*"
+_BODILESS = frozenset({*range(100, 200), 204, 304})
 # What starts jobs without a request of its own; a rule with a ``job`` can name these too.
 BACKGROUND_OPERATIONS = frozenset({"automatic_backup", "copy_backup"})
 
@@ -68,8 +69,8 @@ class FaultRule:
             )
         if self.skip < 0 or (self.times or 0) < 0 or (self.delay or 0) < 0:
             raise ValueError("skip, times and delay must not be negative")
-        if self.status is not None and self.status not in set(HTTPStatus):
-            raise ValueError("status must be an HTTP status")
+        if self.status is not None and (self.status not in set(HTTPStatus) or self.status in _BODILESS):
+            raise ValueError("status must be an HTTP status that comes with a body")
         if not all(isinstance(text, str) for header in self.headers.items() for text in header):
             raise ValueError("headers must be text")
 

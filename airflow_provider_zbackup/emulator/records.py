@@ -80,7 +80,7 @@ class Backup:
     :param job: the job that makes it; it decides the status until it has ended.
     :param expires: when it goes by itself; None for manual ones, which stay for ever.
     :param copy_of: for a cross-region copy, the id of the backup it was made from.
-    :param deleted: when somebody deleted it.
+    :param deleted: whether somebody deleted it, or its cluster if it is an automatic one.
     """
 
     backup_id: str
@@ -95,7 +95,7 @@ class Backup:
     job: Job
     expires: float | None = None
     copy_of: str | None = None
-    deleted: float | None = None
+    deleted: bool = False
 
     @property
     def created(self) -> float:
@@ -120,7 +120,7 @@ class Backup:
             return "CREATING"
         if not self.job.will_succeed:
             return None
-        gone = self.deleted is not None or (self.expires is not None and now >= self.expires)
+        gone = self.deleted or (self.expires is not None and now >= self.expires)
         return "DELETED" if gone else "AVAILABLE"
 
     def size(self, now: float) -> int:

@@ -61,6 +61,7 @@ class Answer(BaseModel):
         extra="ignore",
         frozen=True,
         coerce_numbers_to_str=True,
+        defer_build=True,
     )
 
     @field_validator("*", mode="wrap")
@@ -228,7 +229,12 @@ class Request(BaseModel):
     """Base of every request body: only the fields that were given are sent."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, strict=True
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        defer_build=True,
     )
 
     def body(self) -> dict[str, Any]:

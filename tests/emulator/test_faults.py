@@ -168,6 +168,7 @@ def test_an_automatic_backup_can_fail(api, plane, clock):
         {},
         {"status": 500, "drop": True},
         {"status": 999},
+        {"status": 204},
         {"status": 500, "headers": {"Retry-After": 1}},
         {"drop": True, "skip": -1},
         {"drop": True, "times": -1},

@@ -117,7 +117,7 @@ ids = st.sampled_from([CLUSTER, seed.FREE_CLUSTER_ID, "in01-x", "\N{SNOWMAN}", "
 
 
 @settings(
-    max_examples=150,
+    max_examples=80,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     derandomize=True,

@@ -6,6 +6,8 @@ https://docs.zilliz.com/reference/restful/create-backup-v2 and its neighbours
 
 from __future__ import annotations
 
+import math
+
 from airflow_provider_zbackup.emulator.api.call import Call, Fields
 from airflow_provider_zbackup.emulator.api.lookups import (
     find_backup,
@@ -80,7 +82,7 @@ def list_backups(plane: ControlPlane, call: Call) -> Json:
         and call.query.get("clusterId") in (None, backup.cluster_id)
         and creation_method in (None, backup.creation_method)
         and backup_type in (None, backup.backup_type)
-        and start <= backup.created <= end
+        and start <= math.floor(backup.created) <= end
     ]
     wanted.sort(key=lambda backup: backup.created, reverse=True)
     paging, page = call.page_of(wanted)
@@ -96,7 +98,7 @@ def delete_backup(plane: ControlPlane, call: Call) -> Json:
     backup = find_backup(plane, call.path["cluster_id"], call.path["backup_id"])
     if backup.status(plane.now()) == "CREATING":
         raise bad_request("The backup is being created.")
-    backup.deleted = plane.now()
+    backup.deleted = True
     return {"backupId": backup.backup_id, "backupName": backup.backup_name}
 
 

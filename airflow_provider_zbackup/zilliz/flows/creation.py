@@ -62,7 +62,7 @@ class CreateRecord(BaseModel):
     :param adopted: whether the backup was found in the list, its create having got no answer
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     cluster_id: str
     request: dict[str, Any]

@@ -1,0 +1,55 @@
+"""
+Back up each of a list of collections every night, one task per collection.
+
+Zilliz Cloud runs one manual backup at a time. ``max_active_tis_per_dagrun=1`` lets this DAG's own tasks
+take turns without asking the service, and ``on_conflict="wait"``, the default, lets each wait, without
+holding a worker, for backups of others: a colleague's, or an automatic one.
+
+To run it, define the connection ``zilliz_default`` (type "Zilliz Cloud", password: an API key). Give your
+own cluster and collections as the DAG's params; those below are the emulator's, which needs no account:
+``python -m airflow_provider_zbackup.emulator``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+from airflow.providers.common.compat.sdk import Param, dag, task
+
+from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
+
+
+@dag(
+    schedule="@daily",
+    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    catchup=False,
+    tags=["zilliz", "example"],
+    doc_md=__doc__,
+    params={
+        "cluster_id": Param("in01-31a6b840e50b72d", type="string", description="A Dedicated cluster"),
+        "collections": Param(["medium_articles", "quick_setup"], type="array"),
+    },
+)
+def scheduled_collection_backup() -> None:
+    @task
+    def each_alone(params: dict[str, Any]) -> list[list[str]]:
+        """Give each mapped task its own list of one collection."""
+        return [[collection] for collection in params["collections"]]
+
+    @task
+    def report(backups: Any) -> list[str]:
+        """Tell what was made; a real DAG would store it, or prune older backups."""
+        return [f"{backup['backup_name']}: {backup['size']} bytes" for backup in backups]
+
+    backups = ZillizCreateBackupOperator.partial(
+        task_id="backup",
+        cluster_id="{{ params.cluster_id }}",
+        deferrable=True,
+        max_active_tis_per_dagrun=1,
+        map_index_template="{{ task.collections | join }}",
+    ).expand(collections=each_alone())
+    report(backups.output)
+
+
+scheduled_collection_backup()

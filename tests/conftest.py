@@ -1,0 +1,34 @@
+"""Sets Airflow up before anything imports it: a home of its own, nothing from the caller's environment."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+_HOME = tempfile.mkdtemp(prefix="zbackup-tests-")
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+for _name in list(os.environ):
+    if _name.startswith(("AIRFLOW_", "_AIRFLOW_")):
+        del os.environ[_name]
+os.environ.update(
+    AIRFLOW_HOME=_HOME,
+    AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW__CORE__UNIT_TEST_MODE="False",
+    AIRFLOW__CORE__DAGS_FOLDER=str(Path(__file__).parent.parent / "example_dags"),
+    AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{_HOME}/airflow.db",
+)
+
+import pytest  # noqa: E402
+
+from tests.support import World, make_world  # noqa: E402
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A Zilliz Cloud and an Airflow, both on one virtual clock, talking real HTTP."""
+    with make_world(monkeypatch) as world:
+        yield world

@@ -1,0 +1,151 @@
+"""A world for tests: the emulator and the tasks of an imagined Airflow, on one virtual clock."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
+
+from airflow_provider_zbackup.emulator import ControlPlane, serve
+from airflow_provider_zbackup.emulator.seed import DEDICATED_CLUSTER_ID, PROJECT_ID
+from airflow_provider_zbackup.hooks.zilliz import ZillizHook
+from airflow_provider_zbackup.zilliz.client import AsyncZillizClient, ZillizClient
+
+CLUSTER_ID = DEDICATED_CLUSTER_ID
+START = 1_772_445_600.0  # Monday, 2026-03-02, 10:00:00 UTC
+API_KEY = "key-that-nobody-may-see-0123456789abcdef"
+
+
+class Clock:
+    """Time that passes only when somebody sleeps; sleeping takes no time."""
+
+    def __init__(self, now: float = START) -> None:
+        self.now = now
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+    async def asleep(self, seconds: float) -> None:
+        self.sleep(seconds)
+        await asyncio.sleep(0)
+
+
+class Store(dict[str, Any]):
+    """A task state store, which takes nothing but JSON."""
+
+    def set(self, key: str, value: Any) -> None:
+        assert value is not None
+        self[key] = json.loads(json.dumps(value))
+
+    def delete(self, key: str) -> None:
+        self.pop(key, None)
+
+
+@dataclass
+class TaskInstance:
+    """One task instance through all its tries, with what Airflow keeps of it."""
+
+    make: Callable[[], Any]
+    max_tries: int = 0
+    store: Store = field(default_factory=Store)
+    xcoms: dict[str, Any] = field(default_factory=dict)
+    deferrals: list[dict[str, Any]] = field(default_factory=list)
+    dag_id: str = "dag"
+    run_id: str = "run"
+    task_id: str = "task"
+    map_index: int = -1
+
+    @property
+    def context(self) -> Any:
+        return {"ti": self, "task_state_store": self.store}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.xcoms[key] = json.loads(json.dumps(value))
+
+    def run(self) -> Any:
+        """Run one try to its end as Airflow does: each leg with a fresh operator, everything through JSON."""
+        self.xcoms.clear()
+        method, arguments = "execute", {}
+        while True:
+            operator = self.make()
+            try:
+                if method == "execute":
+                    return operator.execute(self.context)
+                return operator.resume_execution(method, arguments, self.context)
+            except TaskDeferred as deferral:
+                method = deferral.method_name
+                arguments = {"event": self.run_trigger(deferral)}
+
+    def run_trigger(self, deferral: TaskDeferred) -> dict[str, Any]:
+        path, kwargs = deferral.trigger.serialize()
+        kwargs = json.loads(json.dumps(kwargs))
+        self.deferrals.append(
+            {"trigger": path, "kwargs": kwargs, "method": deferral.method_name, "timeout": deferral.timeout}
+        )
+        module, _, name = path.rpartition(".")
+        trigger = getattr(importlib.import_module(module), name)(**kwargs)
+        return json.loads(json.dumps(asyncio.run(first_event(trigger))))
+
+
+async def first_event(trigger: Any) -> Any:
+    return (await anext(trigger.run())).payload
+
+
+@dataclass
+class World:
+    """The emulator on a virtual clock, and the Airflow connection that leads to it."""
+
+    control_plane: ControlPlane
+    clock: Clock
+    url: str
+    connection: dict[str, Any]
+    monkeypatch: pytest.MonkeyPatch
+
+    def connect(self, **changes: Any) -> None:
+        """Define the connection ``zilliz_default``, changed where asked."""
+        extra = self.connection["extra"] | changes.pop("extra", {})
+        connection = self.connection | changes | {"extra": extra}
+        self.monkeypatch.setenv("AIRFLOW_CONN_ZILLIZ_DEFAULT", json.dumps(connection))
+
+    @property
+    def hook(self) -> ZillizHook:
+        return ZillizHook()
+
+    def requests(self, operation: str | None = None) -> list[Any]:
+        """Return the requests that the emulator got."""
+        return [entry for entry in self.control_plane.requests if operation in (None, entry.operation)]
+
+    def backups(self) -> list[Any]:
+        return list(self.control_plane.backups)
+
+
+@contextmanager
+def make_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    clock = Clock()
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+    for client, sleep in ((ZillizClient, clock.sleep), (AsyncZillizClient, clock.asleep)):
+        monkeypatch.setitem(client.__init__.__kwdefaults__, "sleep", sleep)
+        monkeypatch.setitem(client.__init__.__kwdefaults__, "clock", clock)
+    for module in ("operators.backup", "sensors.base"):
+        monkeypatch.setattr(f"airflow_provider_zbackup.{module}.time", SimpleNamespace(time=clock))
+    with serve(ControlPlane(clock=clock, api_key=API_KEY)) as emulator:
+        world = World(emulator.control_plane, clock, emulator.url, emulator.connection, monkeypatch)
+        world.connect()
+        yield world
+
+
+__all__ = ["API_KEY", "CLUSTER_ID", "PROJECT_ID", "Clock", "Store", "TaskInstance", "World", "make_world"]
