@@ -111,7 +111,7 @@ class Browser:
         :param texts: all of them.
         """
         for text in texts:
-            self.wait_for(f"document.body.innerText.includes({json.dumps(text)})")
+            self.wait_for(f"document.body?.innerText.includes({json.dumps(text)})")
 
     def click(self, selector: str, text: str = "") -> None:
         """

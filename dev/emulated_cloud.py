@@ -52,10 +52,6 @@ class EmulatedCloud:
         state: dict[str, Any] = response.raise_for_status().json()
         return state
 
-    def survivors(self) -> set[int]:
-        """Return the ids of all processes of the emulator that still run."""
-        return self._processes.survivors()
-
     def _is_announced(self) -> bool:
         self._processes.check()
         return bool(self._announcement())

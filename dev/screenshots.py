@@ -6,48 +6,34 @@ import sys
 from pathlib import Path
 from urllib.parse import quote
 
-from dev.airflow_api import AirflowApi, Json
-from dev.airflow_stack import AirflowStack
+from dev.airflow_api import AirflowApi
 from dev.browser import Browser
-from dev.demo import DAG_ID, EXAMPLES, JOB_SECONDS, PROVIDER, RUN_SECONDS, DemoFailure, failures
-from dev.emulated_cloud import EmulatedCloud
+from dev.example import DAG_ID, example_airflow, provider_log, wait_for_success
+from dev.story import Story
+from dev.terminal import report, say
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 CONNECTION_TYPE = "Zilliz Cloud"
 
 
-def main() -> int:
-    """Take all pictures."""
-    cloud = EmulatedCloud(job_seconds=JOB_SECONDS)
-    with cloud, AirflowStack(EXAMPLES, dag_ids=[DAG_ID], environment=cloud.environment) as stack:
-        run_id, wait_task = run_backup(stack.api)
+def take_all() -> None:
+    """Run the DAG and take all pictures."""
+    with example_airflow() as (_, stack):
+        run_id = stack.api.trigger_dag_run(DAG_ID)
+        story = Story(stack.api, run_id)
+        wait_for_success(stack.api, run_id, story.on_change, story.on_turn)
         run_url = f"{stack.base_url}/dags/{DAG_ID}/runs/{quote(run_id, safe='')}"
         with Browser() as browser:
             take_connection_form(browser, f"{stack.base_url}/connections")
             take_grid(browser, run_url, len(stack.api.task_ids(DAG_ID)))
-            take_log(browser, stack.api, run_url, run_id, wait_task)
+            take_log(
+                browser,
+                stack.api,
+                run_url,
+                run_id,
+                max(story.deferred_seconds, key=story.deferred_seconds.__getitem__),
+            )
             take_link(browser, stack.api, run_url, run_id)
-    return 0
-
-
-def run_backup(api: AirflowApi) -> tuple[str, str]:
-    """
-    Run the DAG.
-
-    :param api: the Airflow to run it in.
-    :return: the id of the run, and the task that was deferred for the backup.
-    """
-    deferred: list[str] = []
-
-    def note(task_instance: Json) -> None:
-        if task_instance["state"] == "deferred":
-            deferred.append(task_instance["task_id"])
-
-    run_id = api.trigger_dag_run(DAG_ID)
-    run = api.wait_for_dag_run(DAG_ID, run_id, RUN_SECONDS, note)
-    if run["state"] != "success" or not deferred:
-        raise DemoFailure(f"The run ended as {run['state']}.\n{failures(api, DAG_ID, run_id)}")
-    return run_id, deferred[0]
 
 
 def take_connection_form(browser: Browser, url: str) -> None:
@@ -94,10 +80,9 @@ def take_log(browser: Browser, api: AirflowApi, run_url: str, run_id: str, task_
     :param run_id: its id.
     :param task_id: the task.
     """
-    entries = api.task_log_entries(DAG_ID, run_id, task_id, try_number=1)
-    *_, last = [entry["event"] for entry in entries if PROVIDER in entry.get("logger", "")]
+    *_, last = provider_log(api, run_id, task_id, try_number=1)
     browser.open(f"{run_url}/tasks/{task_id}")
-    browser.wait_for_text(last)
+    browser.wait_for_text(last["event"])
     take(browser, "log")
 
 
@@ -134,8 +119,8 @@ def take(browser: Browser, name: str) -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
     path = IMAGES / f"{name}.png"
     browser.take_picture(path)
-    print(path.relative_to(IMAGES.parent.parent), flush=True)
+    say(f"docs/images/{path.name}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(report(take_all))

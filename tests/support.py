@@ -13,9 +13,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
+from airflow.providers.common.compat.sdk import BaseSensorOperator, TaskDeferred
 
-from airflow_provider_zbackup.emulator import ControlPlane, serve
+from airflow_provider_zbackup.emulator import ControlPlane, JobPlan, serve
 from airflow_provider_zbackup.emulator.seed import DEDICATED_CLUSTER_ID, PROJECT_ID
 from airflow_provider_zbackup.hooks.zilliz import ZillizHook
 from airflow_provider_zbackup.zilliz.client import AsyncZillizClient, ZillizClient
@@ -30,14 +30,22 @@ class Clock:
 
     def __init__(self, now: float = START) -> None:
         self.now = now
-        self.slept: list[float] = []
+        self._events: list[tuple[float, Callable[[], Any]]] = []
 
     def __call__(self) -> float:
         return self.now
 
+    def at(self, seconds: float, action: Callable[[], Any]) -> None:
+        """Do something in so many seconds, while somebody sleeps."""
+        self._events.append((self.now + seconds, action))
+        self._events.sort(key=lambda event: event[0])
+
     def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
+        end = self.now + seconds
+        while self._events and self._events[0][0] <= end:
+            self.now, action = self._events.pop(0)
+            action()
+        self.now = end
 
     async def asleep(self, seconds: float) -> None:
         self.sleep(seconds)
@@ -125,6 +133,17 @@ class World:
     def hook(self) -> ZillizHook:
         return ZillizHook()
 
+    def fault(self, operation: str, **effect: Any) -> None:
+        """Make the emulator fail; see ``emulator/faults.py``."""
+        self.control_plane.faults.add(operation, **effect)
+
+    def someone_backs_up(self, *, seconds: float, cluster_id: str = CLUSTER_ID, **arguments: Any) -> Any:
+        """Start a backup that is not ours: by a colleague in the console or, ``AUTO``, by a policy."""
+        cluster = self.control_plane.clusters[cluster_id]
+        return self.control_plane.start_backup(
+            cluster, operation="someone", plan=JobPlan(seconds=seconds), **arguments
+        )
+
     def requests(self, operation: str | None = None) -> list[Any]:
         """Return the requests that the emulator got."""
         return [entry for entry in self.control_plane.requests if operation in (None, entry.operation)]
@@ -137,11 +156,15 @@ class World:
 def make_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     clock = Clock()
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
-    for client, sleep in ((ZillizClient, clock.sleep), (AsyncZillizClient, clock.asleep)):
-        monkeypatch.setitem(client.__init__.__kwdefaults__, "sleep", sleep)
-        monkeypatch.setitem(client.__init__.__kwdefaults__, "clock", clock)
+    for client in (ZillizClient, AsyncZillizClient):
+        sleep: Any = clock.sleep if client is ZillizClient else clock.asleep
+        defaults: Any = client.__init__.__kwdefaults__
+        monkeypatch.setitem(defaults, "sleep", sleep)
+        monkeypatch.setitem(defaults, "clock", clock)
     for module in ("operators.backup", "sensors.base"):
         monkeypatch.setattr(f"airflow_provider_zbackup.{module}.time", SimpleNamespace(time=clock))
+    poking = importlib.import_module(BaseSensorOperator.__module__)
+    monkeypatch.setattr(poking, "time", SimpleNamespace(sleep=clock.sleep, monotonic=clock))
     with serve(ControlPlane(clock=clock, api_key=API_KEY)) as emulator:
         world = World(emulator.control_plane, clock, emulator.url, emulator.connection, monkeypatch)
         world.connect()

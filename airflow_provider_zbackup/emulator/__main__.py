@@ -74,6 +74,7 @@ def main() -> int:
             port=options.port,
             ssl_certfile=options.ssl_certfile,
             ssl_keyfile=options.ssl_keyfile,
+            log_level=options.log_level,
         ) as emulator:
             connection = shlex.quote(json.dumps(emulator.connection))
             print(f"export AIRFLOW_CONN_ZILLIZ_DEFAULT={connection}", flush=True)

@@ -55,6 +55,7 @@ def serve(
     port: int = 0,
     ssl_certfile: str | None = None,
     ssl_keyfile: str | None = None,
+    log_level: str = "warning",
 ) -> Iterator[RunningEmulator]:
     """
     Serve a control plane from a thread, for as long as the context lasts.
@@ -64,6 +65,7 @@ def serve(
     :param port: the port to listen on; 0 takes a free one.
     :param ssl_certfile: serve HTTPS with this certificate.
     :param ssl_keyfile: the certificate's key.
+    :param log_level: from which level on uvicorn logs, through whatever logging is set up.
     """
     plane = control_plane or ControlPlane()
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -79,6 +81,7 @@ def serve(
             loop="asyncio",
             lifespan="off",
             log_config=None,
+            log_level=log_level,
             # The control plane's clock dates the answers.
             date_header=False,
             server_header=False,

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_zbackup.emulator import FaultRule, JobPlan
-from airflow_provider_zbackup.emulator.seed import FREE_CLUSTER_ID, SERVERLESS_CLUSTER_ID
+from airflow_provider_zbackup.emulator import JobPlan
+from airflow_provider_zbackup.emulator.seed import (
+    FREE_CLUSTER_ID,
+    SECOND_DEDICATED_CLUSTER_ID,
+    SERVERLESS_CLUSTER_ID,
+)
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
 from airflow_provider_zbackup.zilliz.errors import (
     ZillizConflictError,
@@ -48,6 +53,7 @@ def test_the_bodies_and_paths_are_those_of_the_guide(world: World, deferrable: b
 
 @MODES
 def test_result(world: World, deferrable: bool) -> None:
+    world.control_plane.configure(job_seconds=60)
     task = create(deferrable=deferrable)
     result = task.run()
     (backup,) = world.backups()
@@ -60,9 +66,176 @@ def test_result(world: World, deferrable: bool) -> None:
         "backup_name": "Dedicated-01_backup1",
         "backup_type": "CLUSTER",
         "status": "AVAILABLE",
-        "size": backup.size,
+        "size": backup.size(world.clock()),
         "region_id": "aws-us-west-2",
         "create_time": "2026-03-02T10:00:00Z",
         "adopted": False,
     }
     assert len(task.deferrals) == deferrable
+
+
+def test_database_and_regions_are_sent(world: World) -> None:
+    create(collections=["orders", "customers"], database="sales", copy_to_regions=["aws-us-east-1"]).run()
+    assert world.requests("create_backup")[0].body == {
+        "backupType": "COLLECTION",
+        "dbCollections": [{"dbName": "sales", "collectionNames": ["orders", "customers"]}],
+        "crossRegionCopies": [{"regionId": "aws-us-east-1"}],
+    }
+
+
+def test_without_waiting_nothing_is_deferred_and_what_is_not_known_is_null(world: World) -> None:
+    task = create(wait_for_completion=False, deferrable=True)
+    result = task.run()
+    assert task.deferrals == []
+    assert {name for name, value in result.items() if value is None} == {
+        "status",
+        "size",
+        "region_id",
+        "create_time",
+    }
+    assert world.requests("describe_job") == []
+
+
+def test_a_short_backup_is_never_deferred(world: World) -> None:
+    world.control_plane.configure(job_seconds=3)
+    task = create(deferrable=True)
+    task.run()
+    assert task.deferrals == []
+
+
+def test_nothing_secret_is_in_the_trigger_and_its_deadline_is_absolute(world: World) -> None:
+    world.control_plane.configure(job_seconds=600)
+    task = create(deferrable=True, timeout=900)
+    begin = world.clock()
+    result = task.run()
+    (deferral,) = task.deferrals
+    assert deferral["kwargs"] == {
+        "result": result | dict.fromkeys(["status", "size", "region_id", "create_time"]),
+        "zilliz_conn_id": "zilliz_default",
+        "deadline": begin + 900,
+        "poll_interval": 60.0,
+        "since": begin,
+        "not_before": begin + 12,
+    }
+    assert deferral["timeout"].total_seconds() > 900 - 6
+
+
+def test_execution_timeout_ends_the_wait_though_airflow_ignores_it_while_deferred(world: World) -> None:
+    world.control_plane.configure(job_seconds=600)
+    task = create(deferrable=True, execution_timeout=timedelta(seconds=60))
+    begin = world.clock()
+    with pytest.raises(ZillizTimeoutError, match="Gave up after 60 s"):
+        task.run()
+    assert world.clock() == pytest.approx(begin + 60, abs=1)
+
+
+@MODES
+def test_a_failed_job_fails_the_task_with_its_reason_and_a_retry_makes_a_new_backup(
+    world: World, deferrable: bool
+) -> None:
+    world.fault("create_backup", times=1, job=JobPlan(status="FAILED", at_progress=80, reason="disk is full"))
+    task = create(deferrable=deferrable)
+    with pytest.raises(ZillizJobFailedError, match="disk is full"):
+        task.run()
+    assert task.run()["status"] == "AVAILABLE"
+    assert len(world.requests("create_backup")) == 2
+
+
+@MODES
+def test_a_job_that_is_canceled_in_the_console_fails_the_task(world: World, deferrable: bool) -> None:
+    world.fault("create_backup", job=JobPlan(status="CANCELED", at_progress=80, running_status="CANCELING"))
+    with pytest.raises(ZillizJobCanceledError, match="canceled"):
+        create(deferrable=deferrable).run()
+
+
+@pytest.mark.parametrize(
+    ("cluster_id", "message"),
+    [
+        (FREE_CLUSTER_ID, "only to Dedicated clusters"),
+        (SERVERLESS_CLUSTER_ID, "only to Dedicated clusters"),
+        ("in01-unknown", "96018|96036"),
+    ],
+)
+def test_a_cluster_that_cannot_be_backed_up_fails_for_good(
+    world: World, cluster_id: str, message: str
+) -> None:
+    task = create(cluster_id=cluster_id)
+    with pytest.raises(AirflowFailException, match=message):
+        task.run()
+    assert task.store == {}
+
+
+def test_a_wrong_key_fails_for_good_without_showing_it(world: World) -> None:
+    world.connect(password="wrong-key-wrong-key")
+    with pytest.raises(AirflowFailException, match="API key in the password field") as caught:
+        create().run()
+    assert "wrong-key" not in str(caught.value)
+
+
+@MODES
+@pytest.mark.parametrize("method", ["AUTO", "MANUAL"])
+def test_a_backup_in_the_way_is_waited_for(world: World, deferrable: bool, method: str) -> None:
+    in_the_way = world.someone_backs_up(seconds=100, creation_method=method)
+    task = create(deferrable=deferrable)
+    result = task.run()
+    assert result["backup_id"] != in_the_way.backup_id
+    assert not result["adopted"]
+    assert len(world.requests("create_backup")) == 1, "it looks before it sends"
+    assert len(task.deferrals) == deferrable
+
+
+@MODES
+def test_on_conflict_fail_says_who_is_in_the_way(world: World, deferrable: bool) -> None:
+    in_the_way = world.someone_backs_up(seconds=100, creation_method="AUTO")
+    world.clock.sleep(30)
+    with pytest.raises(
+        ZillizConflictError, match=rf"auto cluster backup {in_the_way.backup_id} \(CREATING, 30 s old\)"
+    ):
+        create(deferrable=deferrable, on_conflict="fail").run()
+
+
+@MODES
+def test_waiting_for_a_turn_ends_at_the_conflict_timeout(world: World, deferrable: bool) -> None:
+    in_the_way = world.someone_backs_up(seconds=10_000, creation_method="AUTO")
+    begin = world.clock()
+    with pytest.raises(ZillizTimeoutError, match=in_the_way.backup_id):
+        create(deferrable=deferrable, conflict_timeout=300).run()
+    assert world.clock() - begin == pytest.approx(300, abs=10)
+
+
+@MODES
+def test_a_refusal_that_no_list_explains_is_waited_for_when_its_code_says_so(
+    world: World, deferrable: bool
+) -> None:
+    world.connect(extra={"conflict_codes": "4711, 96777"})
+    world.fault("create_backup", times=3, code=96777, message="later, please")
+    begin = world.clock()
+    assert create(deferrable=deferrable).run()["status"] == "AVAILABLE"
+    assert world.clock() - begin > 3 * 6, "and not asked again at once"
+
+
+@MODES
+def test_a_manual_backup_of_another_cluster_can_be_in_the_way(world: World, deferrable: bool) -> None:
+    world.control_plane.configure(conflict_scope="organisation")
+    world.someone_backs_up(seconds=60, cluster_id=SECOND_DEDICATED_CLUSTER_ID)
+    assert create(deferrable=deferrable).run()["status"] == "AVAILABLE"
+
+
+def test_the_link_is_there_from_the_start_and_after_a_failure(world: World) -> None:
+    world.fault("create_backup", status=500, times=20, body="<html>")
+    task = create()
+    with pytest.raises(Exception, match="500"):
+        task.run()
+    assert task.xcoms["_link_ZillizConsoleLink"].endswith(f"/clusters/{CLUSTER_ID}")
+
+
+@MODES
+def test_clearing_a_finished_task_makes_a_new_backup_and_a_retry_does_not(
+    world: World, deferrable: bool
+) -> None:
+    task = create(deferrable=deferrable)
+    first = task.run()
+    if task.store:
+        assert task.run()["backup_id"] == first["backup_id"], "the worker died before it could report"
+    task.max_tries += 1
+    assert task.run()["backup_id"] != first["backup_id"]

@@ -1,0 +1,73 @@
+"""The main example DAG in a real Airflow, with an emulated Zilliz Cloud of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dev.airflow_api import AirflowApi, Json
+from dev.airflow_stack import AirflowStack
+from dev.emulated_cloud import EmulatedCloud
+from dev.terminal import Failure
+
+DAG_ID = "backup_before_migration"
+FOLDER = Path(__file__).resolve().parent.parent / "example_dags"
+PROVIDER = "airflow_provider_zbackup"
+
+JOB_SECONDS = 20.0
+RUN_SECONDS = 120.0
+LAST_LOG_ENTRIES = 10
+
+
+@contextmanager
+def example_airflow() -> Iterator[tuple[EmulatedCloud, AirflowStack]]:
+    """Start an emulated cloud and an Airflow that is connected to it."""
+    with (
+        EmulatedCloud(job_seconds=JOB_SECONDS) as cloud,
+        AirflowStack(FOLDER, dag_ids=[DAG_ID], environment=cloud.environment) as stack,
+    ):
+        yield cloud, stack
+
+
+def wait_for_success(
+    api: AirflowApi, run_id: str, on_change: Callable[[Json], None], on_turn: Callable[[], None]
+) -> None:
+    """
+    Wait until a run of the DAG has ended well.
+
+    :param api: the Airflow of the run.
+    :param run_id: the run.
+    :param on_change: called with each task instance whose state or try has changed.
+    :param on_turn: called after every look.
+    :raises Failure: if it ends otherwise, with the ends of the logs.
+    """
+    run = api.wait_for_dag_run(DAG_ID, run_id, RUN_SECONDS, on_change, on_turn)
+    if run["state"] == "success":
+        return
+    lines = [f"the run ended as {run['state']}."]
+    for task in api.task_instances(DAG_ID, run_id):
+        if task["state"] == "failed":
+            log = api.task_log_entries(DAG_ID, run_id, task["task_id"], task["try_number"], task["map_index"])
+            lines.append(f"The end of the log of {task['task_id']}:")
+            lines += [f"    {entry['event']} {_errors(entry)}" for entry in log[-LAST_LOG_ENTRIES:]]
+    raise Failure("\n".join(lines))
+
+
+def provider_log(api: AirflowApi, run_id: str, task_id: str, try_number: int) -> list[Json]:
+    """
+    Return what the provider has logged in a try of a task.
+
+    :param api: the Airflow of the run.
+    :param run_id: the run.
+    :param task_id: the task.
+    :param try_number: the try, from 1.
+    """
+    entries = api.task_log_entries(DAG_ID, run_id, task_id, try_number)
+    return [entry for entry in entries if PROVIDER in (entry.get("logger") or "")]
+
+
+def _errors(entry: Json) -> str:
+    return " <- ".join(
+        f"{error['exc_type']}: {error['exc_value']}" for error in entry.get("error_detail") or []
+    )

@@ -1,0 +1,172 @@
+"""The sensors against the emulator, in each of their modes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+)
+
+from airflow_provider_zbackup.emulator import JobPlan
+from airflow_provider_zbackup.sensors.backup import ZillizNoActiveBackupSensor
+from airflow_provider_zbackup.sensors.job import ZillizJobSensor
+from tests.support import CLUSTER_ID, PROJECT_ID, TaskInstance, World
+
+# Reschedule mode is poke mode with Airflow's scheduler in the place of the loop: see test_reschedule_mode.
+MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["poke", "deferrable"])
+
+
+def job_sensor(job_id: Any, **arguments: Any) -> TaskInstance:
+    return TaskInstance(lambda: ZillizJobSensor(task_id="task", job_id=job_id, **arguments))
+
+
+def gate(**arguments: Any) -> TaskInstance:
+    arguments = arguments or {"cluster_id": CLUSTER_ID}
+    return TaskInstance(lambda: ZillizNoActiveBackupSensor(task_id="task", poke_interval=10, **arguments))
+
+
+def start(world: World, **plan: Any) -> Any:
+    world.fault("create_backup", times=1, job=JobPlan(**plan))
+    return world.hook.create_backup(CLUSTER_ID)
+
+
+@MODES
+def test_the_final_job_is_returned(world: World, deferrable: bool) -> None:
+    created = start(world, seconds=120)
+    task = job_sensor(created.job_id, deferrable=deferrable)
+    assert task.run() == {
+        "job_id": created.job_id,
+        "type": "BACKUP",
+        "status": "SUCCESSFUL",
+        "progress": 100,
+        "start_time": "2026-03-02T10:00:00Z",
+        "end_time": "2026-03-02T10:02:00Z",
+        "reason": "",
+    }
+    assert len(task.deferrals) == deferrable
+
+
+@MODES
+def test_it_answers_at_once_when_the_job_is_over(world: World, deferrable: bool) -> None:
+    created = start(world, seconds=1)
+    world.clock.sleep(5)
+    begin = world.clock()
+    task = job_sensor(created.job_id, deferrable=deferrable)
+    assert task.run()["status"] == "SUCCESSFUL"
+    assert world.clock() == begin
+    assert task.deferrals == []
+
+
+@MODES
+@pytest.mark.parametrize("seconds", [1, 200], ids=["before it looks", "while it waits"])
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [({"status": "FAILED", "reason": "disk is full"}, "disk is full"), ({"status": "CANCELED"}, "canceled")],
+)
+def test_the_end_of_the_job_fails_the_task_for_good(
+    world: World, deferrable: bool, seconds: float, plan: dict[str, Any], message: str
+) -> None:
+    created = start(world, seconds=seconds, **plan)
+    with pytest.raises(AirflowFailException, match=message):
+        job_sensor(created.job_id, deferrable=deferrable).run()
+    with pytest.raises(AirflowSkipException):
+        job_sensor(created.job_id, deferrable=deferrable, soft_fail=True).run()
+
+
+@MODES
+def test_time_out(world: World, deferrable: bool) -> None:
+    created = start(world, status="IN_PROGRESS")
+    begin = world.clock()
+    with pytest.raises(AirflowSensorTimeout):
+        job_sensor(created.job_id, deferrable=deferrable, timeout=300, poke_interval=20).run()
+    assert world.clock() - begin == pytest.approx(300, abs=21)
+    with pytest.raises(AirflowSkipException):
+        job_sensor(created.job_id, deferrable=deferrable, timeout=300, soft_fail=True).run()
+
+
+@MODES
+def test_a_job_may_be_unknown_right_after_its_creation_only(world: World, deferrable: bool) -> None:
+    world.control_plane.configure(job_lag=20)
+    created = start(world, seconds=60)
+    assert job_sensor(created.job_id, deferrable=deferrable).run()["status"] == "SUCCESSFUL"
+    with pytest.raises(AirflowFailException, match="96026"):
+        job_sensor("job-unknown", deferrable=deferrable).run()
+
+
+@MODES
+def test_trouble_that_passes_is_ridden_out(world: World, deferrable: bool) -> None:
+    created = start(world, seconds=300)
+    world.fault("describe_job", skip=1, times=12, status=502, body="<html>Bad Gateway</html>")
+    assert job_sensor(created.job_id, deferrable=deferrable).run()["status"] == "SUCCESSFUL"
+
+
+@MODES
+def test_the_result_of_a_create_task_serves_too(world: World, deferrable: bool) -> None:
+    created = start(world, seconds=60)
+    result = {"cluster_id": CLUSTER_ID, "backup_id": created.backup_id, "job_id": created.job_id}
+    for given in (result, json.dumps(result)):
+        task = job_sensor(given, deferrable=deferrable)
+        assert task.run()["job_id"] == created.job_id
+    assert task.xcoms["_link_ZillizConsoleLink"].endswith(f"/clusters/{CLUSTER_ID}")
+
+
+@MODES
+def test_without_a_job_id_the_backup_itself_is_waited_for(world: World, deferrable: bool) -> None:
+    created = start(world, seconds=60)
+    result = {"cluster_id": CLUSTER_ID, "backup_id": created.backup_id, "job_id": None}
+    assert job_sensor(result, deferrable=deferrable).run()["status"] == "AVAILABLE"
+    start(world, seconds=60, status="FAILED")
+    result["backup_id"] = world.backups()[-1].backup_id
+    with pytest.raises(AirflowFailException, match="cannot be found"):
+        job_sensor(result, deferrable=deferrable).run()
+
+
+def test_reschedule_mode(world: World) -> None:
+    created = start(world, seconds=60)
+    sensor = ZillizJobSensor(task_id="task", job_id=created.job_id, mode="reschedule")
+    assert not sensor.poke({}).is_done
+    world.clock.sleep(60)
+    answer = sensor.poke({})
+    assert answer.is_done
+    assert answer.xcom_value["status"] == "SUCCESSFUL"
+
+
+@MODES
+def test_the_gate_opens_when_no_backup_runs(world: World, deferrable: bool) -> None:
+    begin = world.clock()
+    assert gate(cluster_id=CLUSTER_ID, deferrable=deferrable).run() == {"backups": 0}
+    assert 0 < world.clock() - begin < 5, "it looks twice, and not at once"
+
+
+@MODES
+@pytest.mark.parametrize("where", [{"cluster_id": CLUSTER_ID}, {"project_id": PROJECT_ID}])
+@pytest.mark.parametrize("creation_method", ["AUTO", "MANUAL"])
+def test_the_gate_waits_for_any_backup(
+    world: World, deferrable: bool, where: dict[str, str], creation_method: str
+) -> None:
+    begin = world.clock()
+    world.someone_backs_up(seconds=100, creation_method=creation_method)
+    task = gate(**where, deferrable=deferrable)
+    assert task.run() == {"backups": 1}
+    assert world.clock() - begin > 100
+    assert len(task.deferrals) == deferrable
+
+
+def test_the_gate_needs_two_looks_in_a_row(world: World) -> None:
+    """A backup that begins between the two keeps it shut."""
+    world.clock.at(1, lambda: world.someone_backs_up(seconds=50, creation_method="AUTO"))
+    begin = world.clock()
+    gate().run()
+    assert world.clock() - begin > 50
+
+
+@MODES
+def test_the_gate_times_out(world: World, deferrable: bool) -> None:
+    world.someone_backs_up(seconds=10_000)
+    with pytest.raises(AirflowSensorTimeout):
+        gate(cluster_id=CLUSTER_ID, timeout=100, deferrable=deferrable).run()
