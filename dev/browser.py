@@ -134,19 +134,6 @@ class Browser:
             x, y = middle
             self._command("Input.dispatchMouseEvent", type=event, x=x, y=y, button="left", clickCount=1)
 
-    def scroll_to_text(self, text: str) -> None:
-        """
-        Bring the smallest element with a text into the middle of the window.
-
-        :param text: the text.
-        """
-        self.wait_for_text(text)
-        self.evaluate(
-            "[...document.querySelectorAll('body *')]"
-            f".filter(element => element.innerText?.includes({json.dumps(text)}))"
-            ".at(-1).scrollIntoView({block: 'center'})"
-        )
-
     def write(self, text: str) -> None:
         """
         Type into the field that has the focus.

@@ -102,7 +102,7 @@ def take_link(browser: Browser, api: AirflowApi, run_url: str, run_id: str) -> N
         if url
     )
     browser.open(f"{run_url}/tasks/{task_id}/details")
-    browser.scroll_to_text(name)
+    browser.wait_for_text(name)
     take(browser, "extra-link")
     browser.open(url)
     browser.wait_for_text("SUCCESSFUL")

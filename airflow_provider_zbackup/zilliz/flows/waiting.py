@@ -109,9 +109,10 @@ def wait_until(
             pause = max(next(pauses), error.retry_after or 0)
             may_leave = isinstance(error, ZillizTransientError)
         else:
-            if sight.done:
-                return reply.value
             time = yield from now()
+            if sight.done:
+                yield Pause(0, f"{sight.state}; {time - since:.0f} s elapsed.")
+                return reply.value
             failures, pauses = 0, backoff(first=1.0)
             if sight.age is not None:
                 since = min(since, time - sight.age)

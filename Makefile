@@ -1,0 +1,64 @@
+# Everything runs in virtual environments that these rules make, with the versions pinned in constraints/.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OLDEST := .venv-oldest
+
+.DEFAULT_GOAL := help
+.PHONY: help demo ui test test-e2e test-oldest lint types screenshots bench pins clean
+
+help: ## Show what can be made
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
+
+$(VENV)/installed: pyproject.toml constraints/airflow-3.3.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints/airflow-3.3.txt apache-airflow --editable '.[dev,e2e]'
+	@touch $@
+
+$(OLDEST)/installed: pyproject.toml constraints/airflow-2.11.txt
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints/airflow-2.11.txt apache-airflow --editable '.[test]'
+	@touch $@
+
+demo: $(VENV)/installed ## Run backup_before_migration in a real Airflow against the emulator
+	$(BIN)/python -m dev.demo
+
+ui: $(VENV)/installed ## The same, and keep Airflow's UI open until Ctrl-C
+	$(BIN)/python -m dev.demo --keep-open
+
+test: $(VENV)/installed ## Run the tests on the newest supported Airflow
+	$(BIN)/python -m pytest
+
+test-oldest: $(OLDEST)/installed ## Run the tests on the oldest supported Airflow
+	$(OLDEST)/bin/python -m pytest
+
+test-e2e: $(VENV)/installed ## Run the tests with real Airflow processes, PostgreSQL and Redis
+	$(BIN)/python -m pytest -m e2e tests/e2e
+
+lint: $(VENV)/installed ## Check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed ## Check types
+	$(BIN)/mypy
+
+screenshots: $(VENV)/installed ## Take the pictures of docs/images anew (needs Chromium)
+	$(BIN)/python -m dev.screenshots
+
+bench: $(VENV)/installed ## Measure
+	$(BIN)/python -m benchmarks.import_time
+
+clean: ## Remove what was made
+	rm -rf $(VENV) $(OLDEST) .mypy_cache .pytest_cache .ruff_cache .coverage .hypothesis
+
+pins: ## Pin the newest versions of everything anew
+	for pair in 'airflow-3.3 3.3.* dev,e2e' 'airflow-2.11 2.11.* test'; do \
+		set -- $$pair; rm -rf .venv-pins; $(PYTHON) -m venv .venv-pins; \
+		.venv-pins/bin/python -m pip install --quiet "apache-airflow==$$2" --editable ".[$$3]"; \
+		{ sed -n '/^#/p' constraints/$$1.txt; \
+		  .venv-pins/bin/python -m pip freeze --exclude-editable; } > constraints/$$1.new; \
+		mv constraints/$$1.new constraints/$$1.txt; \
+	done; rm -rf .venv-pins

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import json
+import pickle
+import re
+from typing import Any
+
+import pytest
+
+from airflow_provider_zbackup.zilliz import errors
+from airflow_provider_zbackup.zilliz.errors import (
+    ZillizAuthenticationError,
+    ZillizBadRequestError,
+    ZillizConflictError,
+    ZillizError,
+    ZillizNotFoundError,
+    ZillizPermissionError,
+    ZillizRefusedError,
+    ZillizServerError,
+    ZillizThrottledError,
+    ZillizTransientError,
+    ZillizUnsupportedClusterError,
+    classify,
+    is_surely_not_done,
+)
+
+
+def subclasses(kind: type[ZillizError]) -> list[type[ZillizError]]:
+    """Return a class and all below it, in the order of their definition."""
+    return [kind, *(below for child in kind.__subclasses__() for below in subclasses(child))]
+
+
+CLASSES = subclasses(ZillizError)
+
+
+def drawn(kind: type[ZillizError], indent: str = "") -> list[str]:
+    """Draw a class and all below it as a tree."""
+    lines = [kind.__name__]
+    for child in (children := kind.__subclasses__()):
+        last = child is children[-1]
+        first, *rest = drawn(child)
+        lines.append(("└── " if last else "├── ") + first)
+        lines += [("    " if last else "│   ") + line for line in rest]
+    return [indent + line for line in lines]
+
+
+def test_the_tree_in_the_documentation_is_the_tree_of_the_classes() -> None:
+    lines = (errors.__doc__ or "").splitlines()
+    tree = [re.split(r"(?<=Error)\s", line)[0] for line in lines if re.match(r" {4}\S.*Error\b|.*── ", line)]
+    assert tree == drawn(ZillizError, indent="    ")
+
+
+UNKNOWN = 123456
+CODES: list[tuple[type[ZillizError], list[int]]] = [
+    (ZillizAuthenticationError, [21119, 80001, 80002, 1800]),
+    (ZillizPermissionError, [96012, 96013, 96014, 96015, 96016, 96027]),
+    (ZillizUnsupportedClusterError, [96021, 96022, 96028]),
+    (ZillizNotFoundError, [404, 96018, 96025, 96026, 96036]),
+    (
+        ZillizBadRequestError,
+        [
+            *range(96000, 96012),
+            96017,
+            96019,
+            96020,
+            96023,
+            96024,
+            *range(96029, 96036),
+            96037,
+            40013,
+        ],
+    ),
+    (ZillizThrottledError, [429]),
+    (ZillizRefusedError, [96038, 96039, 96040, 63104, 95999, 96041, 500, UNKNOWN, -1]),
+]
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [(code, kind) for kind, codes in CODES for code in codes], ids=lambda value: str(value)
+)
+def test_a_code_under_http_200(code: int, kind: type[ZillizError]) -> None:
+    assert classify(200, code) is kind
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (401, 0, ZillizAuthenticationError),
+        (401, 96029, ZillizAuthenticationError),
+        (401, 21119, ZillizAuthenticationError),
+        (403, 0, ZillizPermissionError),
+        (403, 21119, ZillizAuthenticationError),
+        (404, 0, ZillizNotFoundError),
+        (404, UNKNOWN, ZillizRefusedError),
+        (404, 96029, ZillizBadRequestError),
+        (400, 96028, ZillizUnsupportedClusterError),
+        (500, 96018, ZillizNotFoundError),
+        (500, 96029, ZillizBadRequestError),
+        (429, 0, ZillizThrottledError),
+        (429, UNKNOWN, ZillizThrottledError),
+        (503, 429, ZillizThrottledError),
+        (409, 0, ZillizConflictError),
+        (409, UNKNOWN, ZillizConflictError),
+        *((status, 0, ZillizServerError) for status in (408, 500, 502, 503, 504, 599)),
+        (500, UNKNOWN, ZillizServerError),
+        (502, 96038, ZillizServerError),
+        *((status, 0, ZillizBadRequestError) for status in (400, 405, 413, 415, 422)),
+        (418, 0, ZillizRefusedError),
+    ],
+)
+def test_http_status_and_code_together(status: int, code: int, kind: type[ZillizError]) -> None:
+    assert classify(status, code) is kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "sure"),
+    [
+        (ZillizBadRequestError, 96029, True),
+        (ZillizAuthenticationError, 0, True),
+        (ZillizNotFoundError, 96018, True),
+        (ZillizThrottledError, 0, True),
+        (ZillizConflictError, 0, True),
+        (ZillizRefusedError, 96038, True),
+        (ZillizRefusedError, UNKNOWN, False),
+        (ZillizServerError, 0, False),
+        (ZillizTransientError, 0, False),
+    ],
+)
+def test_which_answers_prove_that_nothing_was_done(kind: type[ZillizError], code: int, sure: bool) -> None:
+    assert is_surely_not_done(kind, code) is sure
+
+
+@pytest.mark.parametrize(
+    ("facts", "text"),
+    [
+        ({}, "It broke."),
+        ({"code": 0}, "It broke. (code 0)"),
+        (
+            {"code": 96038, "http_status": 200, "request_id": "r1"},
+            "It broke. (code 96038, HTTP 200, requestid r1)",
+        ),
+        ({"retry_after": 3.0, "not_done": True}, "It broke."),
+    ],
+)
+def test_text(facts: dict[str, Any], text: str) -> None:
+    assert str(ZillizError("It broke.", **facts)) == text
+
+
+def test_the_hint_is_the_end_of_the_text() -> None:
+    text = str(ZillizAuthenticationError("No.", http_status=401))
+    assert text == "No. (HTTP 401) Check the API key in the password field of the Airflow connection."
+
+
+FACTS = {
+    "message": "Größe?",
+    "code": 96038,
+    "http_status": 200,
+    "request_id": "r1",
+    "retry_after": 2.5,
+    "not_done": True,
+}
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+@pytest.mark.parametrize("facts", [FACTS, {"message": "No."}], ids=["all facts", "a message alone"])
+def test_errors_travel(kind: type[ZillizError], facts: dict[str, Any]) -> None:
+    error = kind(**facts)
+    as_event = ZillizError.from_dict(json.loads(json.dumps(error.to_dict())))
+    as_pickle = pickle.loads(pickle.dumps(error))
+    for copy in (as_event, as_pickle):
+        assert type(copy) is kind
+        assert vars(copy) == vars(error)
+        assert str(copy) == str(error)
+
+
+@pytest.mark.parametrize("name", ["ZillizFutureError", "Any", "classify", "__doc__", ""])
+def test_an_error_of_an_unknown_class_is_a_plain_one(name: str) -> None:
+    assert type(ZillizError.from_dict({"error": name, "message": "No."})) is ZillizError
+
+
+def test_reading_an_event_does_not_change_it() -> None:
+    event = ZillizError("No.").to_dict()
+    ZillizError.from_dict(event)
+    assert event["error"] == "ZillizError"

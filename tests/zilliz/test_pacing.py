@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import islice, pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_zbackup.zilliz.pacing import (
+    RequestBudget,
+    backoff,
+    parse_http_date,
+    parse_retry_after,
+    poll_pause,
+    spread,
+)
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+@given(st.floats(0, 1e6))
+def test_spread_stays_within_its_limit(longest: float) -> None:
+    assert 0 <= spread(longest) <= longest
+
+
+def test_backoff_doubles_up_to_its_longest() -> None:
+    pauses = list(islice(backoff(first=1.0, longest=10.0), 8))
+    for pause, step in zip(pauses, [1, 2, 4, 8, 10, 10, 10, 10], strict=True):
+        assert step / 2 <= pause <= step
+
+
+def test_backoff_differs_between_clients() -> None:
+    assert len({next(backoff()) for _ in range(20)}) > 1
+
+
+@given(st.floats(0, 1e7), st.none() | st.integers(0, 100), st.floats(1, 3600))
+def test_poll_pause_stays_between_a_second_and_the_limit(
+    age: float, progress: int | None, longest: float
+) -> None:
+    assert 1.0 <= poll_pause(age, progress, longest) <= longest
+
+
+def test_a_second_is_the_floor_even_below_the_users_limit() -> None:
+    assert poll_pause(100.0, None, 0.2) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("age", "progress", "expected"),
+    [
+        (0.0, None, 1.0),
+        (5.0, None, 1.0),
+        (100.0, None, 10.0),
+        (100.0, 0, 10.0),
+        (300.0, 1, 30.0),
+        (300.0, 90, 300 / 9 / 2),
+        (300.0, 99, 300 / 99 / 2),
+        (300.0, 100, 1.0),
+        (1e6, None, 60.0),
+    ],
+)
+def test_poll_pause_grows_with_age_and_shrinks_near_the_end(
+    age: float, progress: int | None, expected: float
+) -> None:
+    pause = poll_pause(age, progress, 60.0)
+    assert max(1.0, expected * 0.9) <= pause + 1e-9
+    assert pause <= min(60.0, max(1.0, expected * 1.1)) + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (None, None),
+        ("", None),
+        ("soon", None),
+        ("nan", None),
+        ("7", 7.0),
+        (" 1.5 ", 1.5),
+        ("0", 0.0),
+        ("-5", 0.0),
+        ("301", 300.0),
+        ("1e400", 300.0),
+        ("-inf", 0.0),
+        ("Mon, 02 Mar 2026 12:00:30 GMT", 30.0),
+        ("Mon, 02 Mar 2026 13:00:30 +0100", 30.0),
+        ("Mon, 02 Mar 2026 11:00:00 GMT", 0.0),
+        ("Tue, 03 Mar 2026 12:00:00 GMT", 300.0),
+        ("Mon, 32 Mar 2026 12:00:00 GMT", None),
+    ],
+)
+def test_retry_after(header: str | None, seconds: float | None) -> None:
+    assert parse_retry_after(header, NOON.timestamp()) == seconds
+
+
+@pytest.mark.parametrize(
+    ("header", "time"),
+    [
+        ("Mon, 02 Mar 2026 12:00:00 GMT", NOON),
+        ("Mon, 02 Mar 2026 12:00:00 -0000", NOON),
+        ("Mon, 02 Mar 2026 12:00:00", NOON),
+        (None, None),
+        ("", None),
+        ("today", None),
+        ("Mon, 02 Mar 2026 25:00:00 GMT", None),
+        ("Mon, 02 Mar 2026 12:00:00 +9900", None),
+    ],
+)
+def test_http_date(header: str | None, time: datetime | None) -> None:
+    assert parse_http_date(header) == time
+
+
+@pytest.mark.xfail(reason="parse_http_date lets an OverflowError out", raises=OverflowError)
+@pytest.mark.parametrize(
+    "header", ["Mon, 02 Mar 2026 12:00:00 +99999999999999", "Mon, 02 Mar 9999999999999999 12:00:00 GMT"]
+)
+def test_a_date_with_huge_numbers_is_none(header: str) -> None:
+    assert parse_http_date(header) is None
+    assert parse_retry_after(header, 0.0) is None
+
+
+@given(st.floats(0.1, 50), st.lists(st.floats(0, 3), min_size=1, max_size=80))
+def test_a_budget_keeps_its_rate_and_its_order(rate: float, gaps: list[float]) -> None:
+    budget = RequestBudget(rate)
+    now, sent = 1_000_000.0, []
+    for gap in gaps:
+        now += gap
+        sent.append(now + budget.reserve(now))
+    assert all(first <= second for first, second in pairwise(sent))
+    for begin, at in enumerate(sent):
+        within = sum(time < at + 1.0 for time in sent[begin:])
+        assert within <= 2 * rate + 2
+    whole = sent[-1] - sent[0]
+    assert len(sent) <= rate * (whole + 1.0) + 1 + 1e-6
+
+
+def test_a_short_burst_passes_without_any_pause() -> None:
+    budget = RequestBudget(10.0)
+    waits = [budget.reserve(1000.0) for _ in range(12)]
+    assert waits == pytest.approx([0.0] * 10 + [0.1, 0.2])
+
+
+def test_a_slow_budget_has_no_burst() -> None:
+    budget = RequestBudget(0.5)
+    assert [budget.reserve(1000.0) for _ in range(3)] == [0.0, 2.0, 4.0]
+
+
+def test_an_idle_budget_saves_up_no_more_than_a_burst() -> None:
+    budget = RequestBudget(10.0)
+    budget.reserve(1000.0)
+    assert sum(budget.reserve(9000.0) < 0.01 for _ in range(50)) == 10
+
+
+def test_hold_stops_everybody_until_then() -> None:
+    budget = RequestBudget(10.0)
+    budget.hold(1030.0)
+    budget.hold(1010.0)
+    assert [budget.reserve(1000.0), budget.reserve(1000.0)] == [30.0, pytest.approx(30.1)]
+    assert budget.reserve(2000.0) == 0.0

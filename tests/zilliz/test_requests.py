@@ -1,0 +1,89 @@
+"""The bodies that go over the wire, and what they have in common with a backup."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from airflow_provider_zbackup.zilliz.models import BackedUpDatabase, Backup, CreateBackupRequest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "body"),
+    [
+        pytest.param({}, '{"backupType": "CLUSTER"}', id="published: cluster"),
+        pytest.param(
+            {"collections": ["medium_articles"]},
+            '{"backupType": "COLLECTION", "dbCollections": [{"collectionNames": ["medium_articles"]}]}',
+            id="published: collection",
+        ),
+        pytest.param(
+            {"collections": ("b", "a"), "database": "sales"},
+            '{"backupType": "COLLECTION", "dbCollections": '
+            '[{"dbName": "sales", "collectionNames": ["b", "a"]}]}',
+            id="database",
+        ),
+        pytest.param(
+            {"copy_to_regions": ["aws-us-west-2", "aws-us-east-1"]},
+            '{"backupType": "CLUSTER", "crossRegionCopies": '
+            '[{"regionId": "aws-us-west-2"}, {"regionId": "aws-us-east-1"}]}',
+            id="regions",
+        ),
+        pytest.param({"copy_to_regions": []}, '{"backupType": "CLUSTER"}', id="no regions"),
+    ],
+)
+def test_nothing_is_sent_but_what_was_asked_for(arguments: dict[str, Any], body: str) -> None:
+    assert json.dumps(CreateBackupRequest.of(**arguments).body()) == body
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"backup_type": 1}, {"backup_type": "CLUSTER", "name": "mine"}],
+    ids=["missing", "of a wrong type", "unknown"],
+)
+def test_a_request_takes_only_its_own_fields(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        CreateBackupRequest(**fields)
+
+
+def holding(**databases: list[str]) -> Backup:
+    held = [
+        {"dbName": database.strip("_"), "collections": [{"collectionName": name} for name in names]}
+        for database, names in databases.items()
+    ]
+    return Backup(
+        backup_type="COLLECTION", db_collections=tuple(BackedUpDatabase.model_validate(one) for one in held)
+    )
+
+
+def asking(*collections: str, database: str | None = None) -> CreateBackupRequest:
+    return CreateBackupRequest.of(collections, database)
+
+
+@pytest.mark.parametrize(
+    ("request_", "backup", "same"),
+    [
+        (CreateBackupRequest.of(), Backup(backup_type="CLUSTER"), True),
+        (CreateBackupRequest.of(), holding(_=["a"]), False),
+        (asking("a"), Backup(backup_type="CLUSTER"), False),
+        (asking("a"), Backup(backup_type="COLLECTION"), None),
+        (asking("a"), holding(_=[]), None),
+        (asking("a"), holding(_=["a"]), True),
+        (asking("a"), holding(default=["a"]), True),
+        (asking("a", database=""), holding(default=["a"]), True),
+        (asking("a", database="default"), holding(_=["a"]), True),
+        (asking("a", database="sales"), holding(sales=["a"]), True),
+        (asking("a", database="sales"), holding(_=["a"]), False),
+        (asking("a"), holding(sales=["a"]), False),
+        (asking("b", "a"), holding(_=["a", "b"]), True),
+        (asking("a"), holding(_=["a", "b"]), False),
+        (asking("a", "b"), holding(_=["a"]), False),
+        (asking("a"), holding(_=["A"]), False),
+        (asking("a", database="sales"), holding(_=["a"], sales=["a"]), False),
+    ],
+)
+def test_covers_same(request_: CreateBackupRequest, backup: Backup, same: bool | None) -> None:
+    assert request_.covers_same(backup) is same

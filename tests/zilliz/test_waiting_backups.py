@@ -1,0 +1,142 @@
+"""Waiting for a backup, and for a cluster to be free of running backups."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from airflow_provider_zbackup.zilliz.errors import ZillizBackupLostError, ZillizNotFoundError
+from airflow_provider_zbackup.zilliz.flows.waiting import (
+    CONFIRMATION_PAUSE,
+    QUEUE_SPREAD,
+    Wait,
+    wait_for_backup,
+    wait_for_created_backup,
+    wait_for_job_or_backup,
+    wait_until_free,
+)
+from airflow_provider_zbackup.zilliz.models import Job
+from airflow_provider_zbackup.zilliz.operations import describe_backup, list_backups
+from tests.zilliz.driver import CLUSTER, START, always, at, backup, job, page, scripted
+
+WAIT = Wait(deadline=START + 3600)
+UNKNOWN = ZillizNotFoundError("Unknown.")
+RUNNING, DONE = job(), job("SUCCESSFUL", progress=100)
+
+
+def test_a_backup_is_waited_for_by_its_status() -> None:
+    done = backup("b", size=7)
+    driver = scripted(backup("b", status="CREATING"), backup("b", status="FUTURE"), backup("", size=7))
+    assert driver.run(wait_for_backup(CLUSTER, "b", WAIT)) == done
+    assert set(driver.sent) == {describe_backup(CLUSTER, "b")}
+    assert driver.notes[1].startswith("Backup b is FUTURE; ")
+
+
+def test_a_backup_in_no_known_state_is_told_as_such() -> None:
+    driver = scripted(backup("b", status=""), backup("b"))
+    driver.run(wait_for_backup(CLUSTER, "b", WAIT))
+    assert driver.notes[0].startswith("Backup b is in no known state; ")
+
+
+def test_a_deleted_backup_is_lost() -> None:
+    with pytest.raises(ZillizBackupLostError, match=r"Backup b was deleted\."):
+        scripted(backup("b", status="DELETED")).run(wait_for_backup(CLUSTER, "b", WAIT))
+
+
+def test_a_backup_that_is_not_found_is_lost() -> None:
+    with pytest.raises(
+        ZillizBackupLostError, match=r"Backup b of cluster .* cannot be found.*Unknown\."
+    ) as caught:
+        always(UNKNOWN).run(wait_for_backup(CLUSTER, "b", WAIT))
+    assert isinstance(caught.value.__cause__, ZillizNotFoundError)
+
+
+@pytest.mark.parametrize(
+    ("job_id", "end"),
+    [("job-1", DONE), (None, backup("b")), ("", backup("b"))],
+    ids=["job", "backup", "no id"],
+)
+def test_a_job_or_its_backup(job_id: str | None, end: Any) -> None:
+    assert scripted(end).run(wait_for_job_or_backup(job_id, CLUSTER, "b", WAIT)) == end.model_dump(
+        mode="json"
+    )
+
+
+@pytest.mark.parametrize("job_id", ["job-1", None])
+def test_leaving_a_job_or_its_backup(job_id: str | None) -> None:
+    leave = replace(WAIT, leave_after=START)
+    assert scripted(Job()).run(wait_for_job_or_backup("job-1", None, None, leave)) is None
+    assert scripted(backup(status="CREATING")).run(wait_for_job_or_backup(None, CLUSTER, "b", leave)) is None
+
+
+def test_a_created_backup_is_confirmed_after_its_job() -> None:
+    driver = scripted(RUNNING, DONE, backup("b", status="CREATING"), backup("b"))
+    assert driver.run(wait_for_created_backup(CLUSTER, "b", "job-1", WAIT)) == (DONE, backup("b"))
+    assert driver.calls == ["describe job"] * 2 + ["describe backup"] * 2
+
+
+def test_a_created_backup_without_a_job_id() -> None:
+    driver = scripted(backup("b"))
+    assert driver.run(wait_for_created_backup(CLUSTER, "b", None, WAIT)) == (None, backup("b"))
+
+
+@pytest.mark.parametrize(
+    "answers", [[RUNNING], [DONE, backup("b", status="CREATING")]], ids=["in its job", "in its confirmation"]
+)
+def test_leaving_a_created_backup(answers: list[Any]) -> None:
+    leave = replace(WAIT, leave_after=START)
+    assert scripted(*answers).run(wait_for_created_backup(CLUSTER, "b", "job-1", leave)) is None
+
+
+# A free cluster
+
+BUSY = page(backup("b", status="CREATING", creation_method="AUTO"), backup("old"))
+FREE = page(backup("b"), backup("old"))
+
+
+def test_free_must_be_seen_twice_in_a_row() -> None:
+    driver = scripted(FREE, BUSY, FREE, FREE)
+    assert driver.run(wait_until_free(WAIT, cluster_id=CLUSTER)) == {"backups": 2}
+    assert set(driver.sent) == {list_backups(cluster_id=CLUSTER)}
+    assert driver.pauses[0] == driver.pauses[-1] == CONFIRMATION_PAUSE
+    assert driver.notes[0].startswith(f"No backup is running in cluster {CLUSTER}; ")
+    assert driver.notes[1].startswith(f"Cluster {CLUSTER} is busy with auto cluster backup b (CREATING); ")
+
+
+def test_the_first_of_two_looks_is_not_the_time_to_leave() -> None:
+    driver = scripted(FREE, FREE)
+    assert driver.run(wait_until_free(replace(WAIT, leave_after=START), cluster_id=CLUSTER)) == {"backups": 2}
+
+
+def test_a_busy_cluster_is_a_time_to_leave() -> None:
+    assert scripted(BUSY).run(wait_until_free(replace(WAIT, leave_after=START), cluster_id=CLUSTER)) is None
+
+
+def test_whose_turn_it_is_sees_once_and_spreads_out() -> None:
+    driver = scripted(page())
+    assert driver.run(wait_until_free(WAIT, cluster_id=CLUSTER, for_turn=True)) == {"backups": 0}
+    (pause,) = driver.pauses
+    assert 0 < pause <= QUEUE_SPREAD
+
+
+def test_the_pause_follows_the_oldest_running_backup() -> None:
+    running = [backup(f"b{age}", status="CREATING", create_time=at(-age)) for age in (20, 100)]
+    driver = scripted(page(*running, backup("b", status="CREATING", create_time=None)), FREE, FREE)
+    driver.run(wait_until_free(WAIT, cluster_id=CLUSTER))
+    assert 9 <= driver.pauses[0] <= 11
+
+
+def test_a_project_can_be_watched_instead() -> None:
+    driver = scripted(page(), page())
+    driver.run(wait_until_free(WAIT, project_id="p-1"))
+    assert set(driver.sent) == {list_backups(project_id="p-1")}
+    assert driver.notes[0].startswith("No backup is running in project p-1; ")
+
+
+@pytest.mark.xfail(reason="str.capitalize() turns the letters of the id into lower case")
+def test_an_id_is_told_as_it_is() -> None:
+    driver = scripted(BUSY, FREE, FREE)
+    driver.run(wait_until_free(WAIT, cluster_id="in01-ABC"))
+    assert "in01-ABC" in driver.notes[0]
