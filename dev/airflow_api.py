@@ -97,6 +97,16 @@ class AirflowApi:
         """
         return self._json("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")
 
+    def set_dag_run_state(self, dag_id: str, run_id: str, state: str) -> None:
+        """
+        Mark a run, as a user does in the UI; what still runs of it is ended.
+
+        :param dag_id: its DAG.
+        :param run_id: its id.
+        :param state: ``success`` or ``failed``.
+        """
+        self._json("PATCH", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}", json={"state": state})
+
     def wait_for_dag_run(
         self,
         dag_id: str,

@@ -52,4 +52,4 @@ def scheduled_collection_backup() -> None:
     report(backups.output)
 
 
-scheduled_collection_backup()
+nightly = scheduled_collection_backup()

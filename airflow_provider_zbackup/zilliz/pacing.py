@@ -68,7 +68,7 @@ def parse_http_date(value: str | None) -> datetime | None:
     """Return the time in an HTTP date such as that of the ``Date`` header."""
     try:
         date = parsedate_to_datetime(value or "")
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 

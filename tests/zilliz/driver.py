@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain, repeat
@@ -46,6 +47,10 @@ def page(*backups: Backup) -> BackupPage:
     return BackupPage(page_size=100, backups=backups)
 
 
+class WorkerDiedError(Exception):
+    """The worker died in the middle of a flow."""
+
+
 @dataclass
 class Driver:
     """
@@ -58,23 +63,40 @@ class Driver:
     answer: Callable[[Operation[Any]], Any]
     now: float = START
     steps: list[Step] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    failures: dict[int, ZillizError] = field(default_factory=dict)
 
-    def run(self, flow: Flow[T], most_steps: int = MOST_STEPS) -> T:
-        """Run a flow to its end."""
+    def run(self, flow: Flow[T], dies_at: float = MOST_STEPS, dies_after: bool = False) -> T:
+        """
+        Run a flow to its end.
+
+        :param dies_at: number of the step at which the worker dies
+        :param dies_after: whether that step is done nevertheless
+        """
         try:
             step = next(flow)
-            for _ in range(most_steps):
+            for number in range(MOST_STEPS):
+                if number == dies_at and not dies_after:
+                    raise WorkerDiedError
                 self.steps.append(step)
+                self.times.append(self.now)
+                if number == dies_at:
+                    with suppress(ZillizError):
+                        self._take(step)
+                    raise WorkerDiedError
                 try:
                     outcome = self._take(step)
                 except ZillizError as error:
+                    self.failures[len(self.steps) - 1] = error
                     step = flow.throw(error)
                 else:
                     step = flow.send(outcome)
         except StopIteration as end:
             result: T = end.value
             return result
-        raise AssertionError(f"The flow did not end within {most_steps} steps.")
+        finally:
+            flow.close()
+        raise AssertionError(f"The flow did not end within {MOST_STEPS} steps.")
 
     def _take(self, step: Step) -> Any:
         match step:

@@ -92,7 +92,7 @@ def wait_until(
     """
     begin = time = yield from now()
     if wait.not_before is not None and wait.not_before > time:
-        time = yield Pause(min(wait.not_before, wait.deadline) - time)
+        time = yield Pause(max(0.0, min(wait.not_before, wait.deadline) - time))
     since = begin if wait.since is None else min(wait.since, begin)
     failures, pauses = 0, backoff(first=1.0)
     told, told_at = "", time
@@ -276,7 +276,7 @@ def wait_until_free(
     """
     free = 0
     looks = 1 if for_turn else 2
-    where = f"cluster {cluster_id}" if cluster_id else f"project {project_id}"
+    where = f"Cluster {cluster_id}" if cluster_id else f"Project {project_id}"
 
     def judge(backups: list[Backup], server_time: datetime | None) -> Sight:
         nonlocal free
@@ -285,10 +285,10 @@ def wait_until_free(
             free = 0
             ages = [age for backup in running if (age := _age(backup.create_time, server_time)) is not None]
             # No age in the text: it would differ at every look, and be logged each time.
-            state = f"{where.capitalize()} is busy with {', '.join(backup.describe() for backup in running)}"
+            state = f"{where} is busy with {', '.join(backup.describe() for backup in running)}"
             return Sight(state, age=max(ages, default=None))
         free += 1
-        return Sight(f"No backup is running in {where}", done=free >= looks, to_confirm=True)
+        return Sight(f"{where} has no running backup", done=free >= looks, to_confirm=True)
 
     backups = yield from wait_until(
         lambda: all_backups(cluster_id=cluster_id, project_id=project_id), judge, wait

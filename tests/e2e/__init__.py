@@ -1,0 +1,1 @@
+"""Scenarios with real Airflow processes, which are killed, stopped and restarted (``make test-e2e``)."""

@@ -1,0 +1,53 @@
+"""DAGs with one backup each; the tasks are tried again soon, and often enough for whatever befalls them."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import Any
+
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_zbackup.emulator.seed import DEDICATED_CLUSTER_ID
+from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
+
+DEFAULTS = {"retries": 3, "retry_delay": timedelta(seconds=1)}
+CLUSTER = {"cluster_id": "{{ params.cluster_id }}"}
+PARAMS = {"cluster_id": DEDICATED_CLUSTER_ID}
+HELD_SECONDS = 120.0
+
+
+class HeldBeforeDelivery(ZillizCreateBackupOperator):
+    """In its first try, hangs when it is resumed, before it does anything."""
+
+    def execute_complete(self, context: Any, event: Any = None) -> dict[str, Any]:
+        hold_first_try(self, context)
+        return super().execute_complete(context, event)
+
+
+class HeldAfterDelivery(ZillizCreateBackupOperator):
+    """In its first try, hangs when it is resumed, with all its work done and nothing of it reported."""
+
+    def execute_complete(self, context: Any, event: Any = None) -> dict[str, Any]:
+        result = super().execute_complete(context, event)
+        hold_first_try(self, context)
+        return result
+
+
+def hold_first_try(task: Any, context: Any) -> None:
+    if context["ti"].try_number == 1:
+        task.log.info("Held.")
+        time.sleep(HELD_SECONDS)
+
+
+with DAG("backup_in_worker", schedule=None, default_args=DEFAULTS, params=PARAMS):
+    ZillizCreateBackupOperator(task_id="backup", **CLUSTER, deferrable=False)
+
+with DAG("backup_deferred", schedule=None, default_args=DEFAULTS, params=PARAMS):
+    ZillizCreateBackupOperator(task_id="backup", **CLUSTER, deferrable=True, defer_after=0.5)
+
+with DAG("backup_held_before_delivery", schedule=None, default_args=DEFAULTS, params=PARAMS):
+    HeldBeforeDelivery(task_id="backup", **CLUSTER, deferrable=True, defer_after=0.5)
+
+with DAG("backup_held_after_delivery", schedule=None, default_args=DEFAULTS, params=PARAMS):
+    HeldAfterDelivery(task_id="backup", **CLUSTER, deferrable=True, defer_after=0.5)

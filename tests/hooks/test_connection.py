@@ -1,0 +1,391 @@
+"""The fields of the Airflow connection: what each may be, and what is said of one that cannot be used."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import traceback
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from airflow.secrets.metastore import MetastoreBackend
+from pytest_mock import MockerFixture
+
+from airflow_provider_zbackup.hooks.connection import ZillizConnection
+from airflow_provider_zbackup.hooks.zilliz import ZillizHook
+from airflow_provider_zbackup.zilliz.client import DEFAULT_BASE_URL, ClientSettings
+from airflow_provider_zbackup.zilliz.errors import ZillizConfigurationError
+
+KEY = "a-key-that-must-stay-secret-0123456789"
+PLAIN_HTTP = "is plain HTTP to another machine"
+NO_URL = "is not a URL such as"
+
+
+@pytest.fixture(autouse=True)
+def _no_metadata_database(mocker: MockerFixture) -> None:
+    """Airflow 2 would look there for what the environment does not define."""
+    mocker.patch.object(MetastoreBackend, "get_connection", autospec=True, return_value=None)
+
+
+@pytest.fixture
+def define(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Define the connection and return it, as the hook reads it."""
+
+    def define(**fields: Any) -> ZillizConnection:
+        connection = {"conn_type": "zilliz", "password": KEY} | fields
+        monkeypatch.setenv("AIRFLOW_CONN_ZILLIZ_DEFAULT", json.dumps(connection))
+        return ZillizHook().connection
+
+    return define
+
+
+def refusal(define: Any, **fields: Any) -> str:
+    """Return why a connection is refused, after checking that none of its values is shown anywhere."""
+    with pytest.raises(ZillizConfigurationError) as caught:
+        define(**fields)
+    error = caught.value
+    shown = "".join([str(error), repr(error), repr(error.to_dict()), *traceback.format_exception(error)])
+    for value in (KEY, fields.get("password"), fields.get("host"), *fields.get("extra", {}).values()):
+        if isinstance(value, str) and len(value.strip()) > 8:
+            assert value not in shown
+    assert error.not_done
+    assert str(error).startswith("Airflow connection 'zilliz_default': ")
+    return str(error)
+
+
+def test_the_key_alone_is_enough(define: Any) -> None:
+    assert define().settings == ClientSettings(
+        api_key=KEY,
+        base_url=DEFAULT_BASE_URL,
+        timeout=30.0,
+        requests_per_second=10.0,
+        conflict_codes=frozenset(),
+    )
+
+
+def test_no_repr_shows_the_key(define: Any) -> None:
+    connection = define()
+    assert connection.settings.api_key == KEY
+    assert KEY not in repr(connection.settings)
+    assert KEY not in str(connection.settings)
+    assert KEY not in repr(connection)
+
+
+@pytest.mark.parametrize(
+    ("key", "problem"),
+    [
+        (None, "is missing"),
+        ("", "is missing"),
+        ("   ", "has white space or a line break"),
+        (f"{KEY}\n", "has white space or a line break"),
+        (f" {KEY}", "has white space or a line break"),
+        (f"{KEY}\r\nX-Header: injected", "has white space or a line break"),
+        (f"{KEY}\tmore", "has white space or a line break"),
+        (f"Bearer {KEY}", "has white space or a line break"),
+        (f"{KEY}\N{NO-BREAK SPACE}", "has white space or a line break"),
+        (f"{KEY}é", "has characters in it that no key has"),
+        (f"{KEY}\N{ZERO WIDTH SPACE}", "has characters in it that no key has"),
+        (f"{KEY}\N{RIGHT DOUBLE QUOTATION MARK}", "has characters in it that no key has"),
+        (f"{KEY}\x00", "has characters in it that no key has"),
+        (f"{KEY}\x7f", "has characters in it that no key has"),
+    ],
+)
+def test_a_key_that_no_header_can_carry_is_refused(define: Any, key: str | None, problem: str) -> None:
+    assert f"API key (field 'password'): {problem}" in refusal(define, password=key)
+
+
+@pytest.mark.parametrize(
+    ("fields", "base_url"),
+    [
+        ({"host": None}, DEFAULT_BASE_URL),
+        ({"host": ""}, DEFAULT_BASE_URL),
+        ({"host": "https://api.cloud.zilliz.com.cn"}, "https://api.cloud.zilliz.com.cn"),
+        ({"host": "https://api.cloud.zilliz.com/"}, "https://api.cloud.zilliz.com"),
+        ({"host": "https://api.cloud.zilliz.com//"}, "https://api.cloud.zilliz.com"),
+        ({"host": "https://api.cloud.zilliz.com/v2"}, "https://api.cloud.zilliz.com"),
+        ({"host": "https://api.cloud.zilliz.com/v2/"}, "https://api.cloud.zilliz.com"),
+        ({"host": "  https://api.cloud.zilliz.com/v2 \n"}, "https://api.cloud.zilliz.com"),
+        ({"host": "HTTPS://api.cloud.zilliz.com"}, "https://api.cloud.zilliz.com"),
+        ({"host": "api.cloud.zilliz.com"}, "https://api.cloud.zilliz.com"),
+        ({"host": "api.cloud.zilliz.com/v2/"}, "https://api.cloud.zilliz.com"),
+        ({"host": "gateway.example:8443"}, "https://gateway.example:8443"),
+        ({"host": "gateway.example", "port": 8443}, "https://gateway.example:8443"),
+        ({"host": "https://gateway.example/v2", "port": 8443}, "https://gateway.example:8443"),
+        ({"host": "https://gateway.example:9443", "port": 8443}, "https://gateway.example:9443"),
+        ({"host": "[2001:db8::1]"}, "https://[2001:db8::1]"),
+        ({"host": "https://[2001:db8::1]", "port": 8443}, "https://[2001:db8::1]:8443"),
+        ({"host": "https://[2001:db8::1]:9443", "port": 8443}, "https://[2001:db8::1]:9443"),
+        ({"host": "127.0.0.1", "schema": "http", "port": 8080}, "http://127.0.0.1:8080"),
+    ],
+)
+def test_the_base_url_is_read_from_host_port_and_schema(
+    define: Any, fields: dict[str, Any], base_url: str
+) -> None:
+    assert define(**fields).settings.base_url == base_url
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "   ",
+        "https://",
+        "https:///clusters",
+        "://api.example",
+        "ftp://api.example",
+        "file:///etc/hostname",
+        "javascript://api.example",
+        "https://api example",
+        "https://api.example/a path",
+        "https://[2001:db8::1",
+        "2001:db8::1",
+        "https://api.example:port",
+        "https://api.example:99999",
+        "https://api.example:-1",
+    ],
+)
+def test_a_host_that_is_no_url_is_refused(define: Any, host: str) -> None:
+    assert f"host: {NO_URL}" in refusal(define, host=host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        f"https://{KEY}@api.example",
+        f"https://user:{KEY}@api.example",
+        f"https://api.example?token={KEY}",
+        f"https://api.example/v2?token={KEY}",
+        f"https://api.example#{KEY}",
+    ],
+)
+def test_a_host_with_more_than_an_address_in_it_is_refused(define: Any, host: str) -> None:
+    assert "host: must not have a user, a query or a fragment in it" in refusal(define, host=host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "http://127.0.0.1",
+        "http://127.0.0.1:8080",
+        "http://127.1.2.3",
+        "http://localhost:8080",
+        "http://LOCALHOST",
+        "http://[::1]:8080",
+    ],
+)
+def test_plain_http_stays_on_this_machine(define: Any, host: str) -> None:
+    assert define(host=host).settings.base_url == host
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "http://api.cloud.zilliz.com",
+        "HTTP://api.cloud.zilliz.com",
+        "http://10.0.0.1:8080",
+        "http://[2001:db8::1]",
+        "http://localhost.example",
+        "http://127.0.0.1.example",
+    ],
+)
+def test_plain_http_to_another_machine_has_to_be_allowed(define: Any, host: str) -> None:
+    assert f"host: {PLAIN_HTTP}" in refusal(define, host=host)
+    assert f"host: {PLAIN_HTTP}" in refusal(define, host=host, extra={"allow_insecure_http": False})
+    assert define(host=host, extra={"allow_insecure_http": True}).settings.base_url.startswith("http://")
+
+
+def test_plain_http_by_the_schema_field_has_to_be_allowed_too(define: Any) -> None:
+    assert f"host: {PLAIN_HTTP}" in refusal(define, host="api.example", schema="http")
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "read"),
+    [
+        ("timeout", 5, 5.0),
+        ("timeout", 0.5, 0.5),
+        ("timeout", "5", 5.0),
+        ("timeout", " 7.5 ", 7.5),
+        ("timeout", None, 30.0),
+        ("timeout", "", 30.0),
+        ("requests_per_second", 2, 2.0),
+        ("requests_per_second", "0.5", 0.5),
+        ("requests_per_second", None, 10.0),
+        ("requests_per_second", "", 10.0),
+        ("conflict_codes", [96777, 4711], {96777, 4711}),
+        ("conflict_codes", ["96777"], {96777}),
+        ("conflict_codes", [], set()),
+        ("conflict_codes", "96777", {96777}),
+        ("conflict_codes", "96777,4711", {96777, 4711}),
+        ("conflict_codes", " 96777 , 4711 96777,", {96777, 4711}),
+        ("conflict_codes", " , ", set()),
+        ("conflict_codes", "", set()),
+        ("conflict_codes", None, set()),
+    ],
+)
+def test_an_extra_field_is_read_from_json_text_or_an_empty_form(
+    define: Any, field: str, given: Any, read: Any
+) -> None:
+    assert getattr(define(extra={field: given}).settings, field) == read
+
+
+@pytest.mark.parametrize(
+    ("given", "allowed"),
+    [(True, True), ("true", True), ("True", True), ("1", True), ("false", False), (0, False), (None, False)],
+)
+def test_a_boolean_is_read_from_text_too(define: Any, given: Any, allowed: bool) -> None:
+    fields = {"host": "http://api.example", "extra": {"allow_insecure_http": given}}
+    if allowed:
+        assert define(**fields).settings.base_url == "http://api.example"
+    else:
+        assert PLAIN_HTTP in refusal(define, **fields)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(
+            (field, value)
+            for field in ("timeout", "requests_per_second")
+            for value in (
+                0,
+                -1,
+                "0",
+                "-0.5",
+                math.nan,
+                math.inf,
+                "nan",
+                "inf",
+                "half a minute",
+                [30],
+                {"s": 1},
+            )
+        ),
+        ("requests_per_second", 1001),
+        ("conflict_codes", "busy"),
+        ("conflict_codes", "96777; 4711"),
+        ("conflict_codes", "96777.5"),
+        ("conflict_codes", [96777.5]),
+        ("conflict_codes", ["busy"]),
+        ("conflict_codes", [None]),
+        ("conflict_codes", [[96777]]),
+        ("conflict_codes", {"96777": True}),
+        ("allow_insecure_http", "perhaps"),
+        ("allow_insecure_http", 2),
+        ("allow_insecure_http", []),
+        ("project_id", ["proj-unmistakable"]),
+        ("organization_id", {"org": "org-unmistakable"}),
+        ("console_url", ["https://console.example"]),
+    ],
+)
+def test_an_extra_field_that_cannot_be_used_is_named_and_not_shown(
+    define: Any, field: str, value: Any
+) -> None:
+    message = refusal(define, extra={field: value})
+    assert f"extra field {field!r}: " in message
+    assert "unmistakable" not in message
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("console.example", NO_URL),
+        ("https://", NO_URL),
+        ("javascript:alert(1)", NO_URL),
+        ("data:text/html,unmistakable", NO_URL),
+        ("https://console example", NO_URL),
+        ("https://user@console.example", "must not have a user"),
+        ("https://console.example?next=elsewhere", "must not have a user, a query"),
+        ("https://console.example/#/orgs", "must not have a user, a query or a fragment"),
+    ],
+)
+def test_a_console_url_that_no_link_may_lead_to_is_refused(define: Any, url: str, problem: str) -> None:
+    assert f"extra field 'console_url': {problem}" in refusal(define, extra={"console_url": url})
+
+
+def test_extra_fields_that_mean_nothing_are_ignored(define: Any) -> None:
+    extra = {"extra__zilliz__timeout": 1, "timeout_seconds": "x", "": None, "region": ["aws-us-west-2"]}
+    assert define(extra=extra).settings == define().settings
+
+
+def test_standard_fields_that_mean_nothing_are_ignored(define: Any) -> None:
+    assert define(login="somebody", description="ours").settings == define().settings
+
+
+@pytest.mark.parametrize(
+    ("extra", "cluster_id", "url"),
+    [
+        ({}, None, "https://cloud.zilliz.com"),
+        ({}, "in01-1", "https://cloud.zilliz.com"),
+        ({"project_id": "proj-1"}, "in01-1", "https://cloud.zilliz.com"),
+        ({"organization_id": "org-1"}, "in01-1", "https://cloud.zilliz.com"),
+        ({"organization_id": "", "project_id": "proj-1"}, "in01-1", "https://cloud.zilliz.com"),
+        ({"console_url": " https://console.example/ "}, None, "https://console.example"),
+        (
+            {"organization_id": "org-1", "project_id": "proj-1"},
+            None,
+            "https://cloud.zilliz.com/orgs/org-1/projects/proj-1/clusters",
+        ),
+        (
+            {
+                "organization_id": "org-1",
+                "project_id": "proj-1",
+                "console_url": "http://127.0.0.1:8080/console",
+            },
+            "in01-1",
+            "http://127.0.0.1:8080/console/orgs/org-1/projects/proj-1/clusters/in01-1",
+        ),
+        (
+            {"organization_id": "o/../1", "project_id": "p?1"},
+            "in01 #1",
+            "https://cloud.zilliz.com/orgs/o%2F..%2F1/projects/p%3F1/clusters/in01%20%231",
+        ),
+    ],
+)
+def test_the_page_of_the_web_console(
+    define: Any, extra: dict[str, Any], cluster_id: str | None, url: str
+) -> None:
+    assert define(extra=extra).console_url(cluster_id) == url
+
+
+@pytest.mark.parametrize(
+    ("uri", "settings"),
+    [
+        (f"zilliz://:{KEY}@", ClientSettings(KEY)),
+        (f"zilliz://:{KEY}@/?timeout=5", ClientSettings(KEY, timeout=5.0)),
+        (f"zilliz://:{KEY}@gateway.example:8443", ClientSettings(KEY, "https://gateway.example:8443")),
+        (
+            f"zilliz://:{KEY}@{quote('https://gateway.example/v2', safe='')}",
+            ClientSettings(KEY, "https://gateway.example"),
+        ),
+        (
+            f"zilliz://:{quote('k/e@y:?#%+&=', safe='')}@{quote('http://gateway.example', safe='')}/"
+            "?allow_insecure_http=true&requests_per_second=2.5&conflict_codes=96777%2C4711&timeout=",
+            ClientSettings(
+                "k/e@y:?#%+&=",
+                "http://gateway.example",
+                requests_per_second=2.5,
+                conflict_codes=frozenset({96777, 4711}),
+            ),
+        ),
+    ],
+)
+def test_a_connection_written_as_a_uri(
+    monkeypatch: pytest.MonkeyPatch, uri: str, settings: ClientSettings
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_ZILLIZ_DEFAULT", uri)
+    read = ZillizHook().connection.settings
+    assert read == settings
+    assert read.api_key == settings.api_key
+
+
+def test_a_connection_that_is_not_defined_is_named() -> None:
+    with pytest.raises(ZillizConfigurationError, match=re.escape("'another_one' is not defined")) as caught:
+        ZillizHook("another_one").connection  # noqa: B018 - reading it is what raises
+    assert caught.value.not_done
+
+
+def test_the_error_names_the_connection_that_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_ANOTHER_ONE", json.dumps({"conn_type": "zilliz"}))
+    with pytest.raises(ZillizConfigurationError, match="Airflow connection 'another_one': API key"):
+        ZillizHook("another_one").connection  # noqa: B018 - reading it is what raises

@@ -1,0 +1,275 @@
+"""What DAG authors get wrong is told at parse time and, where it is known only then, when the task runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException
+from pytest_mock import MockerFixture
+
+from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
+from airflow_provider_zbackup.sensors.backup import ZillizNoActiveBackupSensor
+from airflow_provider_zbackup.sensors.job import ZillizJobSensor
+from tests.support import Store, TaskInstance
+
+GOOD: dict[type[Any], dict[str, Any]] = {
+    ZillizCreateBackupOperator: {"cluster_id": "in01-1", "collections": ["orders"]},
+    ZillizJobSensor: {"job_id": "job-1"},
+    ZillizNoActiveBackupSensor: {"cluster_id": "in01-1"},
+}
+CREATE, JOB, GATE = GOOD
+
+
+def make(kind: type[Any], **arguments: Any) -> Any:
+    return kind(task_id="task", **GOOD[kind] | arguments)
+
+
+# What is known only when the task runs can be wrong in these ways.
+BAD_ID = [
+    ("", "must not be empty"),
+    (" \n", "must not be empty"),
+    (" in01-1", "has white space around it: ' in01-1'"),
+    ("in01-1\n", r"has white space around it: 'in01-1\\n'"),
+    ("None", "is 'None': its template found nothing to render"),
+    (5, "must be a text, not int"),
+    (1.5, "must be a text, not float"),
+    (True, "must be a text, not bool"),
+    (b"in01-1", "must be a text, not bytes"),
+    (["in01-1"], "must be a text, not list"),
+]
+BAD_NAMES = [
+    ([], "must not be an empty list; leave it out for none"),
+    ((), "must not be an empty list; leave it out for none"),
+    ("orders", r"must be a list of .*, not one text: write \['orders'\]"),
+    ("orders,customers", r"must be a list of .*, not one text: write \['orders,customers'\]"),
+    ("['orders', 'customers']", "must be a list of .*, not one text.*render_template_as_native_obj=True"),
+    ("", "must be a list of .*, not one text"),
+    ("None", "must be a list of .*, not one text"),
+    ({"orders"}, "must be a list of .*, not set"),
+    ({"orders": True}, "must be a list of .*, not dict"),
+    (5, "must be a list of .*, not int"),
+    (False, "must be a list of .*, not bool"),
+    (["orders", "orders"], r"names the same twice: \['orders'\]"),
+    (["b", "a", "b", "a"], r"names the same twice: \['a', 'b'\]"),
+    (["orders", 5], "must be a text, not int"),
+    (["orders", None], "must be a text, not NoneType"),
+    ([["orders"]], "must be a text, not list"),
+    (["orders", ""], "must not be empty"),
+    (["orders "], "has white space around it: 'orders '"),
+    (["None"], "is 'None': its template found nothing to render"),
+]
+BAD_RESULT = [
+    ({}, "cluster_id, in job_id, must be a text, not NoneType"),
+    ({"status": "AVAILABLE"}, "cluster_id, in job_id, must be a text, not NoneType"),
+    ({"job_id": None, "cluster_id": "in01-1"}, "backup_id, in job_id, must be a text, not NoneType"),
+    ({"job_id": "", "cluster_id": "", "backup_id": "b"}, "cluster_id, in job_id, must not be empty"),
+    ("{'job_id': 'job-1'}", "job_id is a text that is not JSON: .*task.output.*tojson"),
+    ('  {"job_id": ', "job_id is a text that is not JSON"),
+    ('{"cluster_id": null}', "cluster_id, in job_id, must be a text, not NoneType"),
+]
+BAD_WHEN_RENDERED = [
+    *((CREATE, {"cluster_id": value}, f"cluster_id {text}") for value, text in [*BAD_ID, (None, "must be")]),
+    *((CREATE, {"zilliz_conn_id": value}, f"zilliz_conn_id {text}") for value, text in BAD_ID),
+    *((CREATE, {"database": value}, f"database {text}") for value, text in BAD_ID),
+    (CREATE, {"collections": None, "database": "sales"}, "database goes with collections"),
+    *(
+        (CREATE, {name: value}, f"{name} {text}")
+        for name in ("collections", "copy_to_regions")
+        for value, text in BAD_NAMES
+    ),
+    *((JOB, {"job_id": value}, f"job_id {text}") for value, text in [*BAD_ID[:-1], (None, "must be a text")]),
+    *((JOB, {"job_id": value}, text) for value, text in BAD_RESULT),
+    *((JOB, {"zilliz_conn_id": value}, f"zilliz_conn_id {text}") for value, text in BAD_ID),
+    *((GATE, {"cluster_id": value}, f"cluster_id {text}") for value, text in BAD_ID),
+    *((GATE, {"cluster_id": None, "project_id": value}, f"project_id {text}") for value, text in BAD_ID),
+    (GATE, {"project_id": "proj-1"}, "give either cluster_id or project_id"),
+    (GATE, {"cluster_id": None}, "give either cluster_id or project_id"),
+]
+BAD_NUMBERS = [math.nan, -1, -0.001, -math.inf, True, False, "60", "{{ params.seconds }}", None, [60]]
+BAD_TIMES = [
+    *(
+        (CREATE, {name: value}, f"{name} must be a number of seconds, at least ")
+        for name in ("poll_interval", "timeout", "conflict_timeout", "defer_after")
+        for value in [*BAD_NUMBERS, timedelta(minutes=1)]
+    ),
+    *(
+        (kind, {"defer_after": value}, "defer_after must be a number of seconds, at least 0, not ")
+        for kind in (JOB, GATE)
+        for value in BAD_NUMBERS
+    ),
+    (CREATE, {"poll_interval": 0.5}, "poll_interval must be a number of seconds, at least 1, not 0.5"),
+]
+BAD_CHOICES = [
+    (CREATE, {"on_conflict": value}, f"on_conflict must be one of 'wait', 'fail', not {value!r}")
+    for value in ("retry", "", "WAIT", None, True)
+]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_sent(mocker: MockerFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("AIRFLOW_CONN_ZILLIZ_DEFAULT", "zilliz://:key@")
+    send = mocker.patch.object(httpx.HTTPTransport, "handle_request", autospec=True)
+    yield
+    assert send.call_count == 0
+
+
+def parsed_wrongly(case: tuple[type[Any], dict[str, Any], str]) -> bool:
+    """``zilliz_conn_id`` alone of the sensors is looked at only when the task runs."""
+    kind, arguments, _ = case
+    return kind is CREATE or "zilliz_conn_id" not in arguments
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "message"),
+    [*filter(parsed_wrongly, BAD_WHEN_RENDERED), *BAD_TIMES, *BAD_CHOICES],
+)
+def test_what_is_wrong_is_told_at_parse_time(
+    kind: type[Any], arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(kind, **arguments)
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferrable"])
+@pytest.mark.parametrize(("kind", "arguments", "message"), BAD_WHEN_RENDERED)
+def test_what_is_wrong_after_rendering_fails_the_task_for_good_before_anything_is_sent(
+    kind: type[Any], arguments: dict[str, Any], message: str, deferrable: bool
+) -> None:
+    operator = make(kind, deferrable=deferrable)
+    for name, value in arguments.items():
+        setattr(operator, name, value)
+    ti = TaskInstance(lambda: operator)
+    with pytest.raises(AirflowFailException, match=f"{kind.__name__}: .*{message}"):
+        ti.run()
+    assert ti.store == Store()
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value", "message"),
+    [
+        (CREATE, "cluster_id", "", "cluster_id must not be empty"),
+        (CREATE, "cluster_id", None, "cluster_id is 'None': its template found nothing to render"),
+        (CREATE, "collections", ["orders"], "collections must be a list of collection names, not one text"),
+        (CREATE, "copy_to_regions", "aws-us-west-2", "copy_to_regions must be a list of region ids"),
+        (CREATE, "database", " sales", "database has white space around it"),
+        (CREATE, "zilliz_conn_id", "", "zilliz_conn_id must not be empty"),
+        (JOB, "job_id", None, "job_id is 'None': its template found nothing to render"),
+        (JOB, "job_id", {"job_id": "job-1"}, "job_id is a text that is not JSON: give the result"),
+        (JOB, "zilliz_conn_id", "", "zilliz_conn_id must not be empty"),
+        (GATE, "cluster_id", None, "cluster_id is 'None'"),
+    ],
+)
+def test_a_template_that_renders_to_something_wrong(
+    kind: type[Any], name: str, value: Any, message: str
+) -> None:
+    operator = make(kind, **{name: "{{ params.given }}"})
+    ti = TaskInstance(lambda: operator)
+    operator.render_template_fields(ti.context | {"params": {"given": value}})
+    with pytest.raises(AirflowFailException, match=message):
+        ti.run()
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "rendered"),
+    [
+        (CREATE, {"cluster_id": "{{ params.cluster }}"}, {"cluster_id": "in01-9"}),
+        (CREATE, {"cluster_id": " {% if true %}in01-9{% endif %}"}, {"cluster_id": " in01-9"}),
+        (CREATE, {"collections": ["{{ params.name }}", "b"]}, {"collections": ["orders", "b"]}),
+        (
+            CREATE,
+            {"collections": ["{{ params.name }}", "{{ params.name }}"]},
+            {"collections": ["orders"] * 2},
+        ),
+        (CREATE, {"database": "{{ params.name }}"}, {"database": "orders"}),
+        (CREATE, {"copy_to_regions": ("{{ params.name }}",)}, {"copy_to_regions": ("orders",)}),
+        (CREATE, {"zilliz_conn_id": "{{ params.name }}"}, {"zilliz_conn_id": "orders"}),
+        (JOB, {"job_id": "{{ params.name }}"}, {"job_id": "orders"}),
+        (JOB, {"job_id": "{{ params.result | tojson }}"}, {"job_id": '{"job_id": "job-9"}'}),
+        (GATE, {"cluster_id": "{{ params.cluster }}"}, {"cluster_id": "in01-9"}),
+        (GATE, {"cluster_id": None, "project_id": "{{ params.name }}"}, {"project_id": "orders"}),
+    ],
+)
+def test_a_template_passes_and_is_rendered(
+    kind: type[Any], arguments: dict[str, Any], rendered: dict[str, Any]
+) -> None:
+    operator = make(kind, **arguments)
+    params = {"cluster": "in01-9", "name": "orders", "result": {"job_id": "job-9"}}
+    operator.render_template_fields({"params": params})
+    assert {name: getattr(operator, name) for name in rendered} == rendered
+
+
+def test_names_that_turn_out_to_be_the_same_are_told_when_they_are_known() -> None:
+    operator = make(CREATE, collections=["{{ params.one }}", "{{ params.other }}"])
+    ti = TaskInstance(lambda: operator)
+    operator.render_template_fields(ti.context | {"params": {"one": "orders", "other": "orders"}})
+    with pytest.raises(AirflowFailException, match=r"names the same twice: \['orders'\]"):
+        ti.run()
+
+
+@pytest.fixture
+def dag() -> Iterator[Any]:
+    with DAG("dag", schedule=None, start_date=datetime(2026, 3, 2)) as dag:
+        yield dag
+
+
+def test_the_output_of_another_task_passes_also_inside_lists(dag: Any) -> None:
+    first = ZillizCreateBackupOperator(task_id="first", cluster_id="in01-1")
+    second = ZillizCreateBackupOperator(
+        task_id="second",
+        cluster_id=first.output["cluster_id"],
+        collections=[first.output["backup_name"], "orders"],
+        database=first.output["region_id"],
+        copy_to_regions=first.output["region_id"],
+        zilliz_conn_id=first.output["job_id"],
+    )
+    job = ZillizJobSensor(task_id="job", job_id=second.output)
+    gate = ZillizNoActiveBackupSensor(task_id="gate", project_id=job.output)
+    assert gate.upstream_task_ids == {"job"}
+    assert job.upstream_task_ids == {"second"}
+    assert second.upstream_task_ids == {"first"}
+
+
+def test_arguments_of_mapped_tasks_are_checked_like_others(dag: Any) -> None:
+    create = ZillizCreateBackupOperator.partial(task_id="create", cluster_id="in01-1").expand(
+        collections=[["orders"], ["customers", "orders"]]
+    )
+    job = ZillizJobSensor.partial(task_id="job", deferrable=True).expand(job_id=create.output)
+    gate = ZillizNoActiveBackupSensor.partial(task_id="gate").expand_kwargs(
+        [{"cluster_id": "in01-1"}, {"project_id": "proj-1"}]
+    )
+    assert job.upstream_task_ids == {"create"}
+    assert create.unmap({"collections": ["customers", "orders"]}).collections == ["customers", "orders"]
+    assert job.unmap({"job_id": "job-1"}).job_id == "job-1"
+    assert gate.unmap({"project_id": "proj-1"}).project_id == "proj-1"
+    for mapped, arguments, message in (
+        (create, {"collections": []}, "collections must not be an empty list"),
+        (job, {"job_id": ""}, "job_id must not be empty"),
+        (gate, {"cluster_id": "in01-1", "project_id": "proj-1"}, "give either"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            mapped.unmap(arguments)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        (CREATE, {"collections": None}),
+        (CREATE, {"collections": ("orders", "customers"), "database": "sales"}),
+        (CREATE, {"copy_to_regions": ["aws-us-east-1"]}),
+        (CREATE, {"poll_interval": 1, "timeout": 0, "conflict_timeout": 0.0, "defer_after": 0}),
+        (CREATE, {"on_conflict": "fail"}),
+        (CREATE, {"cluster_id": "a name with / and ü inside"}),
+        (JOB, {"job_id": {"job_id": "job-1", "something": "else"}}),
+        (JOB, {"job_id": {"job_id": None, "cluster_id": "in01-1", "backup_id": "backup1"}}),
+        (JOB, {"job_id": '{"job_id": null, "cluster_id": "in01-1", "backup_id": "backup1"}'}),
+        (GATE, {"cluster_id": None, "project_id": "proj-1"}),
+    ],
+)
+def test_what_is_right_passes(kind: type[Any], arguments: dict[str, Any]) -> None:
+    operator = make(kind, **arguments)
+    assert {name: getattr(operator, name) for name in arguments} == arguments

@@ -1,0 +1,279 @@
+"""How an error of Zilliz Cloud ends a task, and what is said of the work that goes on without it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat import sdk
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+)
+from pytest_mock import MockerFixture
+
+from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
+from airflow_provider_zbackup.operators.memory import KEY
+from airflow_provider_zbackup.sensors.backup import ZillizNoActiveBackupSensor
+from airflow_provider_zbackup.sensors.job import ZillizJobSensor
+from airflow_provider_zbackup.task_failure import NO_CANCEL, NamesWhatGoesOn, failing, payload
+from airflow_provider_zbackup.zilliz import errors
+from airflow_provider_zbackup.zilliz.errors import ZillizError
+from tests.support import Store, TaskInstance
+
+CREATE: Callable[..., Any] = lambda **arguments: ZillizCreateBackupOperator(  # noqa: E731
+    task_id="task", cluster_id="in01-1", **arguments
+)
+JOB: Callable[..., Any] = lambda **arguments: ZillizJobSensor(  # noqa: E731
+    task_id="task", job_id="job-1", **arguments
+)
+GATE: Callable[..., Any] = lambda **arguments: ZillizNoActiveBackupSensor(  # noqa: E731
+    task_id="task", cluster_id="in01-1", **arguments
+)
+TASKS = pytest.mark.parametrize("make", [CREATE, JOB, GATE], ids=["create", "job", "gate"])
+SENSORS = pytest.mark.parametrize("make", [JOB, GATE], ids=["job", "gate"])
+
+KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ZillizError)]
+PERMANENT = [kind for kind in KINDS if issubclass(kind, errors.ZillizPermanentError)]
+ENDS = [errors.ZillizJobFailedError, errors.ZillizJobCanceledError, errors.ZillizBackupLostError]
+OTHERS = [kind for kind in KINDS if kind not in (*PERMANENT, *ENDS, errors.ZillizTimeoutError)]
+
+#: Airflow's own classes for the end of a deferral; Airflow 2 has only the first, which Airflow 3 derives from.
+DEFERRAL_ERRORS = ("TaskDeferralError", "TaskDeferralTimeout")
+
+
+def outcome(task: Any, error: Exception) -> BaseException:
+    """Return what an error of Zilliz Cloud becomes when it ends a task."""
+    with pytest.raises(type(error) if error is None else BaseException) as caught, failing(task):
+        raise error
+    return caught.value
+
+
+@pytest.mark.parametrize("kind", PERMANENT)
+@TASKS
+def test_what_would_fail_again_is_not_retried(make: Callable[..., Any], kind: type[ZillizError]) -> None:
+    error = kind("It is so.", code=96018, request_id="request-1")
+    ended = outcome(make(), error)
+    assert type(ended) is AirflowFailException
+    assert str(ended) == str(error)
+    assert ended.__cause__ is error
+
+
+@pytest.mark.parametrize("kind", PERMANENT)
+@TASKS
+def test_a_retry_policy_sees_the_error_itself(make: Callable[..., Any], kind: type[ZillizError]) -> None:
+    task, error = make(), kind("It is so.")
+    task.retry_policy = SimpleNamespace()
+    assert outcome(task, error) is error
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+@TASKS
+def test_what_may_pass_is_left_to_airflow_s_retries(
+    make: Callable[..., Any], kind: type[ZillizError]
+) -> None:
+    error = kind("Not now.")
+    assert outcome(make(), error) is error
+
+
+@pytest.mark.parametrize("kind", ENDS)
+def test_the_end_of_a_job_is_final_for_a_sensor_and_not_for_the_operator(kind: type[ZillizError]) -> None:
+    error = kind("It ended.")
+    assert outcome(CREATE(), error) is error
+    for make in (JOB, GATE):
+        ended = outcome(make(), error)
+        assert type(ended) is AirflowFailException
+        assert ended.__cause__ is error
+
+
+def test_a_time_out_is_airflow_s_own_for_a_sensor_and_retried_for_the_operator() -> None:
+    error = errors.ZillizTimeoutError("Gave up after 60 s.")
+    assert outcome(CREATE(), error) is error
+    for make in (JOB, GATE):
+        ended = outcome(make(), error)
+        assert type(ended) is AirflowSensorTimeout
+        assert str(ended) == "Gave up after 60 s."
+
+
+@TASKS
+def test_an_argument_that_is_wrong_fails_for_good_and_names_the_class(make: Callable[..., Any]) -> None:
+    task = make()
+    ended = outcome(task, ValueError("cluster_id must not be empty"))
+    assert type(ended) is AirflowFailException
+    assert str(ended) == f"{type(task).__name__}: cluster_id must not be empty."
+
+
+@TASKS
+@pytest.mark.parametrize("error", [RuntimeError("boom"), KeyError("x"), AirflowSkipException("not today")])
+def test_what_is_not_ours_passes_unchanged(make: Callable[..., Any], error: Exception) -> None:
+    assert outcome(make(), error) is error
+
+
+@TASKS
+def test_without_an_error_nothing_happens(make: Callable[..., Any]) -> None:
+    with failing(make()):
+        result = "done"
+    assert result == "done"
+
+
+def test_the_event_of_a_success_is_returned() -> None:
+    event = {"status": "success", "result": {"backups": 3}}
+    assert payload(event) == event
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_event_of_an_error_raises_it_as_it_was(kind: type[ZillizError]) -> None:
+    error = kind("It is so.", code=1, http_status=500, request_id="r", retry_after=2.0, not_done=True)
+    event = json.loads(json.dumps({"status": "error", "error": error.to_dict()}))
+    with pytest.raises(kind) as caught:
+        payload(event)
+    assert type(caught.value) is kind
+    assert vars(caught.value) == vars(error)
+
+
+@pytest.mark.parametrize("name", ["ZillizUnheardOfError", "Exception", "Any", "classify", ""])
+def test_the_event_of_an_error_of_unknown_class_raises_the_base_class(name: str) -> None:
+    with pytest.raises(ZillizError, match="It is so") as caught:
+        payload({"status": "error", "error": {"error": name, "message": "It is so."}})
+    assert type(caught.value) is ZillizError
+
+
+GARBAGE = [
+    None,
+    {},
+    [],
+    "success",
+    True,
+    0,
+    {"status": None},
+    {"status": "SUCCESS"},
+    {"status": "timeout"},
+    {"status": "error"},
+    {"status": "error", "error": "It is so."},
+    {"result": {"status": "success"}},
+    [{"status": "success"}],
+]
+
+
+@pytest.mark.parametrize("event", GARBAGE, ids=repr)
+def test_an_event_that_is_not_ours_is_an_error(event: Any) -> None:
+    with pytest.raises(ZillizError, match="ended without a result"):
+        payload(event)
+
+
+@pytest.mark.parametrize("event", GARBAGE, ids=repr)
+@pytest.mark.parametrize(
+    ("make", "method"),
+    [
+        (CREATE, "execute_complete"),
+        (CREATE, "execute_after_conflict"),
+        (JOB, "execute_complete"),
+        (GATE, "execute_complete"),
+    ],
+)
+def test_no_task_succeeds_by_an_event_that_is_not_ours(
+    make: Callable[..., Any], method: str, event: Any
+) -> None:
+    ti = TaskInstance(make)
+    with pytest.raises(ZillizError, match="ended without a result"):
+        make().resume_execution(method, {"event": event}, ti.context)
+    assert ti.store == Store()
+
+
+def test_an_event_that_never_came_is_an_error_too() -> None:
+    for make in (CREATE, JOB, GATE):
+        with pytest.raises(ZillizError, match="ended without a result: None"):
+            make().resume_execution("execute_complete", None, TaskInstance(make).context)
+
+
+def ended_by_airflow(make: Callable[..., Any], text: str, store: Store | None = None) -> BaseException:
+    ti = TaskInstance(make, store=store or Store())
+    with pytest.raises(Exception, match=text) as caught:
+        make().resume_execution("__fail__", {"error": text, "traceback": ["line 1"]}, ti.context)
+    return caught.value
+
+
+RUNNING = Store({KEY: {"record": {"backup_id": "backup1", "job_id": "job-1"}}})
+ADOPTED = Store({KEY: {"record": {"backup_id": "backup1", "job_id": ""}}})
+INTENDED = Store({KEY: {"record": {"backup_id": "", "job_id": ""}}})
+
+
+@pytest.mark.parametrize("text", ["Trigger timeout", "Trigger failure"])
+@pytest.mark.parametrize(
+    ("make", "store", "named"),
+    [
+        (CREATE, RUNNING, "Backup backup1 of cluster in01-1 (job job-1) may still be running"),
+        (CREATE, ADOPTED, "Backup backup1 of cluster in01-1 (job unknown) may still be running"),
+        (CREATE, INTENDED, "Cluster in01-1 has no backup yet that this task has created"),
+        (CREATE, None, "Cluster in01-1 has no backup yet that this task has created"),
+        (JOB, None, "Job job-1 may still be running"),
+        (
+            lambda: ZillizJobSensor(
+                task_id="task", job_id={"job_id": None, "cluster_id": "in01-1", "backup_id": "backup1"}
+            ),
+            None,
+            "Backup backup1 may still be running",
+        ),
+        (GATE, None, "Backups of in01-1 may still be running"),
+        (
+            lambda: ZillizNoActiveBackupSensor(task_id="task", project_id="proj-1"),
+            None,
+            "Backups of proj-1 may still be running",
+        ),
+    ],
+)
+def test_the_end_of_a_deferral_says_what_goes_on(
+    make: Callable[..., Any], store: Store | None, named: str, text: str
+) -> None:
+    error = ended_by_airflow(make, text, store)
+    assert named in str(error)
+    assert str(error).endswith(NO_CANCEL)
+    assert type(error) is type(error.__cause__)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), zip(["Trigger failure", "Trigger timeout"], DEFERRAL_ERRORS, strict=True)
+)
+def test_the_end_of_a_deferral_keeps_its_class(text: str, name: str) -> None:
+    kind = getattr(sdk, name, None) or getattr(sdk, DEFERRAL_ERRORS[0])
+    assert isinstance(ended_by_airflow(CREATE, text), kind)
+
+
+@SENSORS
+@pytest.mark.parametrize("text", ["Trigger timeout", "Trigger failure"])
+def test_soft_fail_skips_when_airflow_ends_a_deferral(make: Callable[..., Any], text: str) -> None:
+    with pytest.raises(AirflowSkipException, match="may still be running"):
+        make(soft_fail=True).resume_execution("__fail__", {"error": text}, TaskInstance(make).context)
+
+
+@SENSORS
+@pytest.mark.parametrize("kind", [errors.ZillizTimeoutError, errors.ZillizNotFoundError])
+def test_soft_fail_skips_when_the_trigger_ends_the_wait(
+    make: Callable[..., Any], kind: type[ZillizError]
+) -> None:
+    event = {"status": "error", "error": kind("It is so.").to_dict()}
+    with pytest.raises(AirflowSkipException):
+        make(soft_fail=True).resume_execution(
+            "execute_complete", {"event": event}, TaskInstance(make).context
+        )
+
+
+@TASKS
+def test_a_killed_task_says_what_stays(make: Callable[..., Any], mocker: MockerFixture) -> None:
+    task = make()
+    warning = mocker.patch.object(logging.Logger, "warning", autospec=True)
+    mocker.patch.object(type(task), "log", logging.getLogger("a task"))
+    task.on_kill()
+    (call,) = warning.call_args_list
+    said = call.args[1] % call.args[2:]
+    assert said == f"This task was killed. What it started goes on. {NO_CANCEL}"
+
+
+def test_whoever_takes_the_mixin_has_to_say_what_goes_on() -> None:
+    with pytest.raises(NotImplementedError):
+        NamesWhatGoesOn().what_goes_on({})  # type: ignore[typeddict-item]

@@ -1,0 +1,376 @@
+"""What both clients send, and how they read what comes back, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_zbackup.zilliz import client as client_module
+from airflow_provider_zbackup.zilliz.client import (
+    DEFAULT_BASE_URL,
+    AsyncZillizClient,
+    ClientSettings,
+    ZillizClient,
+    is_loopback,
+    ssl_context,
+)
+from airflow_provider_zbackup.zilliz.errors import (
+    ZillizAuthenticationError,
+    ZillizConnectionError,
+    ZillizError,
+    ZillizNotFoundError,
+    ZillizProtocolError,
+    ZillizRefusedError,
+    ZillizServerError,
+    ZillizThrottledError,
+)
+from airflow_provider_zbackup.zilliz.flows.steps import Reply
+from airflow_provider_zbackup.zilliz.models import CreateBackupRequest, Job
+from airflow_provider_zbackup.zilliz.operations import (
+    Operation,
+    create_backup,
+    describe_backup,
+    describe_job,
+    list_backups,
+    list_projects,
+)
+from tests.zilliz.driver import at
+from tests.zilliz.server import DROP, HANG, answer, serving, unused_url
+
+KEY = "key-that-nobody-may-see"
+DESCRIBE = describe_job("job-1")
+JOB = answer({"code": 0, "data": {"jobId": "job-1"}})
+Send = Callable[..., Reply[Any]]
+
+
+def send_sync(url: str, operation: Operation[Any], **settings: Any) -> Reply[Any]:
+    with ZillizClient(ClientSettings(KEY, url, **settings)) as client:
+        return client.send(operation)
+
+
+def send_async(url: str, operation: Operation[Any], **settings: Any) -> Reply[Any]:
+    async def send() -> Reply[Any]:
+        async with await AsyncZillizClient.open(ClientSettings(KEY, url, **settings)) as client:
+            return await client.send(operation)
+
+    return asyncio.run(send())
+
+
+@pytest.fixture(params=[send_sync, send_async], ids=["sync", "async"])
+def send(request: pytest.FixtureRequest) -> Send:
+    return request.param  # type: ignore[no-any-return]
+
+
+def failure(send: Send, *answers: bytes | None, operation: Operation[Any] = DESCRIBE, **settings: Any) -> Any:
+    """Return the error that these answers lead to."""
+    with serving(*answers) as server, pytest.raises(ZillizError) as caught:
+        send(server.url, operation, **settings)
+    assert KEY not in str(caught.value.to_dict())
+    return caught.value
+
+
+# Requests
+
+
+@pytest.mark.parametrize(
+    ("operation", "line"),
+    [
+        (describe_job("job-1"), "GET /v2/jobs/job-1 HTTP/1.1"),
+        (describe_job("a/../b?c#d e%2f"), "GET /v2/jobs/a%2F..%2Fb%3Fc%23d%20e%252f HTTP/1.1"),
+        (describe_backup("größe", "b"), "GET /v2/clusters/gr%C3%B6%C3%9Fe/backups/b HTTP/1.1"),
+        (
+            list_backups(project_id="a&b=c d+ü", page=2),
+            "GET /v2/backups?projectId=a%26b%3Dc+d%2B%C3%BC&pageSize=100&currentPage=2 HTTP/1.1",
+        ),
+        (list_projects(), "GET /v2/projects HTTP/1.1"),
+        (create_backup("c", CreateBackupRequest.of()), "POST /v2/clusters/c/backups/create HTTP/1.1"),
+    ],
+)
+def test_an_id_arrives_as_it_was_quoted(send: Send, operation: Operation[Any], line: str) -> None:
+    with serving(answer({"code": 0, "data": [] if "projects" in line else {}})) as server:
+        send(server.url, operation)
+    assert server.lines == [line]
+
+
+@pytest.mark.xfail(reason="a path prefix, which the connection accepts, is dropped")
+def test_a_base_url_may_have_a_path(send: Send) -> None:
+    with serving(JOB) as server:
+        send(f"{server.url}/gateway", DESCRIBE)
+    assert server.lines == ["GET /gateway/v2/jobs/job-1 HTTP/1.1"]
+
+
+def test_headers(send: Send) -> None:
+    with serving(JOB) as server:
+        send(server.url, DESCRIBE)
+    assert {
+        name: server.header(name) for name in ("Authorization", "Accept", "User-Agent", "Host", "Cookie")
+    } == {
+        "Authorization": f"Bearer {KEY}",
+        "Accept": "application/json",
+        "User-Agent": "airflow-provider-zbackup",
+        "Host": server.url.removeprefix("http://"),
+        "Cookie": None,
+    }
+    assert server.body() == b""
+
+
+def test_a_body_is_json(send: Send) -> None:
+    with serving(answer({"code": 0, "data": {"backupId": "b"}})) as server:
+        reply = send(server.url, create_backup("c", CreateBackupRequest.of(["ä"])))
+    assert reply.value.backup_id == "b"
+    assert server.header("Content-Type") == "application/json"
+    assert json.loads(server.body()) == {
+        "backupType": "COLLECTION",
+        "dbCollections": [{"collectionNames": ["ä"]}],
+    }
+
+
+@pytest.mark.parametrize("status", ["301 Moved Permanently", "302 Found", "307 Temporary Redirect"])
+def test_redirects_are_not_followed(send: Send, status: str) -> None:
+    with serving(JOB) as other:
+        error = failure(send, answer({"code": 0}, status, Location=f"{other.url}/v2/jobs/job-1"))
+    assert other.requests == []
+    assert (type(error), error.http_status) == (ZillizProtocolError, int(status[:3]))
+
+
+# Answers
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"code": 0, "data": {"jobId": "job-1"}},
+        {"code": "0", "data": {"jobId": "job-1"}},
+        {"code": 200, "data": {"jobId": "job-1"}},
+        {"code": None, "data": {"jobId": "job-1"}},
+        {"data": {"jobId": "job-1"}},
+        {"code": 0, "jobId": "job-1"},
+        {"code": 0, "data": {"jobId": "job-1", "new": [{}]}, "requestId": "r"},
+    ],
+)
+def test_success(send: Send, body: Any) -> None:
+    with serving(answer(body, Date="Mon, 02 Mar 2026 10:00:05 GMT")) as server:
+        assert send(server.url, DESCRIBE) == Reply(Job(job_id="job-1"), at(5))
+
+
+def test_an_answer_without_a_usable_date(send: Send) -> None:
+    with serving(answer({"code": 0, "data": {}}, Date="today")) as server:
+        assert send(server.url, DESCRIBE) == Reply(Job(), None)
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "facts"),
+    [
+        (
+            answer({"code": 96026, "message": "Job not found."}, requestid="r1"),
+            ZillizNotFoundError,
+            {"code": 96026, "http_status": 200, "request_id": "r1", "not_done": True},
+        ),
+        (
+            answer({"code": "21119", "message": "The apikey is illegal"}, "401 Unauthorized"),
+            ZillizAuthenticationError,
+            {"code": 21119, "http_status": 401, "not_done": True},
+        ),
+        (answer({"code": 12345}), ZillizRefusedError, {"code": 12345, "not_done": False}),
+        (
+            answer({"code": 0, "data": {}}, "503 Service Unavailable", Retry_After="7"),
+            ZillizServerError,
+            {"code": None, "http_status": 503, "retry_after": 7.0, "not_done": False},
+        ),
+        (
+            answer(b"<html>", "502 Bad Gateway", Date="Mon, 02 Mar 2026 10:00:00 GMT",
+                   Retry_After="Mon, 02 Mar 2026 10:00:09 GMT"),
+            ZillizServerError,
+            {"retry_after": 9.0, "request_id": None},
+        ),
+        (answer([], "429 Too Many Requests"), ZillizThrottledError, {"http_status": 429, "not_done": True}),
+        (answer(b"", "404 Not Found"), ZillizNotFoundError, {"http_status": 404}),
+    ],
+)  # fmt: skip
+def test_refusals(send: Send, reply: bytes, kind: type[ZillizError], facts: dict[str, Any]) -> None:
+    error = failure(send, reply)
+    assert type(error) is kind
+    assert {name: getattr(error, name) for name in facts} == facts
+
+
+@pytest.mark.parametrize(
+    ("reply", "text"),
+    [
+        (answer({"code": 96026, "message": "No job."}), "Zilliz Cloud refused to describe job: No job."),
+        (answer({"code": 1, "message": None}), "Zilliz Cloud refused to describe job: OK"),
+        (answer(b"?", "502 Bad Gateway"), "Zilliz Cloud refused to describe job: Bad Gateway"),
+        (
+            answer({"code": 1, "message": f"Bad key {KEY}!"}),
+            "Zilliz Cloud refused to describe job: Bad key ***!",
+        ),
+        (answer({"code": 1, "message": "x" * 900}), f"Zilliz Cloud refused to describe job: {'x' * 500}"),
+    ],
+    ids=["message", "no message", "no document", "with the key in it", "long"],
+)
+def test_messages(send: Send, reply: bytes, text: str) -> None:
+    assert failure(send, reply).message == text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>", b"[]", b'"text"', b'{"code": ', b'{"code": "x"}', b'{"code": []}', b'{"code": NaN}', b"\xff",
+     b'{"code": 0, "data": null}', b'{"code": 0, "data": [1]}'],
+    ids=repr,
+)  # fmt: skip
+def test_what_is_no_answer(send: Send, body: bytes) -> None:
+    error = failure(send, answer(body, Content_Type="text/html", requestid="r1"))
+    assert (type(error), error.http_status, error.request_id, error.not_done) == (
+        ZillizProtocolError,
+        200,
+        "r1",
+        False,
+    )
+    assert error.message.endswith(f"with something that is not an answer (text/html, {len(body)} bytes).")
+
+
+def test_what_has_no_type_is_no_answer(send: Send) -> None:
+    assert "(no type, 0 bytes)" in failure(send, answer(b"")).message
+
+
+@pytest.mark.xfail(reason="these let errors of Python out")
+@pytest.mark.parametrize("body", [b'{"code": 1e400}', b"[" * 100_000], ids=["infinite code", "deep nesting"])
+def test_hostile_documents(body: bytes) -> None:
+    assert isinstance(failure(send_sync, answer(body)), ZillizProtocolError)
+
+
+@pytest.mark.xfail(reason="an answer without a list is read as an empty list")
+@pytest.mark.parametrize(
+    "body", [{"code": 0}, {"error": "try later"}, {"code": 0, "data": {"backups": "?"}}], ids=json.dumps
+)
+def test_a_list_that_cannot_be_read_is_not_an_empty_list(body: Any) -> None:
+    assert isinstance(failure(send_sync, answer(body), operation=list_backups()), ZillizProtocolError)
+
+
+def test_answers_are_bounded(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "LARGEST_ANSWER", 100)
+    error = failure(send, answer({"code": 0, "data": {"reason": "x" * 200}}))
+    assert (type(error), error.not_done) == (ZillizProtocolError, False)
+    assert error.message == "Zilliz Cloud answered describe job with more than 100 bytes."
+
+
+# No answers
+
+
+def test_a_refused_connection_did_nothing(send: Send) -> None:
+    url = unused_url()
+    with pytest.raises(
+        ZillizConnectionError, match=r"No answer to describe job from 127\.0\.0\.1: "
+    ) as caught:
+        send(url, DESCRIBE)
+    assert caught.value.not_done
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        DROP,
+        b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{",
+        b"Hello!\r\n\r\n",
+        answer(b"x", Content_Encoding="gzip"),
+    ],
+    ids=["dropped", "truncated", "not HTTP", "wrongly encoded"],
+)
+def test_a_lost_answer_may_have_been_preceded_by_the_work(send: Send, reply: bytes) -> None:
+    error = failure(send, reply + b"" if reply else DROP, timeout=5.0)
+    assert (type(error), error.not_done) == (ZillizConnectionError, False)
+
+
+def test_a_time_out_may_have_been_preceded_by_the_work(send: Send) -> None:
+    error = failure(send, HANG, timeout=0.05)
+    assert (type(error), error.not_done) == (ZillizConnectionError, False)
+    assert "from 127.0.0.1: " in error.message
+
+
+# Around the requests
+
+
+@pytest.mark.parametrize(
+    ("host", "is_one"),
+    [
+        ("localhost", True),
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("10.0.0.1", False),
+        ("localhost.example.org", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_loopback(host: str | None, is_one: bool) -> None:
+    assert is_loopback(host) is is_one
+
+
+def test_the_key_is_in_no_representation() -> None:
+    assert KEY not in repr(ClientSettings(KEY))
+
+
+def test_one_ssl_context_is_enough() -> None:
+    assert ssl_context() is ssl_context()
+
+
+@pytest.fixture
+def proxy(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str | None]:
+    def proxy(url: str, **environment: str) -> str | None:
+        for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+            monkeypatch.delenv(name.upper(), raising=False)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        return client_module._proxy(url)
+
+    return proxy
+
+
+@pytest.mark.parametrize(
+    ("url", "environment", "expected"),
+    [
+        (DEFAULT_BASE_URL, {}, None),
+        (DEFAULT_BASE_URL, {"https_proxy": "http://p:1"}, "http://p:1"),
+        (DEFAULT_BASE_URL, {"HTTPS_PROXY": "http://p:1"}, "http://p:1"),
+        (DEFAULT_BASE_URL, {"all_proxy": "http://p:2"}, "http://p:2"),
+        (DEFAULT_BASE_URL, {"http_proxy": "http://p:1"}, None),
+        (DEFAULT_BASE_URL, {"https_proxy": "http://p:1", "no_proxy": ".zilliz.com"}, None),
+        ("http://127.0.0.1:80", {"http_proxy": "http://p:1"}, None),
+        ("http://localhost", {"all_proxy": "http://p:1"}, None),
+        ("http://[::1]:80", {"all_proxy": "http://p:1"}, None),
+    ],
+)
+def test_the_proxy_is_that_of_the_environment(
+    proxy: Callable[..., str | None], url: str, environment: dict[str, str], expected: str | None
+) -> None:
+    assert proxy(url, **environment) == expected
+
+
+def test_requests_go_through_the_proxy(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(JOB) as server:
+        monkeypatch.setenv("http_proxy", server.url)
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        send("http://zilliz.example", DESCRIBE)
+    assert server.lines == ["GET http://zilliz.example/v2/jobs/job-1 HTTP/1.1"]
+    assert server.header("Host") == "zilliz.example"
+
+
+def test_a_bad_proxy_means_not_done(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", unused_url())
+    monkeypatch.setenv("no_proxy", "")
+    with pytest.raises(ZillizConnectionError) as caught:
+        send("http://zilliz.example", DESCRIBE)
+    assert caught.value.not_done
+
+
+def test_the_clocks_are_those_of_the_machine_unless_told_otherwise() -> None:
+    client = ZillizClient(ClientSettings(KEY))
+    assert (client._clock, client._sleep) == (time.time, time.sleep)
+    client.close()

@@ -1,0 +1,210 @@
+"""What is true of the flows whatever happens."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_zbackup.zilliz.errors import (
+    ZillizConflictError,
+    ZillizError,
+    ZillizJobFailedError,
+    ZillizRefusedError,
+    ZillizTimeoutError,
+)
+from airflow_provider_zbackup.zilliz.flows.creation import (
+    CLOCK_TOLERANCE,
+    CREATE_ATTEMPTS,
+    LIST_LAG,
+    CreateRecord,
+    create_backup_once,
+)
+from airflow_provider_zbackup.zilliz.flows.steps import Remember
+from airflow_provider_zbackup.zilliz.flows.waiting import Wait, wait_for_created_backup, wait_until_free
+from airflow_provider_zbackup.zilliz.models import CreateBackupRequest
+from airflow_provider_zbackup.zilliz.operations import Operation
+from tests.zilliz.driver import CLUSTER, START, Driver, WorkerDiedError
+from tests.zilliz.model_cloud import ANSWER_TIME, Fault, Held, ModelCloud, Work
+
+#: The longest that one fault can keep a flow from going on, in seconds: a time-out and a pause after it.
+LONGEST_TROUBLE = ANSWER_TIME + 30.0
+
+FAULTS = st.lists(st.sampled_from(Fault), max_size=25)
+ENDS = st.sampled_from(["SUCCESSFUL", "FAILED", "CANCELED"])
+WORKS = st.builds(Work, st.sampled_from([1.0, 8.0, 40.0, 200.0]), ENDS)
+REQUESTS = st.sampled_from([CreateBackupRequest.of(), CreateBackupRequest.of(["a"])])
+CONTENTS = st.sampled_from(
+    [("CLUSTER", ()), ("COLLECTION", ("a",)), ("COLLECTION", ("b",)), ("COLLECTION", ("a", "b"))]
+)
+NOBODY: st.SearchStrategy[tuple[Held, ...]] = st.just(())
+#: At which step a worker dies, whether the step is done nevertheless, and when the next try begins.
+DEATHS = st.lists(st.tuples(st.integers(0, 40), st.booleans(), st.integers(1, 400)), max_size=6)
+
+
+@st.composite
+def held_by_others(draw: st.DrawFn) -> tuple[Held, ...]:
+    return tuple(
+        Held(
+            f"theirs-{number}",
+            START + begin,
+            Work(draw(st.sampled_from([1.0, 8.0, 40.0]))),
+            *draw(CONTENTS),
+            creation_method=draw(st.sampled_from(["MANUAL", "AUTO"])),
+        )
+        for number, begin in enumerate(draw(st.lists(st.integers(-30, 90), max_size=4)))
+    )
+
+
+@st.composite
+def clouds(draw: st.DrawFn, colleagues: st.SearchStrategy[tuple[Held, ...]] = NOBODY) -> ModelCloud:
+    lateness = draw(st.sampled_from([0.0, 2.0, 5.0]))
+    return ModelCloud(
+        faults=draw(FAULTS),
+        works=draw(st.lists(WORKS, max_size=4)),
+        colleagues=draw(colleagues),
+        list_lag=draw(st.sampled_from([0.0, 3.0, LIST_LAG - lateness])),
+        look_up_lag=draw(st.sampled_from([0.0, 5.0, 25.0])),
+        lateness=lateness,
+        offset=draw(st.sampled_from([0.0, 0.7, -4000.0, 4000.3])),
+    )
+
+
+def create(cloud: ModelCloud, request: CreateBackupRequest, **death: Any) -> CreateRecord:
+    """Create a backup, going on from what an earlier try has remembered."""
+    records = cloud.worker.records
+    record = records[-1] if records else None
+    flow = create_backup_once(CLUSTER, request, record=record, answer_time=ANSWER_TIME)
+    return cloud.worker.run(flow, **death)
+
+
+def wait(cloud: ModelCloud, backup_id: str, job_id: str, limits: Wait) -> Any:
+    return cloud.worker.run(wait_for_created_backup(CLUSTER, backup_id, job_id, limits))
+
+
+def check_patience(worker: Driver) -> None:
+    """Check that no pause is too short or too long, and that nothing is asked in a busy loop."""
+    assert all(0 < pause <= 60.0 for pause in worker.pauses)
+    timed = zip(worker.times, worker.steps, strict=True)
+    sent = [(time, step) for time, step in timed if isinstance(step, Operation)]
+    for (begin, one), (_, other), (end, another) in zip(sent, sent[1:], sent[2:], strict=False):
+        # Twice is allowed: the look that ends one decision, and the one that begins the next.
+        assert not (one == other == another) or end > begin
+
+
+def check_care(worker: Driver) -> None:
+    """Check that each create is remembered first, and comes after a look if an earlier one may be done."""
+    for before, step in pairwise(worker.steps):
+        if isinstance(step, Operation) and not step.idempotent:
+            assert isinstance(before, Remember)
+            assert before.record
+    in_doubt = False
+    for number, step in enumerate(worker.steps):
+        if isinstance(step, Operation) and step.name == "list backups":
+            in_doubt = False
+        elif isinstance(step, Operation) and not step.idempotent:
+            assert not in_doubt
+            failure = worker.failures.get(number)
+            in_doubt = failure is None or not failure.not_done
+
+
+@given(clouds(), REQUESTS)
+def test_a_create_ends_in_bounded_time_with_one_backup_at_most(
+    cloud: ModelCloud, request: CreateBackupRequest
+) -> None:
+    with suppress(ZillizError):
+        made = create(cloud, request)
+        assert made.backup_id in [held.backup_id for held in cloud.held]
+    assert len(cloud.ours) <= 1
+    assert (
+        cloud.worker.elapsed
+        <= CREATE_ATTEMPTS * (LIST_LAG + 10.0) + (len(list(cloud.faults)) + 1) * LONGEST_TROUBLE
+    )
+    check_patience(cloud.worker)
+    check_care(cloud.worker)
+
+
+@given(clouds(), REQUESTS, DEATHS)
+def test_workers_may_die_at_any_step_and_there_is_one_backup_in_the_end(
+    cloud: ModelCloud, request: CreateBackupRequest, deaths: list[tuple[int, bool, int]]
+) -> None:
+    for step, is_done, pause in deaths:
+        with suppress(ZillizError, WorkerDiedError):
+            create(cloud, request, dies_at=step, dies_after=is_done)
+        cloud.worker.now += pause
+        cloud.settle()
+        assert len(cloud.ours) <= 1
+    cloud.calm_down()
+    while True:
+        try:
+            made = create(cloud, request)
+            wait(cloud, made.backup_id, made.job_id, Wait(cloud.now + 600.0))
+            break
+        except (ZillizConflictError, ZillizJobFailedError):
+            cloud.worker.now += 60.0
+    assert [held.backup_id for held in cloud.ours] == [made.backup_id]
+    check_patience(cloud.worker)
+    check_care(cloud.worker)
+
+
+@given(clouds(held_by_others()), REQUESTS)
+def test_a_colleagues_backup_is_adopted_only_if_nothing_tells_it_from_ours(
+    cloud: ModelCloud, request: CreateBackupRequest
+) -> None:
+    with suppress(ZillizError):
+        made = create(cloud, request)
+        (held,) = (held for held in cloud.held if held.backup_id == made.backup_id)
+        timed = zip(cloud.worker.times, cloud.worker.steps, strict=True)
+        first_sent = next(time for time, step in timed if isinstance(step, Operation) and step.request)
+        assert held.ours or made.adopted
+        assert held.creation_method == "MANUAL"
+        assert (held.backup_type, held.collections) == (
+            ("COLLECTION", ("a",)) if request.db_collections else ("CLUSTER", ())
+        )
+        # Times of the API are whole seconds.
+        assert held.begun > first_sent - CLOCK_TOLERANCE - 1.0
+    assert len(cloud.ours) <= 1
+    check_patience(cloud.worker)
+    check_care(cloud.worker)
+
+
+@given(clouds(), WORKS, st.integers(1, 900), st.none() | st.integers(0, 60))
+def test_a_wait_ends_by_its_deadline(
+    cloud: ModelCloud, work: Work, seconds: int, leave_after: int | None
+) -> None:
+    cloud.held.append(Held("b", START, work))
+    leave = None if leave_after is None else START + leave_after
+    limits = Wait(START + seconds, since=START, leave_after=leave)
+    try:
+        end = wait(cloud, "b", "job-of-b", limits)
+    except ZillizTimeoutError:
+        assert cloud.worker.elapsed >= seconds
+    except ZillizJobFailedError:
+        assert work.end != "SUCCESSFUL"
+    except ZillizRefusedError:
+        assert [str(error) for error in cloud.worker.failures.values()].count("Refused. (code 12345)") >= 5
+    else:
+        if end is None:
+            assert leave
+            assert cloud.now >= leave
+        else:
+            assert work.end == "SUCCESSFUL"
+            assert cloud.worker.elapsed >= work.seconds
+    # The last looks, at the job and at the backup, may each time out.
+    assert cloud.worker.elapsed <= seconds + 2 * (ANSWER_TIME + 0.1)
+    check_patience(cloud.worker)
+
+
+@given(clouds(held_by_others()), st.booleans())
+def test_free_means_that_no_listed_backup_runs(cloud: ModelCloud, for_turn: bool) -> None:
+    limits = Wait(START + 300.0)
+    with suppress(ZillizTimeoutError, ZillizRefusedError):
+        assert cloud.worker.run(wait_until_free(limits, cluster_id=CLUSTER, for_turn=for_turn))
+        timed = zip(cloud.worker.times, cloud.worker.steps, strict=True)
+        last = max(time for time, step in timed if isinstance(step, Operation))
+        listed = [held for held in cloud.held if held.begun <= last - cloud.list_lag]
+        assert not any(held.is_running(last) for held in listed)
+    check_patience(cloud.worker)

@@ -1,0 +1,165 @@
+"""Creating a backup when an earlier try has left a record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_zbackup.zilliz.errors import (
+    ZillizConflictError,
+    ZillizConnectionError,
+    ZillizNotFoundError,
+    ZillizServerError,
+    ZillizUncertainError,
+)
+from airflow_provider_zbackup.zilliz.flows.creation import LIST_LAG, CreateRecord, create_backup_once
+from airflow_provider_zbackup.zilliz.flows.steps import Reply
+from airflow_provider_zbackup.zilliz.flows.waiting import LOOK_UP_LAG
+from airflow_provider_zbackup.zilliz.models import BackupCreation, CreateBackupRequest
+from tests.zilliz.driver import CLUSTER, Driver, at, backup, job, page
+
+REQUEST = CreateBackupRequest.of()
+MADE = BackupCreation(backup_id="new", job_id="job-2")
+SENT = CreateRecord(
+    cluster_id=CLUSTER, request=REQUEST.body(), first_sent=at(-10), answer_by=at(20), known=("old",)
+)
+ANSWERED = SENT.model_copy(update={"backup_id": "backup-1", "job_id": "job-1"})
+ADOPTED = SENT.model_copy(update={"backup_id": "backup-1", "adopted": True})
+UNKNOWN = ZillizNotFoundError("Unknown.")
+
+
+def cloud(
+    jobs: Callable[[float], Any] = lambda elapsed: UNKNOWN,
+    backups: Callable[[float], Any] = lambda elapsed: UNKNOWN,
+    listed: Callable[[float], Any] = lambda elapsed: page(),
+) -> Driver:
+    """Return a cloud of which each answer depends on the seconds since the start."""
+    answers = {
+        "describe job": jobs,
+        "describe backup": backups,
+        "list backups": listed,
+        "create backup": lambda elapsed: MADE,
+    }
+    driver = Driver(lambda operation: answers[operation.name](driver.elapsed))
+    return driver
+
+
+def create(driver: Driver, record: CreateRecord) -> CreateRecord:
+    return driver.run(create_backup_once(CLUSTER, REQUEST, record=record.remember().record))
+
+
+@pytest.mark.parametrize("status", ["PENDING", "IN_PROGRESS", "CANCELING", "FUTURE", ""])
+def test_a_running_job_is_gone_on_with(status: str) -> None:
+    driver = cloud(jobs=lambda elapsed: job(status))
+    assert create(driver, ANSWERED) == ANSWERED
+    assert driver.calls == ["describe job"]
+
+
+@pytest.mark.parametrize("status", ["CREATING", "AVAILABLE", "FUTURE"])
+def test_a_finished_job_whose_backup_is_there_is_gone_on_with(status: str) -> None:
+    driver = cloud(lambda elapsed: job("SUCCESSFUL"), lambda elapsed: backup(status=status))
+    assert create(driver, ANSWERED) == ANSWERED
+    assert driver.calls == ["describe job", "describe backup"]
+
+
+@pytest.mark.parametrize("status", ["FAILED", "ERROR", "CANCELED", "CANCELLED"])
+def test_a_job_that_ended_badly_is_made_anew(status: str) -> None:
+    driver = cloud(jobs=lambda elapsed: job(status))
+    assert create(driver, ANSWERED).backup_id == "new"
+    assert driver.calls == ["describe job", "list backups", "create backup"]
+
+
+@pytest.mark.parametrize("jobs", [lambda elapsed: job("SUCCESSFUL"), lambda elapsed: UNKNOWN])
+def test_a_deleted_backup_is_made_anew(jobs: Callable[[float], Any]) -> None:
+    driver = cloud(jobs, lambda elapsed: backup(status="DELETED"))
+    assert create(driver, ANSWERED).backup_id == "new"
+    assert driver.elapsed == 0
+
+
+def test_a_job_that_is_not_known_any_more_leaves_the_backup_to_look_at() -> None:
+    driver = cloud(backups=lambda elapsed: backup())
+    assert create(driver, ANSWERED) == ANSWERED
+
+
+def test_an_adopted_backup_has_no_job_to_look_at() -> None:
+    driver = cloud(backups=lambda elapsed: backup(status="CREATING"))
+    assert create(driver, ADOPTED) == ADOPTED
+    assert driver.calls == ["describe backup"]
+
+
+def test_what_is_not_found_yet_is_looked_for_again() -> None:
+    driver = cloud(jobs=lambda elapsed: UNKNOWN if elapsed < 20 else job())
+    assert create(driver, ANSWERED) == ANSWERED
+    assert 20 <= driver.elapsed <= 25
+    assert set(driver.notes) == {"Backup backup-1 of an earlier try is not found. Looking again."}
+
+
+def test_what_stays_unknown_is_made_anew() -> None:
+    driver = cloud()
+    assert create(driver, ANSWERED).backup_id == "new"
+    assert LOOK_UP_LAG <= driver.elapsed <= LOOK_UP_LAG + 5
+
+
+def test_trouble_is_ridden_out_while_looking() -> None:
+    trouble = iter([ZillizServerError("Down."), ZillizConnectionError("Gone."), job()])
+    assert create(cloud(jobs=lambda elapsed: next(trouble)), ANSWERED) == ANSWERED
+
+
+def test_trouble_that_lasts_ends_the_try_and_not_the_record() -> None:
+    driver = cloud(jobs=lambda elapsed: ZillizServerError("Down."))
+    with pytest.raises(ZillizServerError):
+        create(driver, ANSWERED)
+    assert driver.records == []
+
+
+def test_what_was_sent_is_found_in_the_list() -> None:
+    driver = cloud(listed=lambda elapsed: page(backup("ours") if elapsed >= 5 else backup("old")))
+    found = create(driver, SENT)
+    assert (found.backup_id, found.adopted) == ("ours", True)
+    assert driver.records == [found.remember().record]
+
+
+def test_what_was_sent_and_is_in_no_list_is_sent_again() -> None:
+    driver = cloud()
+    assert create(driver, SENT).backup_id == "new"
+    assert driver.elapsed == pytest.approx(20 + LIST_LAG)
+
+
+def test_one_look_is_enough_long_afterwards() -> None:
+    long_ago = SENT.model_copy(update={"first_sent": at(-500), "answer_by": at(-470)})
+    driver = cloud()
+    assert create(driver, long_ago).backup_id == "new"
+    assert driver.elapsed == 0
+
+
+def test_long_afterwards_somebody_may_be_in_the_way() -> None:
+    long_ago = SENT.model_copy(update={"first_sent": at(-500), "answer_by": at(-470)})
+    driver = cloud(listed=lambda elapsed: page(backup(status="CREATING")))
+    with pytest.raises(ZillizConflictError):
+        create(driver, long_ago)
+
+
+def test_without_a_date_header_the_workers_clock_tells_how_long_to_look() -> None:
+    driver = cloud(listed=lambda elapsed: Reply(page()))
+    assert create(driver, SENT).backup_id == "new"
+    assert driver.elapsed == pytest.approx(20 + LIST_LAG)
+
+
+def test_two_in_the_list_are_one_too_many() -> None:
+    driver = cloud(listed=lambda elapsed: page(backup("one"), backup("two")))
+    with pytest.raises(ZillizUncertainError):
+        create(driver, SENT)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"cluster_id": "in01-another"}, {"request": CreateBackupRequest.of(["a"]).body()}],
+    ids=["cluster", "request"],
+)
+@pytest.mark.parametrize("record", [SENT, ANSWERED], ids=["sent", "answered"])
+def test_the_record_of_something_else_does_not_count(record: CreateRecord, other: dict[str, Any]) -> None:
+    driver = cloud()
+    assert create(driver, record.model_copy(update=other)).backup_id == "new"
+    assert driver.calls == ["list backups", "create backup"]
