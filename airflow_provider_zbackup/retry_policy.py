@@ -27,7 +27,7 @@ class ZillizRetryPolicy(RetryPolicy):
 
     .. code-block:: python
 
-        ZillizCreateBackupOperator(task_id="backup", cluster_id=..., retries=5, retry_policy=ZillizRetryPolicy())
+        ZillizCreateBackupOperator(..., retries=5, retry_policy=ZillizRetryPolicy())
 
     All other errors, such as a job that failed, follow the task's own ``retries`` and ``retry_delay``.
 

@@ -277,6 +277,14 @@ class AirflowApi:
         }
         self._json("POST", f"/api/v2/dags/{dag_id}/clearTaskInstances", json=body)
 
+    def pool(self, name: str) -> Json:
+        """
+        Return a pool, with how many of its slots are taken by what.
+
+        :param name: its name.
+        """
+        return self._json("GET", f"/api/v2/pools/{name}")
+
     def _json(self, method: str, url: str, **options: Any) -> Json:
         answer: Json = self._request(method, url, **options).json()
         return answer

@@ -83,6 +83,7 @@ class AirflowStack:
     :param executor: class name of the executor. Celery's broker and result URLs go into ``environment``.
     :param parallelism: task slots, each of them a process that the LocalExecutor starts in advance.
     :param keep: keep the folder with database and logs at the end.
+    :ivar components: the names of those components.
     :ivar api: the REST API.
     :ivar base_url: address of API and UI.
     """
@@ -100,7 +101,7 @@ class AirflowStack:
         keep: bool = False,
     ) -> None:
         self._dag_ids = set(dag_ids)
-        self._components = components
+        self.components = tuple(components)
         self._processes = Processes(keep=keep)
         self._settings = {
             **SETTINGS,
@@ -142,7 +143,7 @@ class AirflowStack:
         self._processes.run(
             "db-migrate", self.command("db", "migrate"), self._environment, timeout=START_SECONDS
         )
-        for name in self._components:
+        for name in self.components:
             self.start(name)
         self.wait_until(self._answers, "The api-server answers")
         self.api.log_in()
@@ -228,7 +229,7 @@ class AirflowStack:
         """Tell whether every kind of component says of itself that it is healthy."""
         # A component that this stack does not run, say a triggerer, has the status null.
         statuses = {part: report["status"] for part, report in self.api.health().items()}
-        expected = {"metadatabase", *(name.replace("-", "_") for name in self._components)} & statuses.keys()
+        expected = {"metadatabase", *(name.replace("-", "_") for name in self.components)} & statuses.keys()
         return all(statuses[part] == "healthy" for part in expected)
 
     def wait_until(self, condition: Callable[[], bool], what: str, timeout: float = START_SECONDS) -> None:
@@ -247,7 +248,7 @@ class AirflowStack:
         try:
             wait_until(checked, timeout, what)
         except TimeoutError as error:
-            logs = "\n".join(f"{name}:{self._processes.log_tail(name)}" for name in self._components)
+            logs = "\n".join(f"{name}:{self._processes.log_tail(name)}" for name in self.components)
             raise ProcessError(f"{error}\n{logs}") from None
 
     def _answers(self) -> bool:

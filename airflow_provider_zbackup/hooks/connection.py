@@ -7,8 +7,8 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from airflow_provider_zbackup.zilliz.client import DEFAULT_BASE_URL, ClientSettings, is_loopback
 from airflow_provider_zbackup.zilliz.errors import ZillizConfigurationError
+from airflow_provider_zbackup.zilliz.settings import DEFAULT_BASE_URL, ClientSettings, is_loopback
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection

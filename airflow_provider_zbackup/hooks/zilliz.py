@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 from airflow_provider_zbackup.get_provider_info import get_provider_info
 from airflow_provider_zbackup.hooks.connection import ZillizConnection
 from airflow_provider_zbackup.zilliz import operations
-from airflow_provider_zbackup.zilliz.client import AsyncZillizClient, ClientSettings, ZillizClient
+from airflow_provider_zbackup.zilliz.client import AsyncZillizClient, ZillizClient
 from airflow_provider_zbackup.zilliz.errors import ZillizConfigurationError, ZillizError
 from airflow_provider_zbackup.zilliz.flows.steps import all_backups, all_clusters, retrying
 from airflow_provider_zbackup.zilliz.models import (
@@ -27,6 +27,7 @@ from airflow_provider_zbackup.zilliz.models import (
     Project,
 )
 from airflow_provider_zbackup.zilliz.operations import Operation
+from airflow_provider_zbackup.zilliz.settings import ClientSettings
 
 T = TypeVar("T")
 

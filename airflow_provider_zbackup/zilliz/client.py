@@ -8,13 +8,11 @@ to another host), keeps no cookies, writes no log line per request, and costs le
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 import logging
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeVar
 from urllib.request import getproxies, proxy_bypass
@@ -27,19 +25,20 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizConnectionError,
     ZillizError,
     ZillizProtocolError,
+    ZillizServerError,
     ZillizThrottledError,
     classify,
-    is_surely_not_done,
 )
 from airflow_provider_zbackup.zilliz.flows.steps import Flow, Pause, Remember, Reply, Step
 from airflow_provider_zbackup.zilliz.operations import Operation
 from airflow_provider_zbackup.zilliz.pacing import RequestBudget, parse_http_date, parse_retry_after
+from airflow_provider_zbackup.zilliz.settings import ClientSettings, is_loopback
+from airflow_provider_zbackup.zilliz.shared_answers import SharedAnswers
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-DEFAULT_BASE_URL = "https://api.cloud.zilliz.com"
 #: An answer larger than this, in bytes, is not one of Zilliz Cloud's.
 LARGEST_ANSWER = 16 * 1024 * 1024
 #: Requests that one asynchronous client has under way at the same time: httpx's pool slows down with more.
@@ -49,37 +48,10 @@ _SUCCESS_CODES = (0, 200)
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
-@dataclass(frozen=True, slots=True)
-class ClientSettings:
-    """
-    What a client needs to know.
-
-    :param api_key: secret
-    :param base_url: without a path and without a trailing slash
-    :param timeout: longest silence of the server during one request, in seconds
-    :param requests_per_second: what one client sends at most in the long run; the API allows about 20
-    :param conflict_codes: codes by which the server says that another backup is in the way
-    """
-
-    api_key: str = field(repr=False)
-    base_url: str = DEFAULT_BASE_URL
-    timeout: float = 30.0
-    requests_per_second: float = 10.0
-    conflict_codes: frozenset[int] = frozenset()
-
-
 @cache
 def ssl_context() -> ssl.SSLContext:
     """Return the process's one SSL context; making it takes 20 ms, so never on an event loop."""
     return httpx.create_ssl_context()
-
-
-def is_loopback(host: str | None) -> bool:
-    """Tell whether a host is this machine, so that nothing sent to it is seen on a network."""
-    try:
-        return ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _proxy(base_url: str) -> str | None:
@@ -98,6 +70,7 @@ class _Exchange:
         self.settings = settings
         self._timeout = httpx.Timeout(settings.timeout, connect=min(10.0, settings.timeout)).as_dict()
         self._base_url = httpx.URL(settings.base_url)
+        self._prefix = self._base_url.raw_path.rstrip(b"/")
         self._headers = {
             "Host": self._base_url.netloc.decode(),
             "Authorization": f"Bearer {settings.api_key}",
@@ -108,7 +81,7 @@ class _Exchange:
     def request(self, operation: Operation[Any]) -> httpx.Request:
         return httpx.Request(
             operation.method,
-            self._base_url.copy_with(raw_path=operation.path.encode()),
+            self._base_url.copy_with(raw_path=self._prefix + operation.path.encode()),
             params=operation.query or None,
             headers=self._headers,
             json=None if operation.request is None else operation.request.body(),
@@ -131,7 +104,7 @@ class _Exchange:
         try:
             envelope = json.loads(content)
             code = int(envelope.get("code") or 0)
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             envelope, code = None, 0
         if status < 300 and code in _SUCCESS_CODES and envelope is not None:
             # The reference draws the fields of one answer beside `code` instead of under `data`.
@@ -157,7 +130,8 @@ class _Exchange:
             retry_after=parse_retry_after(
                 response.headers.get("retry-after"), server_time.timestamp() if server_time else time.time()
             ),
-            not_done=is_surely_not_done(kind, code),
+            # A refusal says that nothing was done; a server in trouble may have done it before.
+            not_done=kind is not ZillizServerError,
         )
 
     def too_large(self, operation: Operation[Any], response: httpx.Response) -> ZillizProtocolError:
@@ -323,6 +297,7 @@ class AsyncZillizClient:
         self._clock = clock
         self._budget = RequestBudget(settings.requests_per_second)
         self._slots = asyncio.Semaphore(CONCURRENCY)
+        self._answers = SharedAnswers()
         self._transport = httpx.AsyncHTTPTransport(verify=context, proxy=_proxy(settings.base_url))
 
     @classmethod
@@ -337,6 +312,7 @@ class AsyncZillizClient:
         await self.aclose()
 
     async def aclose(self) -> None:
+        await self._answers.aclose()
         await self._transport.aclose()
 
     @property
@@ -381,7 +357,12 @@ class AsyncZillizClient:
                 raise TypeError("Only a worker creates: this flow has something to remember.")
 
     async def send(self, operation: Operation[T]) -> Reply[T]:
-        """Send one operation, within the budget; raises :class:`ZillizError`."""
+        """Send one operation, within the budget, or share an answer; raises :class:`ZillizError`."""
+        if not operation.idempotent:
+            return await self._send(operation)
+        return await self._answers.get(operation, self._clock(), lambda: self._send(operation))
+
+    async def _send(self, operation: Operation[T]) -> Reply[T]:
         try:
             return await self._send_once(operation)
         except ZillizAuthenticationError:

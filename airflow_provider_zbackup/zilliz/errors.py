@@ -176,8 +176,6 @@ _PERMISSION_CODES = frozenset({96012, 96013, 96014, 96015, 96016, 96027})
 _UNSUPPORTED_CODES = frozenset({96021, 96022, 96028})
 _NOT_FOUND_CODES = frozenset({404, 96018, 96025, 96026, 96036})
 _BAD_REQUEST_CODES = frozenset(range(96000, 96038)) | {40013}
-#: "Failed to create backup / restore collection / restore cluster": the reason is in the message only.
-_CATCH_ALL_CODES = frozenset({96038, 96039, 96040})
 
 
 def classify(http_status: int, code: int) -> type[ZillizError]:
@@ -208,10 +206,3 @@ def classify(http_status: int, code: int) -> type[ZillizError]:
     if http_status in (400, 405, 413, 415, 422):
         return ZillizBadRequestError
     return ZillizRefusedError
-
-
-def is_surely_not_done(error: type[ZillizError], code: int) -> bool:
-    """Tell whether an answer of this class proves that the server did not do what was asked."""
-    return code in _CATCH_ALL_CODES or issubclass(
-        error, ZillizPermanentError | ZillizThrottledError | ZillizConflictError
-    )

@@ -2,8 +2,8 @@
 What the Zilliz Cloud API says, as pydantic models: lenient in, exact out.
 
 Answers accept unknown fields, missing fields, nulls and values of the wrong type, because the API's own
-documents disagree about many of them: such a field simply has its default. Requests are sent with
-exactly the fields that were asked for.
+documents disagree about many of them: such a field simply has its default. Only a list must be there.
+Requests are sent with exactly the fields that were asked for.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ class Answer(BaseModel):
                 return read(value)
         except (ValidationError, ValueError, OverflowError):
             pass
-        return cls.model_fields[info.field_name or ""].get_default(call_default_factory=True)
+        field = cls.model_fields[info.field_name or ""]
+        return read(value) if field.is_required() else field.get_default(call_default_factory=True)
 
 
 class BackupCreation(Answer):
@@ -149,11 +150,23 @@ class Backup(Answer):
         return f"{kind or 'unknown'} backup {self.backup_id or '(no id)'} ({self.status or 'no status'}{age})"
 
 
+def _with_empty_list(data: Any, items: str) -> Any:
+    """Accept an empty list in any dress; but an answer that has no list must not read as an empty one."""
+    if isinstance(data, dict) and data.get(items) is None and (items in data or data.get("count") == 0):
+        return data | {items: []}
+    return data
+
+
 class BackupPage(Answer):
     """One page of `List Backups <https://docs.zilliz.com/reference/restful/list-backups-v2>`__."""
 
     page_size: int | None = None
-    backups: tuple[Backup, ...] = ()
+    backups: tuple[Backup, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_empty(cls, data: Any) -> Any:
+        return _with_empty_list(data, "backups")
 
     @property
     def items(self) -> Sequence[Backup]:
@@ -204,13 +217,13 @@ class ClusterPage(Answer):
     """One page of `List Clusters <https://docs.zilliz.com/reference/restful/list-clusters-v2>`__."""
 
     page_size: int | None = None
-    clusters: tuple[Cluster, ...] = ()
+    clusters: tuple[Cluster, ...]
 
     @model_validator(mode="before")
     @classmethod
     def _accept_bare_list(cls, data: Any) -> Any:
         """The reference's schema says that the answer is a bare list; its example says an object."""
-        return {"clusters": data} if isinstance(data, list) else data
+        return {"clusters": data} if isinstance(data, list) else _with_empty_list(data, "clusters")
 
     @property
     def items(self) -> Sequence[Cluster]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
@@ -36,6 +36,7 @@ class Operation(Generic[T]):
     :param path: below the base URL, quoted
     :param answer: type of the answer's ``data``
     :param idempotent: whether sending it a second time does no harm
+    :param max_age: how old an answer to somebody else who asked the same may be, in seconds
     """
 
     name: str
@@ -45,6 +46,11 @@ class Operation(Generic[T]):
     query: tuple[tuple[str, str], ...] = ()
     request: Request | None = None
     idempotent: bool = True
+    max_age: float = field(default=0.0, compare=False)
+
+    def shared(self, max_age: float) -> Operation[T]:
+        """Return the same operation, content with an answer that somebody else got a moment ago."""
+        return replace(self, max_age=max_age)
 
     def read(self, data: Any) -> T:
         """Return the answer's ``data`` as its type; raises ``pydantic.ValidationError``."""

@@ -17,7 +17,7 @@ CLUSTER_ID = DEDICATED_CLUSTER_ID
 REQUEST_SECONDS = 60.0
 # How long the provider waits for an answer. What got none is looked for in the list of backups for some time
 # after this has passed, so the default of 30 s would make the tests slow.
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 6.0
 
 
 class Cloud:
@@ -77,7 +77,7 @@ class Cloud:
         :param after: do the work first; else it is never done.
         :param skip: how many requests are answered before.
         """
-        self.fault(operation, delay=2 * ANSWER_SECONDS, after=after, skip=skip, times=1)
+        self.fault(operation, delay=3 * ANSWER_SECONDS, after=after, skip=skip, times=1)
         if not after:
             self.fault(operation, drop=True, skip=skip, times=1)
 

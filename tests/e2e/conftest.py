@@ -2,60 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from dev.airflow_stack import AirflowStack
+from dev.airflow_stack import COMPONENTS, AirflowStack
 from dev.emulated_cloud import EmulatedCloud
 from tests.e2e.cloud import Cloud
-from tests.e2e.services import PostgreSQL, postgresql
+from tests.e2e.services import PostgreSQL, postgresql, redis
 from tests.e2e.world import SETTINGS, World
 
 HERE = Path(__file__).parent
-DAG_IDS = [
-    "backup_in_worker",
+CELERY_EXECUTOR = "airflow.providers.celery.executors.celery_executor.CeleryExecutor"
+# The triggerer is of no use to what runs on Celery here.
+CELERY_COMPONENTS = ("api-server", "scheduler", "dag-processor", "worker")
+DAG_IDS = (
     "backup_deferred",
-    "backup_held_before_delivery",
     "backup_held_after_delivery",
-]
+    "backup_held_before_delivery",
+    "backup_in_worker",
+    "backup_with_crashing_trigger",
+    "backup_with_short_timeout",
+    "backups_of_one_cluster",
+    "gate",
+    "jobs",
+)
 
 
 @pytest.fixture(scope="session")
-def postgresql_server() -> Iterator[PostgreSQL]:
+def server() -> Iterator[PostgreSQL]:
     """PostgreSQL, for the databases of all Airflows."""
     with postgresql() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def emulated_cloud() -> Iterator[Cloud]:
+def cloud() -> Iterator[Cloud]:
     """The emulated Zilliz Cloud that all Airflows use."""
-    with EmulatedCloud(job_seconds=8) as emulator:
+    with EmulatedCloud(job_seconds=3) as emulator:
         cloud = Cloud(emulator)
         yield cloud
         cloud.close()
 
 
 @pytest.fixture(scope="session")
-def local_airflow(postgresql_server: PostgreSQL, emulated_cloud: Cloud) -> Iterator[World]:
-    """An Airflow whose scheduler runs the tasks itself."""
-    with AirflowStack(
-        HERE / "dags",
-        dag_ids=DAG_IDS,
-        environment={
-            **SETTINGS,
-            **emulated_cloud.environment,
-            "AIRFLOW__CORE__PLUGINS_FOLDER": str(HERE / "plugins"),
-        },
-        database_url=postgresql_server.create("local"),
-    ) as stack:
-        yield World(stack, emulated_cloud, postgresql_server, "local")
+def local_world(server: PostgreSQL, cloud: Cloud) -> Iterator[World]:
+    """An Airflow whose scheduler runs the tasks itself, for all scenarios that need no other."""
+    with running(server, cloud, "local", COMPONENTS, executor="LocalExecutor") as world:
+        yield world
 
 
 @pytest.fixture
-def world(local_airflow: World) -> Iterator[World]:
+def world(local_world: World) -> Iterator[World]:
     """An Airflow with all components alive and no runs, and a cloud without backups."""
-    with local_airflow.scenario():
-        yield local_airflow
+    with local_world.scenario():
+        yield local_world
+
+
+@pytest.fixture
+def celery_world(server: PostgreSQL, cloud: Cloud) -> Iterator[World]:
+    """The same with Celery."""
+    with redis() as url:
+        settings = {"AIRFLOW__CELERY__BROKER_URL": url, "AIRFLOW__CELERY__RESULT_BACKEND": url}
+        with (
+            running(server, cloud, "celery", CELERY_COMPONENTS, settings, executor=CELERY_EXECUTOR) as world,
+            world.scenario(),
+        ):
+            yield world
+
+
+@contextmanager
+def running(
+    server: PostgreSQL,
+    cloud: Cloud,
+    name: str,
+    components: Sequence[str],
+    settings: Mapping[str, str] | None = None,
+    *,
+    executor: str,
+) -> Iterator[World]:
+    """Run an Airflow with a database of its own."""
+    plugins = {"AIRFLOW__CORE__PLUGINS_FOLDER": str(HERE / "plugins")}
+    with AirflowStack(
+        HERE / "dags",
+        dag_ids=DAG_IDS,
+        environment={**SETTINGS, **plugins, **cloud.environment, **(settings or {})},
+        components=components,
+        database_url=server.create(name),
+        executor=executor,
+    ) as stack:
+        yield World(stack, cloud, server, name)

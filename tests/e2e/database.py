@@ -43,6 +43,14 @@ class Database:
         """Return the jobs of the triggerers that have been given the triggers."""
         return {job for (job,) in self.rows("SELECT triggerer_id FROM trigger") if job is not None}
 
+    def alive_triggerers(self) -> set[int]:
+        """Return the jobs of the triggerers that have given a sign of life within the last seconds."""
+        statement = """
+            SELECT id FROM job
+            WHERE job_type = 'TriggererJob' AND state = 'running' AND latest_heartbeat > now() - interval '5 s'
+        """
+        return {job for (job,) in self.rows(statement)}
+
     def tables_with(self, text: str) -> list[str]:
         """
         Return the tables that hold a text anywhere, be it as bytes.

@@ -35,16 +35,26 @@ class TaskRun:
         self.task_id = task_id
         self.map_index = map_index
 
-    @classmethod
-    def start(cls, stack: AirflowStack, dag_id: str, task_id: str = "backup") -> TaskRun:
+    def mapped(self, map_index: int) -> TaskRun:
         """
-        Start a run of a DAG.
+        Return one of the task instances that this task is mapped to.
 
-        :param stack: the Airflow.
-        :param dag_id: the DAG.
-        :param task_id: the task to follow.
+        :param map_index: which.
         """
-        return cls(stack, dag_id, stack.api.trigger_dag_run(dag_id), task_id)
+        return TaskRun(self._stack, self.dag_id, self.run_id, self.task_id, map_index)
+
+    def wait_for_mapped(self, count: int) -> None:
+        """
+        Wait until the task is mapped to task instances.
+
+        :param count: how many.
+        """
+
+        def is_mapped() -> bool:
+            tasks = self._stack.api.task_instances(self.dag_id, self.run_id)
+            return sum(it["task_id"] == self.task_id and it["map_index"] >= 0 for it in tasks) == count
+
+        wait_until(is_mapped, PATIENCE, f"{self} is mapped to {count} task instances")
 
     def look(self) -> Json:
         """Return the task instance as the API shows it."""
@@ -100,9 +110,12 @@ class TaskRun:
         :param text: a part of it.
         :param try_number: the try.
         """
-        wait_until(
-            lambda: text in self.log(try_number), PATIENCE, f"{self} logs {text!r} in try {try_number}"
-        )
+
+        def is_logged() -> bool:
+            # Before a try has begun, Airflow knows no log of it.
+            return self.look()["try_number"] >= try_number and text in self.log(try_number)
+
+        wait_until(is_logged, PATIENCE, f"{self} logs {text!r} in try {try_number}")
 
     def log(self, try_number: int) -> str:
         """

@@ -66,6 +66,7 @@ def test_with_its_machine_after_the_create(world: World) -> None:
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_when_resumed(world: World, moment: str) -> None:
+    world.cloud.configure(job_seconds=8)
     task = world.run(f"backup_held_{moment}_delivery")
     task.wait_for_log("Held.", try_number=1)
     task.process().kill()

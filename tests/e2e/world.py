@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from dev.airflow_stack import COMPONENTS, AirflowStack
+from dev.airflow_stack import AirflowStack
 from tests.e2e.cloud import Cloud
 from tests.e2e.database import Database
 from tests.e2e.services import PostgreSQL
-from tests.e2e.task_run import TaskRun
+from tests.e2e.task_run import PATIENCE, TaskRun
+
+__all__ = ["PATIENCE", "SETTINGS", "World"]
+
+SECOND_TRIGGERER = "triggerer-2"
 
 # What makes Airflow notice within seconds what it notices within minutes by default.
 SETTINGS = {
@@ -50,22 +55,40 @@ class World:
             self._end_runs()
             self._restart_what_is_missing()
 
-    def run(self, dag_id: str, task_id: str = "backup") -> TaskRun:
+    def run(self, dag_id: str, task_id: str = "backup", conf: dict[str, Any] | None = None) -> TaskRun:
         """
         Start a run of a DAG.
 
         :param dag_id: the DAG.
         :param task_id: the task to follow.
+        :param conf: the run's configuration.
         """
-        task = TaskRun.start(self.stack, dag_id, task_id)
+        task = TaskRun(self.stack, dag_id, self.stack.api.trigger_dag_run(dag_id, conf), task_id)
         self._runs.append(task)
         return task
+
+    @contextmanager
+    def second_triggerer(self) -> Iterator[None]:
+        """Run one more triggerer."""
+        alive = self.database.alive_triggerers()
+        self.stack.start(SECOND_TRIGGERER)
+        try:
+            self.stack.wait_until(
+                lambda: bool(self.database.alive_triggerers() - alive), "The second triggerer is alive"
+            )
+            yield
+        finally:
+            self.stack.stop(SECOND_TRIGGERER)
 
     def check_no_secret_leaked(self) -> None:
         """Make sure that the API key is in no log and in no table."""
         secret = self.cloud.secret
         assert self.database.tables_with(secret) == [], "The API key is in these tables"
-        logs = [path for path in self.stack.home.parent.rglob("*.log") if secret in path.read_text("utf-8")]
+        logs = [
+            path
+            for path in self.stack.home.parent.rglob("*.log")
+            if secret in path.read_text(errors="replace")
+        ]
         assert logs == [], "The API key is in these logs"
 
     def _end_runs(self) -> None:
@@ -76,6 +99,6 @@ class World:
                 self.stack.api.set_dag_run_state(run.dag_id, run.run_id, "failed")
 
     def _restart_what_is_missing(self) -> None:
-        for name in COMPONENTS:
+        for name in self.stack.components:
             if not self.stack.is_running(name):
                 self.stack.start(name)

@@ -29,14 +29,14 @@ def at(seconds: float) -> datetime:
 
 def backup(backup_id: str = "backup-1", **facts: Any) -> Backup:
     """Return a manual backup of the whole cluster that can be used, changed where asked."""
-    defaults = {
+    defaults: dict[str, Any] = {
         "backup_type": "CLUSTER",
         "creation_method": "MANUAL",
         "status": "AVAILABLE",
         "cluster_id": CLUSTER,
         "create_time": at(0),
     }
-    return Backup(backup_id=backup_id, **(defaults | facts))
+    return Backup(backup_id=backup_id, **defaults | facts)
 
 
 def job(status: str = "IN_PROGRESS", **facts: Any) -> Job:

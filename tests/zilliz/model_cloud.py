@@ -133,7 +133,7 @@ class ModelCloud:
             case Fault.THROTTLED:
                 raise _THROTTLED
             case Fault.REFUSED:
-                raise ZillizRefusedError("Refused.", code=12345)
+                raise ZillizRefusedError("Refused.", code=12345, not_done=True)
             case Fault.DOWN:
                 raise ZillizServerError("Down.")
             case Fault.TIMED_OUT:

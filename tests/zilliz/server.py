@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ HANG = None
 def answer(body: Any = None, status: str = "200 OK", **headers: str) -> bytes:
     """Return a whole answer; ``body`` is sent as it is if it is bytes, else as JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(content)}"]
+    lines = [f"HTTP/1.1 {status}", "Connection: close", f"Content-Length: {len(content)}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "", ""]).encode() + content
 
@@ -35,9 +35,6 @@ class Server:
     answers: list[bytes | None]
     url: str = ""
     requests: list[bytes] = field(default_factory=list)
-    at_once: int = 0
-    most_at_once: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def lines(self) -> list[str]:
@@ -57,44 +54,25 @@ class Server:
         return self.requests[number].partition(b"\r\n\r\n")[2]
 
     def serve(self, connection: socket.socket) -> None:
-        """Answer all requests of one connection."""
+        """Answer one request, and close its connection."""
         with connection:
-            while request := self._receive(connection):
-                with self._lock:
-                    self.requests.append(request)
-                    reply = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-                    self.at_once += 1
-                    self.most_at_once = max(self.most_at_once, self.at_once)
-                if reply is HANG:
-                    connection.recv(1)
-                with self._lock:
-                    self.at_once -= 1
-                if not reply:
-                    return
+            self.requests.append(self._receive(connection))
+            reply = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+            if reply is HANG:
+                connection.recv(1)
+            else:
                 connection.sendall(reply)
 
     @staticmethod
     def _receive(connection: socket.socket) -> bytes:
-        """Return one whole request; nothing if the client has gone."""
+        """Return one whole request."""
         received = b""
-        try:
-            while b"\r\n\r\n" not in received:
-                if not (part := connection.recv(65536)):
-                    return b""
-                received += part
-            head, _, body = received.partition(b"\r\n\r\n")
-            length = next(
-                (
-                    int(line[15:])
-                    for line in head.split(b"\r\n")
-                    if line.lower().startswith(b"content-length:")
-                ),
-                0,
-            )
-            while len(body) < length:
-                body += connection.recv(65536)
-        except OSError:
-            return b""
+        while b"\r\n\r\n" not in received:
+            received += connection.recv(65536)
+        head, _, body = received.partition(b"\r\n\r\n")
+        lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+        while lengths and len(body) < int(lengths[0].partition(b":")[2]):
+            body += connection.recv(65536)
         return head + b"\r\n\r\n" + body
 
 
@@ -105,18 +83,18 @@ def serving(*answers: bytes | None) -> Iterator[Server]:
         server = Server(list(answers), f"http://127.0.0.1:{listener.getsockname()[1]}")
 
         def accept() -> None:
-            while True:
-                try:
+            with suppress(OSError):
+                while True:
                     connection, _ = listener.accept()
-                except OSError:
-                    return
-                threading.Thread(target=server.serve, args=(connection,), daemon=True).start()
+                    server.serve(connection)
 
-        threading.Thread(target=accept, daemon=True).start()
+        thread = threading.Thread(target=accept)
+        thread.start()
         try:
             yield server
         finally:
             listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 def unused_url() -> str:

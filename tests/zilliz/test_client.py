@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -176,7 +175,7 @@ def test_an_answer_without_a_usable_date(send: Send) -> None:
             ZillizAuthenticationError,
             {"code": 21119, "http_status": 401, "not_done": True},
         ),
-        (answer({"code": 12345}), ZillizRefusedError, {"code": 12345, "not_done": False}),
+        (answer({"code": 12345}), ZillizRefusedError, {"code": 12345, "not_done": True}),
         (
             answer({"code": 0, "data": {}}, "503 Service Unavailable", Retry_After="7"),
             ZillizServerError,
@@ -218,10 +217,21 @@ def test_messages(send: Send, reply: bytes, text: str) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"<html>", b"[]", b'"text"', b'{"code": ', b'{"code": "x"}', b'{"code": []}', b'{"code": NaN}', b"\xff",
-     b'{"code": 0, "data": null}', b'{"code": 0, "data": [1]}'],
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b'"text"',
+        b'{"code": ',
+        b'{"code": "x"}',
+        b'{"code": [1]}',
+        b'{"code": NaN}',
+        b'{"code": 0, "data": null}',
+        b'{"code": 0, "data": [1]}',
+        b"\xff",
+    ],
     ids=repr,
-)  # fmt: skip
+)
 def test_what_is_no_answer(send: Send, body: bytes) -> None:
     error = failure(send, answer(body, Content_Type="text/html", requestid="r1"))
     assert (type(error), error.http_status, error.request_id, error.not_done) == (
@@ -276,12 +286,12 @@ def test_a_refused_connection_did_nothing(send: Send) -> None:
         DROP,
         b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{",
         b"Hello!\r\n\r\n",
-        answer(b"x", Content_Encoding="gzip"),
+        answer(b"x" * 99, Content_Encoding="gzip"),
     ],
     ids=["dropped", "truncated", "not HTTP", "wrongly encoded"],
 )
 def test_a_lost_answer_may_have_been_preceded_by_the_work(send: Send, reply: bytes) -> None:
-    error = failure(send, reply + b"" if reply else DROP, timeout=5.0)
+    error = failure(send, reply)
     assert (type(error), error.not_done) == (ZillizConnectionError, False)
 
 
@@ -368,9 +378,3 @@ def test_a_bad_proxy_means_not_done(send: Send, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(ZillizConnectionError) as caught:
         send("http://zilliz.example", DESCRIBE)
     assert caught.value.not_done
-
-
-def test_the_clocks_are_those_of_the_machine_unless_told_otherwise() -> None:
-    client = ZillizClient(ClientSettings(KEY))
-    assert (client._clock, client._sleep) == (time.time, time.sleep)
-    client.close()

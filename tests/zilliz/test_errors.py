@@ -18,10 +18,8 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizRefusedError,
     ZillizServerError,
     ZillizThrottledError,
-    ZillizTransientError,
     ZillizUnsupportedClusterError,
     classify,
-    is_surely_not_done,
 )
 
 
@@ -110,24 +108,6 @@ def test_a_code_under_http_200(code: int, kind: type[ZillizError]) -> None:
 )
 def test_http_status_and_code_together(status: int, code: int, kind: type[ZillizError]) -> None:
     assert classify(status, code) is kind
-
-
-@pytest.mark.parametrize(
-    ("kind", "code", "sure"),
-    [
-        (ZillizBadRequestError, 96029, True),
-        (ZillizAuthenticationError, 0, True),
-        (ZillizNotFoundError, 96018, True),
-        (ZillizThrottledError, 0, True),
-        (ZillizConflictError, 0, True),
-        (ZillizRefusedError, 96038, True),
-        (ZillizRefusedError, UNKNOWN, False),
-        (ZillizServerError, 0, False),
-        (ZillizTransientError, 0, False),
-    ],
-)
-def test_which_answers_prove_that_nothing_was_done(kind: type[ZillizError], code: int, sure: bool) -> None:
-    assert is_surely_not_done(kind, code) is sure
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,6 @@ def test_http_date(header: str | None, time: datetime | None) -> None:
     assert parse_http_date(header) == time
 
 
-@pytest.mark.xfail(reason="parse_http_date lets an OverflowError out", raises=OverflowError)
 @pytest.mark.parametrize(
     "header", ["Mon, 02 Mar 2026 12:00:00 +99999999999999", "Mon, 02 Mar 9999999999999999 12:00:00 GMT"]
 )

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_zbackup.zilliz.errors import (
+    ZillizBackupLostError,
     ZillizConflictError,
     ZillizError,
     ZillizJobFailedError,
@@ -24,7 +25,12 @@ from airflow_provider_zbackup.zilliz.flows.creation import (
     create_backup_once,
 )
 from airflow_provider_zbackup.zilliz.flows.steps import Remember
-from airflow_provider_zbackup.zilliz.flows.waiting import Wait, wait_for_created_backup, wait_until_free
+from airflow_provider_zbackup.zilliz.flows.waiting import (
+    TOLERATED_FAILURES,
+    Wait,
+    wait_for_created_backup,
+    wait_until_free,
+)
 from airflow_provider_zbackup.zilliz.models import CreateBackupRequest
 from airflow_provider_zbackup.zilliz.operations import Operation
 from tests.zilliz.driver import CLUSTER, START, Driver, WorkerDiedError
@@ -66,7 +72,8 @@ def clouds(draw: st.DrawFn, colleagues: st.SearchStrategy[tuple[Held, ...]] = NO
         faults=draw(FAULTS),
         works=draw(st.lists(WORKS, max_size=4)),
         colleagues=draw(colleagues),
-        list_lag=draw(st.sampled_from([0.0, 3.0, LIST_LAG - lateness])),
+        # The server's dates are whole seconds, so that it is not waited for the very last one.
+        list_lag=draw(st.sampled_from([0.0, 3.0, LIST_LAG - 1.0 - lateness])),
         look_up_lag=draw(st.sampled_from([0.0, 5.0, 25.0])),
         lateness=lateness,
         offset=draw(st.sampled_from([0.0, 0.7, -4000.0, 4000.3])),
@@ -143,7 +150,7 @@ def test_workers_may_die_at_any_step_and_there_is_one_backup_in_the_end(
             made = create(cloud, request)
             wait(cloud, made.backup_id, made.job_id, Wait(cloud.now + 600.0))
             break
-        except (ZillizConflictError, ZillizJobFailedError):
+        except (ZillizConflictError, ZillizJobFailedError, ZillizBackupLostError):
             cloud.worker.now += 60.0
     assert [held.backup_id for held in cloud.ours] == [made.backup_id]
     check_patience(cloud.worker)
@@ -185,7 +192,7 @@ def test_a_wait_ends_by_its_deadline(
     except ZillizJobFailedError:
         assert work.end != "SUCCESSFUL"
     except ZillizRefusedError:
-        assert [str(error) for error in cloud.worker.failures.values()].count("Refused. (code 12345)") >= 5
+        assert len(cloud.worker.failures) >= TOLERATED_FAILURES
     else:
         if end is None:
             assert leave

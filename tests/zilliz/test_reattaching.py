@@ -36,7 +36,7 @@ def cloud(
     listed: Callable[[float], Any] = lambda elapsed: page(),
 ) -> Driver:
     """Return a cloud of which each answer depends on the seconds since the start."""
-    answers = {
+    answers: dict[str, Callable[[float], Any]] = {
         "describe job": jobs,
         "describe backup": backups,
         "list backups": listed,

@@ -172,7 +172,6 @@ def test_the_first_look_comes_at_once_or_at_the_deadline(not_before: float, paus
     assert driver.pauses == pauses
 
 
-@pytest.mark.xfail(reason="a deadline in the past makes the pause before the first look negative")
 def test_no_pause_is_negative() -> None:
     driver = scripted(DONE)
     wait_job(driver, not_before=START + 6, deadline=START - 5)
@@ -265,6 +264,11 @@ def test_refusals_in_a_row_end_the_wait(error: ZillizError) -> None:
 def test_refusals_with_a_good_look_in_between_do_not() -> None:
     some = [REFUSED] * (TOLERATED_FAILURES - 1)
     assert wait_job(scripted(*some, RUNNING, *some, DONE)) == DONE
+
+
+@pytest.mark.xfail(reason="failures of both kinds are counted together")
+def test_trouble_that_passes_by_itself_does_not_count_as_refusals() -> None:
+    assert wait_job(scripted(*[DOWN] * TOLERATED_FAILURES, REFUSED, DONE)) == DONE
 
 
 def test_permanent_errors_end_the_wait_at_once() -> None:

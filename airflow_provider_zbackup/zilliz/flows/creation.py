@@ -138,6 +138,7 @@ def _create(
             if backup.create_time is None or backup.create_time >= server_time - REMEMBERED_AGE
         ),
     )
+    unanswered: CreateRecord | None = None
     attempts_left = CREATE_ATTEMPTS
     pauses = backoff(first=1.0)
     while True:
@@ -149,20 +150,23 @@ def _create(
             if not reply.value.backup_id:
                 raise ZillizProtocolError("Zilliz Cloud answered a create without the id of the backup.")
         except ZillizError as error:
-            if not error.not_done:
+            if error.not_done:
+                # Else whoever is in the way would look like what came of this create.
+                yield unanswered.remember() if unanswered else Remember(None)
+            else:
                 time = yield from now()
-                attempt = attempt.answered_by(server_time, time - looked_at)
+                unanswered = attempt.answered_by(server_time, time - looked_at)
+                yield unanswered.remember()
                 yield Pause(0, f"{error} Looking whether a backup came of it.")
-                found = yield from _reconcile(attempt, request)
+                found = yield from _reconcile(unanswered, request)
                 if found is not None:
                     return found
             yield from _raise_if_in_the_way(cluster_id, error, conflict_codes)
             attempts_left -= 1
             if not attempts_left or not isinstance(error, ZillizTransientError):
-                yield Remember(None)
                 raise
             pause = max(next(pauses), error.retry_after or 0)
-            time = yield Pause(pause, f"{error} No backup came of it. Creating it again in {pause:.0f} s.")
+            yield Pause(pause, f"{error} No backup came of it. Creating it again in {pause:.0f} s.")
         else:
             made = attempt.model_copy(update=reply.value.model_dump())
             yield made.remember()

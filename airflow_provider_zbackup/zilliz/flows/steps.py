@@ -110,13 +110,15 @@ def all_pages(
         number += 1
 
 
-def all_backups(*, cluster_id: str | None = None, project_id: str | None = None) -> Flow[Reply[list[Backup]]]:
+def all_backups(
+    *, cluster_id: str | None = None, project_id: str | None = None, max_age: float = 0.0
+) -> Flow[Reply[list[Backup]]]:
     """Return all backups of a cluster, of a project, or of everything that the key may see."""
-    return (
-        yield from all_pages(
-            lambda number: list_backups(cluster_id=cluster_id, project_id=project_id, page=number)
-        )
-    )
+
+    def page(number: int) -> Operation[BackupPage]:
+        return list_backups(cluster_id=cluster_id, project_id=project_id, page=number).shared(max_age)
+
+    return (yield from all_pages(page))
 
 
 def all_clusters() -> Flow[Reply[list[Cluster]]]:

@@ -79,12 +79,12 @@ class Sight:
 
 
 def wait_until(
-    look: Callable[[], Flow[Reply[T]]], judge: Callable[[T, datetime | None], Sight], wait: Wait
+    look: Callable[[float], Flow[Reply[T]]], judge: Callable[[T, datetime | None], Sight], wait: Wait
 ) -> Flow[T | None]:
     """
     Look until what is waited for has happened, riding out what passes by itself.
 
-    :param look: a flow that looks once
+    :param look: gives a flow that looks once, content with an answer of the age that it is given
     :param judge: tells what the look showed; raises if it can never happen any more
     :param wait: how to wait
     :return: the last look; ``None`` if it was time to leave
@@ -96,9 +96,10 @@ def wait_until(
     since = begin if wait.since is None else min(wait.since, begin)
     failures, pauses = 0, backoff(first=1.0)
     told, told_at = "", time
+    max_age = 0.0
     while True:
         try:
-            reply = yield from look()
+            reply = yield from look(max_age)
             sight = judge(reply.value, reply.server_time)
         except ZillizError as error:
             time = yield from now()
@@ -134,6 +135,8 @@ def wait_until(
             note = f"{sight.state}; {time - since:.0f} s elapsed, next look in {pause:.0f} s."
             told, told_at = sight.state, time
         time = yield Pause(pause, note)
+        # Many who wait for one thing so send hardly more requests than one.
+        max_age = 0.0 if sight.to_confirm else pause / 2
 
 
 def _can_be_waited_out(error: ZillizError, failures: int, waited: float) -> bool:
@@ -200,8 +203,8 @@ def wait_for_job(job_id: str, wait: Wait) -> Flow[Job | None]:
     """Wait until a job has ended well; see :func:`wait_until` and :func:`judge_job`."""
     operation = describe_job(job_id)
 
-    def look() -> Flow[Reply[Job]]:
-        reply = yield from send(operation)
+    def look(max_age: float) -> Flow[Reply[Job]]:
+        reply = yield from send(operation.shared(max_age))
         return Reply(reply.value.model_copy(update={"job_id": job_id}), reply.server_time)
 
     return (yield from wait_until(look, judge_job, wait))
@@ -215,8 +218,8 @@ def wait_for_backup(cluster_id: str, backup_id: str, wait: Wait) -> Flow[Backup 
     """
     operation = describe_backup(cluster_id, backup_id)
 
-    def look() -> Flow[Reply[Backup]]:
-        reply = yield from send(operation)
+    def look(max_age: float) -> Flow[Reply[Backup]]:
+        reply = yield from send(operation.shared(max_age))
         return Reply(reply.value.model_copy(update={"backup_id": backup_id}), reply.server_time)
 
     try:
@@ -291,7 +294,9 @@ def wait_until_free(
         return Sight(f"{where} has no running backup", done=free >= looks, to_confirm=True)
 
     backups = yield from wait_until(
-        lambda: all_backups(cluster_id=cluster_id, project_id=project_id), judge, wait
+        lambda max_age: all_backups(cluster_id=cluster_id, project_id=project_id, max_age=max_age),
+        judge,
+        wait,
     )
     if for_turn:
         yield Pause(spread(QUEUE_SPREAD))

@@ -1,0 +1,67 @@
+"""One answer for all who ask the same at about the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from copy import copy
+from typing import Any, TypeVar
+
+from airflow_provider_zbackup.zilliz.errors import ZillizError
+from airflow_provider_zbackup.zilliz.flows.steps import Reply
+from airflow_provider_zbackup.zilliz.operations import Operation
+
+T = TypeVar("T")
+
+#: No answer is shared that is older than this, in seconds.
+LONGEST_AGE = 60.0
+
+
+class SharedAnswers:
+    """
+    What one client has asked lately, and what is being asked.
+
+    Whoever comes while the same question is under way waits for that answer; whoever comes later gets it
+    too, if it is not older than his operation's ``max_age``.
+    """
+
+    def __init__(self) -> None:
+        # In the order of asking, so that the oldest are the first to be dropped.
+        self._asked: dict[Operation[Any], tuple[float, asyncio.Task[Reply[Any]]]] = {}
+
+    async def get(
+        self, operation: Operation[T], time: float, ask: Callable[[], Coroutine[Any, Any, Reply[T]]]
+    ) -> Reply[T]:
+        """
+        Return an answer to an operation, asking only if no shared one serves.
+
+        :param time: now, in seconds
+        :param ask: sends the operation
+        """
+        asked_at, answer = self._asked.get(operation, (0.0, None))
+        if answer is None or (answer.done() and time - asked_at > operation.max_age):
+            self._asked.pop(operation, None)
+            self._drop_old(time)
+            # A task of its own, since whoever asked first may be cancelled while others wait.
+            answer = asyncio.create_task(ask())
+            self._asked[operation] = (time, answer)
+        try:
+            return await asyncio.shield(answer)
+        except ZillizError as error:
+            # Each gets an error of his own: raising one object in many places mixes up their tracebacks.
+            raise copy(error) from None
+
+    def _drop_old(self, time: float) -> None:
+        for operation, (asked_at, answer) in list(self._asked.items()):
+            if time - asked_at <= LONGEST_AGE or not answer.done():
+                break
+            if not answer.cancelled():
+                answer.exception()  # whoever wanted it may be gone; it is not to be reported as lost
+            del self._asked[operation]
+
+    async def aclose(self) -> None:
+        """Stop asking."""
+        for _, answer in self._asked.values():
+            answer.cancel()
+        await asyncio.gather(*(answer for _, answer in self._asked.values()), return_exceptions=True)
+        self._asked.clear()

@@ -1,0 +1,30 @@
+"""A Celery worker that is killed with its machine."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from dev.processes import wait_until
+from tests.e2e.world import PATIENCE, World
+
+pytestmark = pytest.mark.e2e
+
+
+def test_worker_killed_after_the_create(celery_world: World) -> None:
+    world = celery_world
+    world.cloud.configure(job_seconds=12)
+    task = world.run("backup_in_worker")
+    world.cloud.wait_for_requests("describe_job", 2)
+    process = task.process()
+    world.stack.kill("worker", signal.SIGKILL)
+    process.kill()
+    wait_until(lambda: not world.stack.is_running("worker"), PATIENCE, "The worker is dead")
+    world.stack.start("worker")
+
+    result = task.result()
+
+    assert task.look()["try_number"] == 2
+    assert result["backup_id"] == world.cloud.the_backup()["backupId"]
+    assert len(world.cloud.requests("create_backup")) == 1

@@ -1,0 +1,45 @@
+"""Deferrals that Airflow itself ends: the error says what goes on, and the next try finds it again."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.e2e.task_run import TaskRun
+from tests.e2e.world import World
+
+pytestmark = pytest.mark.e2e
+
+
+def test_time_out_of_airflow(world: World) -> None:
+    world.cloud.configure(job_seconds=18)
+    task = world.run("backup_with_short_timeout")
+    task.wait_for("deferred")
+    world.stack.kill("triggerer", signal.SIGSTOP)
+    try:
+        task.wait_for_log("TaskDeferralTimeout", try_number=1)
+    finally:
+        world.stack.kill("triggerer", signal.SIGCONT)
+
+    check_error_and_retry(world, task)
+
+
+def test_crash_of_the_trigger(world: World) -> None:
+    world.cloud.configure(job_seconds=14)
+    task = world.run("backup_with_crashing_trigger")
+    task.wait_for_log("TaskDeferralError", try_number=1)
+
+    check_error_and_retry(world, task)
+
+
+def check_error_and_retry(world: World, task: TaskRun) -> None:
+    """Compare the error with what goes on, and the result with the one backup."""
+    backup = world.cloud.the_backup()
+    goes_on = (
+        f"Backup {backup['backupId']} of cluster {backup['clusterId']} (job {backup['jobId']}) may still be"
+    )
+    assert goes_on in task.log(1), task.tails()
+    result = task.result()
+    assert result["backup_id"] == world.cloud.the_backup()["backupId"]
+    assert task.look()["try_number"] > 1

@@ -1,0 +1,44 @@
+"""Schedulers that are killed, with all workers of theirs."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from dev.processes import wait_until
+from tests.e2e.world import PATIENCE, World
+
+pytestmark = pytest.mark.e2e
+
+
+def test_while_the_task_waits_in_its_worker(world: World) -> None:
+    world.cloud.configure(job_seconds=10)
+    task = world.run("backup_in_worker")
+    world.cloud.wait_for_requests("describe_job")
+    restart_scheduler(world)
+
+    result = task.result()
+
+    assert result["backup_id"] == world.cloud.the_backup()["backupId"]
+    assert len(world.cloud.requests("create_backup")) == 1
+
+
+def test_while_the_task_is_deferred(world: World) -> None:
+    world.cloud.configure(job_seconds=10)
+    task = world.run("backup_deferred")
+    task.wait_for("deferred")
+    restart_scheduler(world)
+
+    result = task.result()
+
+    assert result["backup_id"] == world.cloud.the_backup()["backupId"]
+    assert len(world.cloud.requests("create_backup")) == 1
+    assert task.look()["try_number"] == 1
+
+
+def restart_scheduler(world: World) -> None:
+    """Kill the scheduler and start another."""
+    world.stack.kill("scheduler", signal.SIGKILL)
+    wait_until(lambda: not world.stack.is_running("scheduler"), PATIENCE, "The scheduler is dead")
+    world.stack.start("scheduler")

@@ -1,0 +1,160 @@
+"""What a create task remembers through retries, clearing and the delivery of its result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import Variable
+from pytest_mock import MockerFixture
+
+from airflow_provider_zbackup.emulator import JobPlan
+from airflow_provider_zbackup.operators import memory
+from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
+from airflow_provider_zbackup.operators.memory import KEY, CreateMemory
+from airflow_provider_zbackup.zilliz.errors import ZillizJobFailedError
+from tests.support import CLUSTER_ID, TaskInstance, World
+
+RECORD = {"cluster_id": "in01-1", "backup_id": "backup1", "job_id": "job-1"}
+
+
+@pytest.fixture
+def task() -> TaskInstance:
+    return TaskInstance(lambda: None, max_tries=2)
+
+
+@pytest.fixture(params=[True, False], ids=["store that stays", "store that is cleaned up here"])
+def store_outlives_task(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    monkeypatch.setattr(memory, "STORE_OUTLIVES_TASK", request.param)
+    return bool(request.param)
+
+
+def test_the_key_in_the_store_is_one_that_users_see_and_that_does_not_change(task: TaskInstance) -> None:
+    CreateMemory(task.context).remember(RECORD)
+    assert task.store == {"zilliz_create_backup": {"record": RECORD}}
+    assert KEY == "zilliz_create_backup"
+
+
+def test_a_new_task_remembers_nothing(task: TaskInstance) -> None:
+    assert CreateMemory(task.context).recall() is None
+
+
+@pytest.mark.parametrize("kept", [{}, {"record": None}, {"record": None, "delivered": 2}])
+def test_nothing_kept_is_nothing_remembered(task: TaskInstance, kept: dict[str, Any]) -> None:
+    task.store.set(KEY, kept)
+    assert CreateMemory(task.context).recall() is None
+
+
+@pytest.mark.usefixtures("store_outlives_task")
+def test_a_task_that_did_not_deliver_finds_its_record_when_it_is_retried_or_cleared(
+    task: TaskInstance,
+) -> None:
+    CreateMemory(task.context).remember(RECORD)
+    assert CreateMemory(task.context).recall() == RECORD, "retried"
+    task.max_tries += 1
+    assert CreateMemory(task.context).recall() == RECORD, "cleared"
+
+
+def test_the_later_record_counts(task: TaskInstance) -> None:
+    later = RECORD | {"backup_id": "backup2"}
+    CreateMemory(task.context).remember(RECORD)
+    CreateMemory(task.context).remember(later)
+    assert CreateMemory(task.context).recall() == later
+
+
+def test_a_record_is_forgotten_when_nothing_came_of_the_create(task: TaskInstance) -> None:
+    CreateMemory(task.context).remember(RECORD)
+    CreateMemory(task.context).remember(None)
+    assert task.store == {}
+    assert CreateMemory(task.context).recall() is None
+
+
+def test_a_delivered_record_counts_for_the_same_run_of_the_task_only(
+    task: TaskInstance, store_outlives_task: bool
+) -> None:
+    CreateMemory(task.context).remember(RECORD)
+    CreateMemory(task.context).deliver()
+    again = CreateMemory(task.context).recall()
+    assert again == (RECORD if store_outlives_task else None), "tried again: its worker died too early"
+    task.max_tries += 1
+    assert CreateMemory(task.context).recall() is None, "cleared by a user"
+
+
+@pytest.mark.usefixtures("store_outlives_task")
+def test_after_a_delivery_a_new_record_counts_and_can_be_delivered_in_turn(task: TaskInstance) -> None:
+    CreateMemory(task.context).remember(RECORD)
+    CreateMemory(task.context).deliver()
+    task.max_tries += 1
+    later = RECORD | {"backup_id": "backup2"}
+    CreateMemory(task.context).remember(later)
+    assert CreateMemory(task.context).recall() == later
+    CreateMemory(task.context).deliver()
+    task.max_tries += 1
+    assert CreateMemory(task.context).recall() is None
+
+
+def test_a_store_that_nobody_cleans_up_is_empty_after_the_delivery(
+    task: TaskInstance, store_outlives_task: bool
+) -> None:
+    CreateMemory(task.context).remember(RECORD)
+    CreateMemory(task.context).deliver()
+    assert bool(task.store) is store_outlives_task
+
+
+def test_without_a_store_of_airflow_s_a_variable_remembers(
+    mocker: MockerFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "STORE_OUTLIVES_TASK", False)
+    kept = mocker.patch.object(Variable, "set", autospec=True)
+    forgotten = mocker.patch.object(Variable, "delete", autospec=True)
+    read = mocker.patch.object(Variable, "get", autospec=True, return_value={"record": RECORD})
+    remembers = CreateMemory({"ti": TaskInstance(lambda: None)})  # type: ignore[typeddict-item]
+    remembers.remember(RECORD)
+    assert remembers.recall() == RECORD
+    remembers.deliver()
+    keys = {call.args[0] for calls in (kept, read, forgotten) for call in calls.call_args_list}
+    assert len(keys) == 1
+    assert kept.call_args.args[1] == {"record": RECORD}
+    assert forgotten.call_count == 1
+
+
+def creating(**arguments: Any) -> TaskInstance:
+    return TaskInstance(
+        lambda: ZillizCreateBackupOperator(task_id="task", cluster_id=CLUSTER_ID, **arguments), max_tries=1
+    )
+
+
+def test_a_task_remembers_its_backup_before_it_waits(world: World) -> None:
+    world.fault("create_backup", job=JobPlan(status="FAILED"))
+    task = creating()
+    with pytest.raises(ZillizJobFailedError):
+        task.run()
+    (backup,) = world.backups()
+    record = task.store[KEY]["record"]
+    assert (record["cluster_id"], record["backup_id"]) == (CLUSTER_ID, backup.backup_id)
+    assert record["job_id"] == backup.job.job_id
+    assert "delivered" not in task.store[KEY]
+
+
+@pytest.mark.usefixtures("store_outlives_task")
+@pytest.mark.parametrize("wait_for_completion", [True, False])
+def test_a_cleared_task_makes_a_new_backup_after_it_has_delivered(
+    world: World, wait_for_completion: bool
+) -> None:
+    task = creating(wait_for_completion=wait_for_completion)
+    first = task.run()
+    world.clock.sleep(60)
+    task.max_tries += 1
+    assert task.run()["backup_id"] != first["backup_id"]
+    assert len(world.backups()) == 2
+
+
+@pytest.mark.parametrize("wait_for_completion", [True, False])
+def test_a_task_whose_worker_died_after_the_delivery_delivers_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch, wait_for_completion: bool
+) -> None:
+    monkeypatch.setattr(memory, "STORE_OUTLIVES_TASK", True)
+    task = creating(wait_for_completion=wait_for_completion)
+    first = task.run()
+    assert task.run()["backup_id"] == first["backup_id"]
+    assert len(world.requests("create_backup")) == 1

@@ -1,0 +1,294 @@
+"""How the clients drive flows: pauses, records, the budget, a key that is refused, many at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+from pytest_mock import MockerFixture
+
+from airflow_provider_zbackup.zilliz import client as client_module
+from airflow_provider_zbackup.zilliz.client import (
+    CONCURRENCY,
+    AsyncZillizClient,
+    ClientSettings,
+    ZillizClient,
+    ssl_context,
+)
+from airflow_provider_zbackup.zilliz.errors import (
+    ZillizAuthenticationError,
+    ZillizConnectionError,
+    ZillizServerError,
+    ZillizThrottledError,
+)
+from airflow_provider_zbackup.zilliz.flows.steps import Flow, Pause, Remember, Reply, send
+from airflow_provider_zbackup.zilliz.models import CreateBackupRequest
+from airflow_provider_zbackup.zilliz.operations import create_backup, describe_job
+from tests.zilliz.driver import START
+
+DESCRIBE, OTHER = describe_job("job-1"), describe_job("job-2")
+OLD, NEW = ClientSettings("old-key"), ClientSettings("new-key")
+
+
+class Clock:
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = START
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+    async def asleep(self, seconds: float) -> None:
+        self.sleep(seconds)
+
+
+class World:
+    """Runs flows with either client against answers that never leave this process, on a virtual clock."""
+
+    def __init__(self, is_async: bool) -> None:
+        self.is_async = is_async
+        self.clock = Clock()
+        self.notes: list[str] = []
+        self.records: list[Any] = []
+        self.sent: list[tuple[float, str]] = []
+        self.answers: list[httpx.Response] = []
+        self.refreshed = 0
+        self.settings_after_refresh: ClientSettings | None = None
+
+    def handle(self, request: httpx.Request) -> httpx.Response:
+        self.sent.append((self.clock.now, request.headers["Authorization"]))
+        return self.answers.pop(0) if self.answers else httpx.Response(200, json={"data": {}})
+
+    def run(self, *flows: Flow[Any], settings: ClientSettings = OLD) -> list[Any]:
+        """Run flows one after the other with one client."""
+        return asyncio.run(self._run_async(flows, settings)) if self.is_async else self._run(flows, settings)
+
+    def _refresh(self) -> ClientSettings:
+        self.refreshed += 1
+        assert self.settings_after_refresh
+        return self.settings_after_refresh
+
+    async def _refresh_async(self) -> ClientSettings:
+        return self._refresh()
+
+    def _run(self, flows: Iterable[Flow[Any]], settings: ClientSettings) -> list[Any]:
+        refresh = self._refresh if self.settings_after_refresh else None
+        with ZillizClient(settings, refresh=refresh, sleep=self.clock.sleep, clock=self.clock) as client:
+            client._transport = httpx.MockTransport(self.handle)  # type: ignore[assignment]
+            results = [
+                client.run(flow, remember=self.records.append, note=self.notes.append) for flow in flows
+            ]
+            assert client.settings == (self.settings_after_refresh if self.refreshed else settings)
+            return results
+
+    async def _run_async(self, flows: Iterable[Flow[Any]], settings: ClientSettings) -> list[Any]:
+        refresh = self._refresh_async if self.settings_after_refresh else None
+        async with await AsyncZillizClient.open(
+            settings, refresh=refresh, sleep=self.clock.asleep, clock=self.clock
+        ) as client:
+            client._transport = httpx.MockTransport(self.handle)  # type: ignore[assignment]
+            results = [await client.run(flow, note=self.notes.append) for flow in flows]
+            assert client.settings == (self.settings_after_refresh if self.refreshed else settings)
+            return results
+
+
+@pytest.fixture(params=[False, True], ids=["sync", "async"])
+def driven(request: pytest.FixtureRequest) -> World:
+    return World(request.param)
+
+
+def test_a_flow_gets_answers_times_and_errors(driven: World) -> None:
+    def flow() -> Flow[list[Any]]:
+        got: list[Any] = [(yield Pause())]
+        got.append((yield Pause(2.5, "Waiting.")))
+        try:
+            yield DESCRIBE
+        except ZillizServerError as error:
+            got.append(error.http_status)
+        reply: Reply[Any] = yield OTHER
+        got.append(reply.value.job_id)
+        return got
+
+    driven.answers = [httpx.Response(503), httpx.Response(200, json={"data": {"jobId": "job-1"}})]
+    begin = driven.clock.now
+    assert driven.run(flow()) == [[begin, begin + 2.5, 503, "job-1"]]
+    assert driven.notes == ["Waiting."]
+    assert driven.clock.slept == [2.5]
+
+
+def test_an_error_that_the_flow_does_not_catch_is_raised(driven: World) -> None:
+    driven.answers = [httpx.Response(503)]
+    with pytest.raises(ZillizServerError):
+        driven.run(send(DESCRIBE))
+
+
+def remembering() -> Flow[str]:
+    yield Remember({"a": 1})
+    yield Remember(None)
+    return "done"
+
+
+def test_a_worker_remembers() -> None:
+    driven = World(is_async=False)
+    assert driven.run(remembering()) == ["done"]
+    assert driven.records == [{"a": 1}, None]
+
+
+def test_a_worker_may_have_no_memory() -> None:
+    with ZillizClient(OLD) as client:
+        assert client.run(remembering()) == "done"
+
+
+def test_a_triggerer_refuses_to_remember() -> None:
+    with pytest.raises(TypeError, match="Only a worker creates"):
+        World(is_async=True).run(remembering())
+
+
+def test_a_refused_key_is_fetched_anew_once(driven: World) -> None:
+    driven.settings_after_refresh = NEW
+    driven.answers = [httpx.Response(401)]
+    driven.run(send(DESCRIBE), send(OTHER))
+    assert [key for _, key in driven.sent] == ["Bearer old-key", "Bearer new-key", "Bearer new-key"]
+    assert driven.refreshed == 1
+
+
+def test_a_key_that_is_refused_again_is_an_error(driven: World) -> None:
+    driven.settings_after_refresh = NEW
+    driven.answers = [httpx.Response(401), httpx.Response(401)]
+    with pytest.raises(ZillizAuthenticationError):
+        driven.run(send(DESCRIBE))
+    assert len(driven.sent) == 2
+
+
+def test_a_refused_key_without_another_is_an_error(driven: World) -> None:
+    driven.answers = [httpx.Response(401)]
+    with pytest.raises(ZillizAuthenticationError):
+        driven.run(send(DESCRIBE))
+    assert len(driven.sent) == 1
+
+
+def test_requests_stay_within_the_budget(driven: World) -> None:
+    flows = (send(describe_job(f"job-{number}")) for number in range(20))
+    driven.run(*flows, settings=ClientSettings("key", requests_per_second=5.0))
+    times = [time - driven.sent[0][0] for time, _ in driven.sent]
+    assert times == pytest.approx([0.0] * 5 + [0.2 * number for number in range(1, 16)], abs=1e-3)
+
+
+@pytest.mark.parametrize(("headers", "seconds"), [({"Retry-After": "30"}, 30.0), ({}, 1.0)])
+def test_too_many_requests_slows_the_next_one_too(
+    driven: World, headers: dict[str, str], seconds: float
+) -> None:
+    def flow() -> Flow[None]:
+        with pytest.raises(ZillizThrottledError):
+            yield DESCRIBE
+
+    driven.answers = [httpx.Response(429, headers=headers)]
+    driven.run(flow(), send(OTHER))
+    (first, _), (second, _) = driven.sent
+    assert second - first == pytest.approx(seconds)
+
+
+def test_an_answer_that_does_not_end_is_given_up_by_the_worker(mocker: MockerFixture) -> None:
+    ticks = iter([0.0, 59.0, 61.0])
+    mocker.patch.object(client_module, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
+    with ZillizClient(OLD) as client:
+        client._transport = httpx.MockTransport(  # type: ignore[assignment]
+            lambda request: httpx.Response(200, content=iter([b"{", b" ", b" ", b"}"]))
+        )
+        with pytest.raises(ZillizConnectionError, match="did not end in time") as caught:
+            client.send(DESCRIBE)
+    assert not caught.value.not_done
+
+
+def run_many(
+    handle: Callable[[httpx.Request], Awaitable[httpx.Response]], count: int, timeout: float = 30.0
+) -> Any:
+    """Send as many operations at the same time."""
+
+    async def run() -> list[Any]:
+        settings = ClientSettings("key", timeout=timeout, requests_per_second=1000.0)
+        async with AsyncZillizClient(settings, ssl_context()) as client:
+            client._transport = httpx.MockTransport(handle)  # type: ignore[arg-type, assignment]
+            return await asyncio.gather(*map(client.run, flows), return_exceptions=True)
+
+    return asyncio.run(run())
+
+
+def test_an_answer_that_does_not_end_is_given_up_by_the_triggerer() -> None:
+    async def hang(request: httpx.Request) -> httpx.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    (error,) = run_many(hang, 1, timeout=0.01)
+    assert isinstance(error, ZillizConnectionError)
+    assert (error.message, error.not_done) == ("The answer to describe job did not end in time.", False)
+
+
+def test_many_flows_share_a_client_which_sends_few_requests_at_once() -> None:
+    at_once = most = 0
+
+    async def handle(request: httpx.Request) -> httpx.Response:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        at_once -= 1
+        return httpx.Response(200, json={"data": {"jobId": request.url.path.rpartition("/")[2]}})
+
+    replies = run_many(handle, 50)
+    assert [reply.value.job_id for reply in replies] == [f"job-{number}" for number in range(50)]
+    assert most == CONCURRENCY
+
+
+def test_creates_are_never_shared() -> None:
+    created = []
+
+    async def handle(request: httpx.Request) -> httpx.Response:
+        created.append(request)
+        return httpx.Response(200, json={"data": {"backupId": f"b{len(created)}"}})
+
+    operation = create_backup("c", CreateBackupRequest.of())
+    replies = run_together(handle, [send(operation), send(operation)])
+    assert {reply.value.backup_id for reply in replies} == {"b1", "b2"}
+
+
+def test_a_failure_of_one_flow_is_none_of_the_others() -> None:
+    async def handle(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("job-1"):
+            raise httpx.ConnectError("No route.")
+        return httpx.Response(200, json={"data": {}})
+
+    replies = run_many(handle, 3)
+    assert [type(reply) for reply in replies] == [Reply, ZillizConnectionError, Reply]
+
+
+def test_the_key_is_not_in_the_text_of_an_error() -> None:
+    async def handle(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadError(f"Bad header {request.headers['Authorization'].removeprefix('Bearer ')}")
+
+    (error,) = run_many(handle, 1)
+    assert error.message == "No answer to describe job from api.cloud.zilliz.com: Bad header ***."
+
+
+def test_a_triggerer_can_go_on_with_new_settings() -> None:
+    async def run() -> str:
+        async with AsyncZillizClient(OLD, ssl_context()) as client:
+            client._transport = httpx.MockTransport(  # type: ignore[assignment]
+                lambda request: httpx.Response(200, json={"jobId": request.headers["Authorization"]})
+            )
+            client.use(NEW)
+            assert client.settings is NEW
+            return (await client.send(DESCRIBE)).value.job_id
+
+    assert asyncio.run(run()) == "Bearer new-key"
