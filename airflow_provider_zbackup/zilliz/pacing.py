@@ -30,17 +30,21 @@ def poll_pause(age: float, progress: int | None, longest: float) -> float:
     """
     Return the pause before the next look at something that is under way.
 
-    It grows with the age, so that the delay in noticing the end stays a small part of the whole, and
-    shrinks when the reported progress tells that the end is near.
+    Without progress it is a tenth of the age, so that the end is noticed within a tenth of the whole; a
+    young job is looked at every second or two. With progress it is half of what seems to remain, which
+    takes fewer looks; but no more than half of the age, since progress may jump. ``benchmarks/pacing.py``
+    shows what that comes to.
 
     :param age: how long the work has been going on
     :param progress: how much of it is done, in per cent, where that is known
     :param longest: the user's limit
     """
-    pause = age / 10
     if progress:
         remaining = age * (100 - progress) / progress
-        pause = min(pause, remaining / 2)
+        # Work that stays at its end for long is not looked at every second for ever.
+        pause = max(min(age, remaining) / 2, age / 200)
+    else:
+        pause = max(min(2.0, age / 3), age / 10)
     pause *= 0.9 + spread(0.2)
     return max(SHORTEST_PAUSE, min(pause, longest))
 

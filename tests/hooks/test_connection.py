@@ -15,8 +15,8 @@ from pytest_mock import MockerFixture
 
 from airflow_provider_zbackup.hooks.connection import ZillizConnection
 from airflow_provider_zbackup.hooks.zilliz import ZillizHook
-from airflow_provider_zbackup.zilliz.client import DEFAULT_BASE_URL, ClientSettings
 from airflow_provider_zbackup.zilliz.errors import ZillizConfigurationError
+from airflow_provider_zbackup.zilliz.settings import DEFAULT_BASE_URL, ClientSettings
 
 KEY = "a-key-that-must-stay-secret-0123456789"
 PLAIN_HTTP = "is plain HTTP to another machine"
@@ -107,6 +107,9 @@ def test_a_key_that_no_header_can_carry_is_refused(define: Any, key: str | None,
         ({"host": "https://api.cloud.zilliz.com/v2"}, "https://api.cloud.zilliz.com"),
         ({"host": "https://api.cloud.zilliz.com/v2/"}, "https://api.cloud.zilliz.com"),
         ({"host": "  https://api.cloud.zilliz.com/v2 \n"}, "https://api.cloud.zilliz.com"),
+        ({"host": "https://gateway.example/zilliz"}, "https://gateway.example/zilliz"),
+        ({"host": "https://gateway.example/zilliz/v2/"}, "https://gateway.example/zilliz"),
+        ({"host": "gateway.example/zilliz", "port": 8443}, "https://gateway.example:8443/zilliz"),
         ({"host": "HTTPS://api.cloud.zilliz.com"}, "https://api.cloud.zilliz.com"),
         ({"host": "api.cloud.zilliz.com"}, "https://api.cloud.zilliz.com"),
         ({"host": "api.cloud.zilliz.com/v2/"}, "https://api.cloud.zilliz.com"),

@@ -15,7 +15,6 @@ from airflow_provider_zbackup.zilliz import client as client_module
 from airflow_provider_zbackup.zilliz.client import (
     CONCURRENCY,
     AsyncZillizClient,
-    ClientSettings,
     ZillizClient,
     ssl_context,
 )
@@ -28,6 +27,7 @@ from airflow_provider_zbackup.zilliz.errors import (
 from airflow_provider_zbackup.zilliz.flows.steps import Flow, Pause, Remember, Reply, send
 from airflow_provider_zbackup.zilliz.models import CreateBackupRequest
 from airflow_provider_zbackup.zilliz.operations import create_backup, describe_job
+from airflow_provider_zbackup.zilliz.settings import ClientSettings
 from tests.zilliz.driver import START
 
 DESCRIBE, OTHER = describe_job("job-1"), describe_job("job-2")
@@ -210,10 +210,16 @@ def test_an_answer_that_does_not_end_is_given_up_by_the_worker(mocker: MockerFix
     assert not caught.value.not_done
 
 
-def run_many(
-    handle: Callable[[httpx.Request], Awaitable[httpx.Response]], count: int, timeout: float = 30.0
-) -> Any:
-    """Send as many operations at the same time."""
+AsyncHandler = Callable[[httpx.Request], Awaitable[httpx.Response]]
+
+
+def run_many(handle: AsyncHandler, count: int, timeout: float = 30.0) -> list[Any]:
+    """Ask for as many jobs at the same time."""
+    return run_together(handle, [send(describe_job(f"job-{number}")) for number in range(count)], timeout)
+
+
+def run_together(handle: AsyncHandler, flows: list[Flow[Any]], timeout: float = 30.0) -> list[Any]:
+    """Run flows at the same time with one client."""
 
     async def run() -> list[Any]:
         settings = ClientSettings("key", timeout=timeout, requests_per_second=1000.0)

@@ -140,7 +140,8 @@ def test_documented_answers_are_read_in_full(kind: Any, document: str, expected:
     assert TypeAdapter(kind).validate_python(json.loads(document)) == expected
 
 
-ANSWERS = [BackupCreation, Backup, BackupPage, Job, Cluster, ClusterPage, Project]
+ANSWERS = [BackupCreation, Backup, Job, Cluster, Project]
+PAGES = [(BackupPage, "backups"), (ClusterPage, "clusters")]
 
 
 @pytest.mark.parametrize("model", ANSWERS)
@@ -156,6 +157,33 @@ def test_fields_of_any_type_are_read(model: type[BaseModel], value: Any) -> None
 def test_missing_null_and_unknown_fields_are_no_problem(model: type[BaseModel]) -> None:
     nulls = {str(field.alias): None for field in model.model_fields.values()}
     assert model.model_validate(nulls) == model.model_validate({}) == model.model_validate({"new": {}})
+
+
+@pytest.mark.parametrize(("page", "items"), PAGES)
+@pytest.mark.parametrize("document", [{}, {"error": "later"}, {"code": 0, "message": ""}], ids=repr)
+def test_a_page_without_a_list_is_not_an_empty_one(page: Any, items: str, document: Any) -> None:
+    with pytest.raises(ValidationError):
+        page.model_validate(document)
+
+
+@pytest.mark.parametrize(("page", "items"), PAGES)
+@pytest.mark.parametrize("unreadable", ["?", 1, {}, {"a": 1}, [None], [{}, "?"]], ids=repr)
+def test_a_list_that_cannot_be_read_is_not_an_empty_one(page: Any, items: str, unreadable: Any) -> None:
+    with pytest.raises(ValidationError):
+        page.model_validate({"count": 1, items: unreadable})
+
+
+@pytest.mark.parametrize(("page", "items"), PAGES)
+def test_an_empty_list_has_many_dresses(page: Any, items: str) -> None:
+    empty = page(**{items: ()})
+    documents: list[dict[str, Any]] = [{items: []}, {items: None}, {"count": 0}, {"count": 0, items: None}]
+    for document in documents:
+        assert page.model_validate(document) == empty
+
+
+@pytest.mark.parametrize(("page", "items"), PAGES)
+def test_an_unreadable_page_size_is_none(page: Any, items: str) -> None:
+    assert page.model_validate({"pageSize": "many", items: []}) == page(**{items: ()})
 
 
 @pytest.mark.parametrize("document", [None, "text", 0, [1], []], ids=repr)

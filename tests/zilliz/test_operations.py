@@ -92,6 +92,6 @@ def test_operations_are_values() -> None:
 
 def test_an_operation_reads_its_own_answer() -> None:
     assert operations.list_projects().read([{"projectId": "p"}]) == [Project(project_id="p")]
-    assert operations.list_clusters().read([]) == ClusterPage()
+    assert operations.list_clusters().read([]) == ClusterPage(clusters=())
     with pytest.raises(ValidationError):
         operations.list_projects().read({})

@@ -100,9 +100,12 @@ def backups(*numbers: int) -> tuple[Backup, ...]:
 @pytest.mark.parametrize(
     ("pages", "found"),
     [
-        ([BackupPage()], 0),
+        ([BackupPage(backups=())], 0),
         ([BackupPage(backups=backups(1, 2))], 2),
-        ([BackupPage(page_size=100, backups=backups(*range(100))), BackupPage(page_size=100)], 100),
+        (
+            [BackupPage(page_size=100, backups=backups(*range(100))), BackupPage(page_size=100, backups=())],
+            100,
+        ),
         ([BackupPage(backups=backups(*range(100))), BackupPage(backups=backups(100))], 101),
         (
             [BackupPage(page_size=2, backups=backups(*pair)) for pair in pairwise(range(8))]
@@ -138,7 +141,7 @@ def test_all_pages_are_read_and_no_more(pages: list[BackupPage], found: int) -> 
 
 def test_a_page_that_fails_is_asked_for_again() -> None:
     full = BackupPage(page_size=2, backups=backups(1, 2))
-    driver = scripted(full, DOWN, Reply(BackupPage(page_size=2), at(60)))
+    driver = scripted(full, DOWN, Reply(BackupPage(page_size=2, backups=()), at(60)))
     assert driver.run(all_backups()) == Reply(list(full.backups), at(60))
     assert [dict(sent.query)["currentPage"] for sent in driver.sent] == ["1", "2", "2"]
 
