@@ -29,7 +29,7 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizThrottledError,
     classify,
 )
-from airflow_provider_zbackup.zilliz.flows.steps import Flow, Pause, Remember, Reply, Step
+from airflow_provider_zbackup.zilliz.flows.steps import Flow, Pause, Reply, Step
 from airflow_provider_zbackup.zilliz.operations import Operation
 from airflow_provider_zbackup.zilliz.pacing import RequestBudget, parse_http_date, parse_retry_after
 from airflow_provider_zbackup.zilliz.settings import ClientSettings, is_loopback
@@ -103,7 +103,7 @@ class _Exchange:
         server_time = parse_http_date(response.headers.get("date"))
         try:
             envelope = json.loads(content)
-            code = int(envelope.get("code") or 0)
+            code = int(envelope.get("code", 0))
         except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             envelope, code = None, 0
         if status < 300 and code in _SUCCESS_CODES and envelope is not None:
@@ -228,10 +228,9 @@ class ZillizClient:
                 if step.seconds > 0:
                     self._sleep(step.seconds)
                 return self._clock()
-            case Remember():
-                if remember is not None:
-                    remember(step.record)
-                return None
+        if remember is not None:
+            remember(step.record)
+        return None
 
     def send(self, operation: Operation[T]) -> Reply[T]:
         """Send one operation, within the budget; raises :class:`ZillizError`."""
@@ -298,6 +297,7 @@ class AsyncZillizClient:
         self._budget = RequestBudget(settings.requests_per_second)
         self._slots = asyncio.Semaphore(CONCURRENCY)
         self._answers = SharedAnswers()
+        self._refreshing = asyncio.Lock()
         self._transport = httpx.AsyncHTTPTransport(verify=context, proxy=_proxy(settings.base_url))
 
     @classmethod
@@ -353,8 +353,7 @@ class AsyncZillizClient:
                 if step.seconds > 0:
                     await self._sleep(step.seconds)
                 return self._clock()
-            case Remember():
-                raise TypeError("Only a worker creates: this flow has something to remember.")
+        raise TypeError("Only a worker creates: this flow has something to remember.")
 
     async def send(self, operation: Operation[T]) -> Reply[T]:
         """Send one operation, within the budget, or share an answer; raises :class:`ZillizError`."""
@@ -363,12 +362,15 @@ class AsyncZillizClient:
         return await self._answers.get(operation, self._clock(), lambda: self._send(operation))
 
     async def _send(self, operation: Operation[T]) -> Reply[T]:
+        refused = self._exchange
         try:
             return await self._send_once(operation)
         except ZillizAuthenticationError:
             if self._refresh is None:
                 raise
-            self._exchange = _Exchange(await self._refresh())
+            async with self._refreshing:
+                if self._exchange is refused:
+                    self._exchange = _Exchange(await self._refresh())
             return await self._send_once(operation)
 
     async def _send_once(self, operation: Operation[T]) -> Reply[T]:

@@ -34,6 +34,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+_FIELDS = ("message", "code", "http_status", "request_id", "retry_after", "not_done")
+
 
 class ZillizError(Exception):
     """
@@ -72,18 +74,22 @@ class ZillizError(Exception):
         known = ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
         return " ".join(part for part in (self.message, f"({known})" if known else "", self.hint) if part)
 
+    @property
+    def sentence(self) -> str:
+        """The text, to be followed by others."""
+        return str(self).rstrip(".") + "."
+
     def to_dict(self) -> dict[str, Any]:
         """Return the error as plain JSON, for the event of a trigger."""
-        return {"error": type(self).__name__, **vars(self)}
+        return {"error": type(self).__name__, **{name: getattr(self, name) for name in _FIELDS}}
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> ZillizError:
         """Return the error that :meth:`to_dict` wrote; one of an unknown class is a plain ZillizError."""
-        facts = dict(data)
-        kind = globals().get(facts.pop("error", ""), ZillizError)
+        kind = globals().get(str(data.get("error")))
         if not (isinstance(kind, type) and issubclass(kind, ZillizError)):
             kind = ZillizError
-        return kind(**facts)
+        return kind(**{"message": "unknown error"} | {name: data[name] for name in _FIELDS if name in data})
 
 
 class ZillizPermanentError(ZillizError):
@@ -201,7 +207,7 @@ def classify(http_status: int, code: int) -> type[ZillizError]:
         return ZillizThrottledError
     if http_status == 409:
         return ZillizConflictError
-    if http_status >= 500 or http_status == 408:
+    if any(number == 408 or 500 <= number <= 599 for number in (http_status, code)):
         return ZillizServerError
     if http_status in (400, 405, 413, 415, 422):
         return ZillizBadRequestError

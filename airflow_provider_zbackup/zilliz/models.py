@@ -8,7 +8,7 @@ Requests are sent with exactly the fields that were asked for.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -169,8 +169,8 @@ class BackupPage(Answer):
         return _with_empty_list(data, "backups")
 
     @property
-    def items(self) -> Sequence[Backup]:
-        return self.backups
+    def items(self) -> dict[str, Backup]:
+        return {backup.backup_id or f"number {n}": backup for n, backup in enumerate(self.backups)}
 
 
 class Job(Answer):
@@ -226,8 +226,8 @@ class ClusterPage(Answer):
         return {"clusters": data} if isinstance(data, list) else _with_empty_list(data, "clusters")
 
     @property
-    def items(self) -> Sequence[Cluster]:
-        return self.clusters
+    def items(self) -> dict[str, Cluster]:
+        return {cluster.cluster_id or f"number {n}": cluster for n, cluster in enumerate(self.clusters)}
 
 
 class Project(Answer):
@@ -302,11 +302,13 @@ class CreateBackupRequest(Request):
 
     def covers_same(self, backup: Backup) -> bool | None:
         """
-        Tell whether a described backup has just the content that this request asks for.
+        Tell whether a backup has just the content that this request asks for.
 
         :param backup: the backup as Describe Backup shows it
-        :return: ``None`` when the backup does not (yet) say which collections it holds
+        :return: ``None`` when the backup does not (yet) say what it holds
         """
+        if not backup.backup_type:
+            return None
         if self.backup_type != backup.backup_type:
             return False
         if self.db_collections is None:

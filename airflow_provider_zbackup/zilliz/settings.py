@@ -14,7 +14,7 @@ class ClientSettings:
     What a client needs to know.
 
     :param api_key: secret
-    :param base_url: without a path and without a trailing slash
+    :param base_url: without ``/v2`` and without a trailing slash
     :param timeout: longest silence of the server during one request, in seconds
     :param requests_per_second: what one client sends at most in the long run; the API allows about 20
     :param conflict_codes: codes by which the server says that another backup is in the way

@@ -39,7 +39,7 @@ class SharedAnswers:
         :param ask: sends the operation
         """
         asked_at, answer = self._asked.get(operation, (0.0, None))
-        if answer is None or (answer.done() and time - asked_at > operation.max_age):
+        if answer is None or (answer.done() and (_failed(answer) or time - asked_at >= operation.max_age)):
             self._asked.pop(operation, None)
             self._drop_old(time)
             # A task of its own, since whoever asked first may be cancelled while others wait.
@@ -55,8 +55,7 @@ class SharedAnswers:
         for operation, (asked_at, answer) in list(self._asked.items()):
             if time - asked_at <= LONGEST_AGE or not answer.done():
                 break
-            if not answer.cancelled():
-                answer.exception()  # whoever wanted it may be gone; it is not to be reported as lost
+            _failed(answer)
             del self._asked[operation]
 
     async def aclose(self) -> None:
@@ -65,3 +64,8 @@ class SharedAnswers:
             answer.cancel()
         await asyncio.gather(*(answer for _, answer in self._asked.values()), return_exceptions=True)
         self._asked.clear()
+
+
+def _failed(answer: asyncio.Task[Reply[Any]]) -> bool:
+    """Tell whether there is no answer to share; looking also keeps asyncio from reporting a lost error."""
+    return answer.cancelled() or answer.exception() is not None

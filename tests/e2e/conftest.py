@@ -1,4 +1,4 @@
-"""The worlds that the scenarios happen in: services and Airflows are shared, the emulated cloud starts anew."""
+"""The worlds that the scenarios happen in: Airflows are shared, the emulated cloud always starts anew."""
 
 from __future__ import annotations
 

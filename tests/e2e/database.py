@@ -47,7 +47,8 @@ class Database:
         """Return the jobs of the triggerers that have given a sign of life within the last seconds."""
         statement = """
             SELECT id FROM job
-            WHERE job_type = 'TriggererJob' AND state = 'running' AND latest_heartbeat > now() - interval '5 s'
+            WHERE job_type = 'TriggererJob' AND state = 'running'
+            AND latest_heartbeat > now() - interval '5 seconds'
         """
         return {job for (job,) in self.rows(statement)}
 

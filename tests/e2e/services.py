@@ -1,4 +1,4 @@
-"""A private PostgreSQL and a private Redis, each for the time of a ``with`` block; nothing of them remains."""
+"""A private PostgreSQL and a private Redis, for the time of a ``with`` block; nothing of them remains."""
 
 from __future__ import annotations
 

@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
-from dataclasses import dataclass
 
 import psutil
 
+END_SECONDS = 60.0
 
-@dataclass(frozen=True)
+
 class TaskProcess:
     """
     The process of a task.
 
-    :param pid: its id.
-    :param supervisor: the id of the worker process that started it, and speaks to Airflow for it.
+    :param process: that process.
     """
 
-    pid: int
-    supervisor: int
+    def __init__(self, process: psutil.Process) -> None:
+        self._process = process
+        self._supervisor = process.parent()
 
     def kill(self) -> None:
-        """Kill the task, as the kernel does when memory runs out; its worker sees it at once."""
-        os.kill(self.pid, signal.SIGKILL)
+        """Kill the task alone, as the kernel does when memory runs out; its worker sees it at once."""
+        self._process.kill()
 
-    def kill_with_supervisor(self) -> None:
-        """Kill the task and its worker, as the end of the machine does; only missing heartbeats tell."""
-        os.kill(self.supervisor, signal.SIGKILL)
-        with contextlib.suppress(ProcessLookupError):
-            self.kill()
+    def kill_supervisor(self) -> None:
+        """Kill the worker process that speaks to Airflow for the task; only missing heartbeats tell."""
+        assert self._supervisor is not None
+        self._supervisor.kill()
+
+    def wait_for_end(self) -> None:
+        """Wait until the task's process has ended."""
+        self._process.wait(END_SECONDS)
 
 
 def find_task_process(task_instance_id: str) -> list[TaskProcess]:
@@ -39,10 +40,11 @@ def find_task_process(task_instance_id: str) -> list[TaskProcess]:
 
     :param task_instance_id: Airflow's id of that try, by which it titles the process.
     """
+    title = f"airflow worker -- {task_instance_id}"
     found = []
     for process in psutil.process_iter():
         # A process may end while it is looked at.
         with contextlib.suppress(psutil.Error):
-            if f"airflow worker -- {task_instance_id}" in " ".join(process.cmdline()):
-                found.append(TaskProcess(process.pid, process.ppid()))
+            if title in " ".join(process.cmdline()):
+                found.append(TaskProcess(process))
     return found

@@ -18,9 +18,7 @@ def test_while_the_task_waits_in_its_worker(world: World) -> None:
     world.cloud.wait_for_requests("describe_job")
     restart_scheduler(world)
 
-    result = task.result()
-
-    assert result["backup_id"] == world.cloud.the_backup()["backupId"]
+    world.check_delivered(task)
     assert len(world.cloud.requests("create_backup")) == 1
 
 
@@ -30,9 +28,7 @@ def test_while_the_task_is_deferred(world: World) -> None:
     task.wait_for("deferred")
     restart_scheduler(world)
 
-    result = task.result()
-
-    assert result["backup_id"] == world.cloud.the_backup()["backupId"]
+    world.check_delivered(task)
     assert len(world.cloud.requests("create_backup")) == 1
     assert task.look()["try_number"] == 1
 

@@ -8,48 +8,41 @@ import pytest
 
 from dev.processes import wait_until
 from tests.e2e.task_run import TaskRun
-from tests.e2e.world import PATIENCE, World
+from tests.e2e.world import PATIENCE, SECOND_TRIGGERER, World
 
 pytestmark = pytest.mark.e2e
 
 
 def test_restarted_when_the_job_has_ended(world: World) -> None:
-    task = deferred_backup(world, job_seconds=12)
-    kwargs = world.database.triggers()
+    task = deferred_backup(world, job_seconds=8)
+    arguments = world.database.triggers()
     world.stack.kill("triggerer", signal.SIGKILL)
     world.cloud.wait_for_end(world.cloud.the_backup())
 
     assert task.look()["state"] == "deferred"
-    assert world.database.triggers() == kwargs
+    assert world.database.triggers() == arguments
 
     world.stack.start("triggerer")
-    check_result(world, task)
-
-
-def test_restarted_while_the_job_runs(world: World) -> None:
-    task = deferred_backup(world, job_seconds=30)
-    kwargs = world.database.triggers()
-    world.stack.kill("triggerer", signal.SIGKILL)
-    (first,) = world.database.triggerers()
-    wait_until(lambda: not world.stack.is_running("triggerer"), PATIENCE, "The triggerer is dead")
-    world.stack.start("triggerer")
-    wait_for_other_triggerer(world, first)
-
-    assert world.database.triggers() == kwargs
-    check_result(world, task)
+    world.check_delivered(task)
+    assert task.look()["try_number"] == 1
 
 
 def test_taken_over_by_another_triggerer(world: World) -> None:
-    task = deferred_backup(world, job_seconds=40)
-    kwargs = world.database.triggers()
+    task = deferred_backup(world, job_seconds=30)
+    arguments = world.database.triggers()
     (first,) = world.database.triggerers()
     with world.second_triggerer():
         assert world.database.triggerers() == {first}, "The second triggerer took what was not its own"
         world.stack.kill("triggerer", signal.SIGKILL)
-        wait_for_other_triggerer(world, first)
+        wait_until(
+            lambda: world.database.triggerers() != {first}, PATIENCE, "The second triggerer takes over"
+        )
 
-        assert world.database.triggers() == kwargs
-        check_result(world, task)
+        # On a slow machine the job may have ended by now, and with it the wait.
+        assert world.database.triggers() in (arguments, [])
+        world.check_delivered(task)
+        assert task.look()["try_number"] == 1
+        assert task.run_id in world.stack.log(SECOND_TRIGGERER)
 
 
 def deferred_backup(world: World, *, job_seconds: float) -> TaskRun:
@@ -59,17 +52,3 @@ def deferred_backup(world: World, *, job_seconds: float) -> TaskRun:
     task.wait_for("deferred")
     wait_until(lambda: bool(world.database.triggerers()), PATIENCE, "A triggerer has the trigger")
     return task
-
-
-def wait_for_other_triggerer(world: World, first: int) -> None:
-    """Wait until the trigger belongs to another triggerer, while its task still waits."""
-    wait_until(
-        lambda: bool(world.database.triggerers() - {first}), PATIENCE, "Another triggerer has the trigger"
-    )
-
-
-def check_result(world: World, task: TaskRun) -> None:
-    """Wait for success, at the first try, with the one backup."""
-    result = task.result()
-    assert result["backup_id"] == world.cloud.the_backup()["backupId"]
-    assert task.look()["try_number"] == 1

@@ -15,12 +15,9 @@ def test_before_the_create(world: World) -> None:
     world.cloud.wait_for_requests("list_backups")
     task.process().kill()
 
-    result = task.result()
-
+    world.check_delivered(task)
     assert task.look()["try_number"] == 2
-    assert result["backup_id"] == world.cloud.the_backup()["backupId"]
     assert len(world.cloud.requests("create_backup")) == 1
-    assert not result["adopted"]
 
 
 def test_while_the_create_is_on_its_way(world: World) -> None:
@@ -29,10 +26,8 @@ def test_while_the_create_is_on_its_way(world: World) -> None:
     world.cloud.wait_for_requests("create_backup")
     task.process().kill()
 
-    result = task.result()
-
+    world.check_delivered(task)
     assert task.look()["try_number"] == 2
-    assert result["backup_id"] == world.cloud.the_backup()["backupId"]
     assert len(world.cloud.requests("create_backup")) == 2
 
 
@@ -42,37 +37,44 @@ def test_while_the_create_is_answered(world: World) -> None:
     world.cloud.wait_for_requests("create_backup")
     task.process().kill()
 
-    result = task.result()
-
+    world.check_delivered(task, adopted=True)
     assert task.look()["try_number"] == 2
-    assert result["backup_id"] == world.cloud.the_backup()["backupId"]
     assert len(world.cloud.requests("create_backup")) == 1
-    assert result["adopted"]
 
 
-def test_with_its_machine_after_the_create(world: World) -> None:
-    world.cloud.configure(job_seconds=12)
+def test_while_it_waits_for_the_backup(world: World) -> None:
+    world.cloud.configure(job_seconds=8)
     task = world.run("backup_in_worker")
     world.cloud.wait_for_requests("describe_job", 2)
-    task.process().kill_with_supervisor()
+    task.process().kill()
 
-    result = task.result()
-
+    world.check_delivered(task)
     assert task.look()["try_number"] == 2
-    assert result["backup_id"] == world.cloud.the_backup()["backupId"]
     assert len(world.cloud.requests("create_backup")) == 1
-    assert not result["adopted"]
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_when_resumed(world: World, moment: str) -> None:
-    world.cloud.configure(job_seconds=8)
+    world.cloud.configure(job_seconds=7)
     task = world.run(f"backup_held_{moment}_delivery")
     task.wait_for_log("Held.", try_number=1)
     task.process().kill()
 
-    result = task.result()
-
+    world.check_delivered(task)
     assert task.look()["try_number"] == 2
-    assert result["backup_id"] == world.cloud.the_backup()["backupId"]
+    assert len(world.cloud.requests("create_backup")) == 1
+
+
+def test_without_its_task_which_goes_on_alone(world: World) -> None:
+    world.cloud.fault("list_backups", delay=2, times=1)
+    task = world.run("backup_in_worker")
+    world.cloud.wait_for_requests("list_backups")
+    process = task.process()
+    process.kill_supervisor()
+    # What cannot tell Airflow what it is about to do must not do it.
+    process.wait_for_end()
+    assert world.cloud.requests("create_backup") == []
+
+    world.check_delivered(task)
+    assert task.look()["try_number"] == 2
     assert len(world.cloud.requests("create_backup")) == 1

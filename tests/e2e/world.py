@@ -12,7 +12,7 @@ from tests.e2e.database import Database
 from tests.e2e.services import PostgreSQL
 from tests.e2e.task_run import PATIENCE, TaskRun
 
-__all__ = ["PATIENCE", "SETTINGS", "World"]
+__all__ = ["PATIENCE", "SECOND_TRIGGERER", "SETTINGS", "World"]
 
 SECOND_TRIGGERER = "triggerer-2"
 
@@ -25,7 +25,7 @@ SETTINGS = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
     "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "1",
     "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
-    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
+    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "8",
 }
 
 
@@ -79,6 +79,28 @@ class World:
             yield
         finally:
             self.stack.stop(SECOND_TRIGGERER)
+
+    def check_delivered(self, task: TaskRun, *, adopted: bool = False) -> None:
+        """
+        Wait for the success of a task, and make sure that it has returned the one backup there is.
+
+        :param task: the task.
+        :param adopted: whether the backup must have been found in the list, its create having got no answer.
+        """
+        result = task.result()
+        backup = self.cloud.the_backup()
+        assert result == {
+            "cluster_id": backup["clusterId"],
+            "backup_id": backup["backupId"],
+            "backup_name": backup["backupName"],
+            "backup_type": "CLUSTER",
+            "job_id": None if adopted else backup["jobId"],
+            "status": "AVAILABLE",
+            "size": backup["size"],
+            "region_id": backup["regionId"],
+            "create_time": backup["createTime"],
+            "adopted": adopted,
+        }
 
     def check_no_secret_leaked(self) -> None:
         """Make sure that the API key is in no log and in no table."""

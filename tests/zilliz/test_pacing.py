@@ -49,13 +49,15 @@ def test_a_second_is_the_floor_even_below_the_users_limit() -> None:
     ("age", "progress", "expected"),
     [
         (0.0, None, 1.0),
-        (5.0, None, 1.0),
+        (5.0, None, 5 / 3),
+        (15.0, None, 2.0),
         (100.0, None, 10.0),
         (100.0, 0, 10.0),
-        (300.0, 1, 30.0),
+        (60.0, 10, 30.0),
+        (300.0, 1, 60.0),
         (300.0, 90, 300 / 9 / 2),
         (300.0, 99, 300 / 99 / 2),
-        (300.0, 100, 1.0),
+        (300.0, 100, 1.5),
         (1e6, None, 60.0),
     ],
 )
@@ -63,7 +65,7 @@ def test_poll_pause_grows_with_age_and_shrinks_near_the_end(
     age: float, progress: int | None, expected: float
 ) -> None:
     pause = poll_pause(age, progress, 60.0)
-    assert max(1.0, expected * 0.9) <= pause + 1e-9
+    assert min(60.0, max(1.0, expected * 0.9)) <= pause + 1e-9
     assert pause <= min(60.0, max(1.0, expected * 1.1)) + 1e-9
 
 

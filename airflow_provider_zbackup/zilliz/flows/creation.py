@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from airflow_provider_zbackup.zilliz.errors import (
     ZillizConflictError,
@@ -40,6 +40,8 @@ from airflow_provider_zbackup.zilliz.pacing import backoff
 
 #: A new backup may be missing from the list for so long, in seconds.
 LIST_LAG = 15.0
+#: However late the server may still do what was sent, it is not looked for any longer, in seconds.
+LONGEST_LOOK = 300.0
 #: How often a create is sent when it certainly or apparently did not arrive.
 CREATE_ATTEMPTS = 4
 #: The clocks of the service's own machines may differ by so much, in seconds.
@@ -82,13 +84,13 @@ class CreateRecord(BaseModel):
         return self.model_copy(update={"answer_by": server_time + timedelta(seconds=seconds)})
 
     def may_have_made(self, backup: Backup) -> bool:
-        """Tell whether a listed backup can have come of this create, by all that a list shows."""
+        """Tell whether a listed backup can have come of this create, by all that the list shows of it."""
         earliest = self.first_sent - timedelta(seconds=CLOCK_TOLERANCE)
         latest = self.answer_by + timedelta(seconds=LIST_LAG)
         return (
-            backup.is_manual
-            and backup.backup_type == self.request["backupType"]
-            and backup.backup_id not in self.known
+            backup.creation_method in ("MANUAL", "")
+            and backup.backup_type in (self.request["backupType"], "")
+            and backup.backup_id not in ("", *self.known)
             and (backup.create_time is None or earliest <= backup.create_time <= latest)
         )
 
@@ -112,7 +114,13 @@ def create_backup_once(
     :raises ZillizUncertainError: when it cannot be known whether a backup was created
     """
     if record is not None:
-        earlier = CreateRecord.model_validate(record)
+        try:
+            earlier = CreateRecord.model_validate(record)
+        except ValidationError as error:
+            raise ZillizUncertainError(
+                f"What an earlier try of this task remembered cannot be read: {dict(record)}. Find out in the "
+                "Zilliz Cloud console whether it has made a backup, and remove the task's stored state."
+            ) from error
         if earlier.cluster_id == cluster_id and earlier.request == request.body():
             found = yield from (_reattach(earlier) if earlier.backup_id else _reconcile(earlier, request))
             if found is not None:
@@ -157,7 +165,7 @@ def _create(
                 time = yield from now()
                 unanswered = attempt.answered_by(server_time, time - looked_at)
                 yield unanswered.remember()
-                yield Pause(0, f"{error} Looking whether a backup came of it.")
+                yield Pause(0, f"{error.sentence} Looking whether a backup came of it.")
                 found = yield from _reconcile(unanswered, request)
                 if found is not None:
                     return found
@@ -166,7 +174,7 @@ def _create(
             if not attempts_left or not isinstance(error, ZillizTransientError):
                 raise
             pause = max(next(pauses), error.retry_after or 0)
-            yield Pause(pause, f"{error} No backup came of it. Creating it again in {pause:.0f} s.")
+            yield Pause(pause, f"{error.sentence} No backup came of it. Creating it again in {pause:.0f} s.")
         else:
             made = attempt.model_copy(update=reply.value.model_dump())
             yield made.remember()
@@ -230,7 +238,8 @@ def _reconcile(record: CreateRecord, request: CreateBackupRequest) -> Flow[Creat
         time = yield from now()
         if look_until is None:
             server_time = reply.server_time or _as_datetime(time)
-            look_until = time + (record.answer_by - server_time).total_seconds() + LIST_LAG
+            left = (record.answer_by - server_time).total_seconds() + LIST_LAG + CLOCK_TOLERANCE
+            look_until = time + min(left, LONGEST_LOOK)
         if time >= look_until:
             _refuse_if_busy(reply)
             return None
@@ -239,8 +248,9 @@ def _reconcile(record: CreateRecord, request: CreateBackupRequest) -> Flow[Creat
 
 def _covers_same(cluster_id: str, request: CreateBackupRequest, listed: Backup) -> Flow[bool]:
     """Tell whether a listed backup has the content that is asked for; lists do not show collections."""
-    if request.db_collections is None:
-        return True
+    covers = request.covers_same(listed)
+    if covers is not None:
+        return covers
     try:
         backup = (yield from retrying(describe_backup(cluster_id, listed.backup_id))).value
     except ZillizNotFoundError:

@@ -19,6 +19,9 @@ from airflow_provider_zbackup.zilliz.pacing import backoff
 
 T = TypeVar("T")
 
+#: How often a request is sent that fails in a way that passes by itself.
+ATTEMPTS = 6
+
 
 @dataclass(frozen=True, slots=True)
 class Pause:
@@ -73,7 +76,7 @@ def send(operation: Operation[T]) -> Flow[Reply[T]]:
     return reply
 
 
-def retrying(operation: Operation[T], attempts: int = 6) -> Flow[Reply[T]]:
+def retrying(operation: Operation[T], attempts: int = ATTEMPTS) -> Flow[Reply[T]]:
     """Send an operation, again and again while that is harmless and the failure passes by itself."""
     pauses = backoff()
     while True:
@@ -84,7 +87,7 @@ def retrying(operation: Operation[T], attempts: int = 6) -> Flow[Reply[T]]:
             if not attempts or not (operation.idempotent or error.not_done):
                 raise
             pause = max(next(pauses), error.retry_after or 0)
-            yield Pause(pause, f"{error} Trying again in {pause:.0f} s.")
+            yield Pause(pause, f"{error.sentence} Trying again in {pause:.0f} s.")
 
 
 def all_pages(
@@ -97,28 +100,34 @@ def all_pages(
     means; a server that answers the same page again and again ends the list too.
 
     :param page: gives the operation for a page by its number, from 1
+    :param attempts: how often each page is asked for
     """
-    items: list[Any] = []
+    items: dict[str, Any] = {}
     number = 1
     while True:
         operation: Operation[Any] = page(number)
-        reply = yield from retrying(operation)
-        fresh = [item for item in reply.value.items if item not in items]
-        items += fresh
-        if not fresh or len(reply.value.items) < (reply.value.page_size or PAGE_SIZE):
-            return Reply(items, reply.server_time)
+        reply = yield from retrying(operation, attempts)
+        found = reply.value.items
+        is_new = not found.keys() <= items.keys()
+        items.update(found)
+        if not is_new or len(found) < (reply.value.page_size or PAGE_SIZE):
+            return Reply(list(items.values()), reply.server_time)
         number += 1
 
 
 def all_backups(
-    *, cluster_id: str | None = None, project_id: str | None = None, max_age: float = 0.0
+    *,
+    cluster_id: str | None = None,
+    project_id: str | None = None,
+    max_age: float = 0.0,
+    attempts: int = ATTEMPTS,
 ) -> Flow[Reply[list[Backup]]]:
     """Return all backups of a cluster, of a project, or of everything that the key may see."""
 
     def page(number: int) -> Operation[BackupPage]:
         return list_backups(cluster_id=cluster_id, project_id=project_id, page=number).shared(max_age)
 
-    return (yield from all_pages(page))
+    return (yield from all_pages(page, attempts))
 
 
 def all_clusters() -> Flow[Reply[list[Cluster]]]:

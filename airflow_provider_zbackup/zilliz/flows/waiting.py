@@ -26,8 +26,8 @@ T = TypeVar("T")
 
 #: A job or backup may be unknown to look-ups for so long after its creation, in seconds.
 LOOK_UP_LAG = 30.0
-#: Failures in a row, of a kind that is not known to pass by itself, after which a wait gives up.
-TOLERATED_FAILURES = 5
+#: Refusals, with codes that say nothing, after which a wait gives up.
+TOLERATED_REFUSALS = 5
 #: Even when nothing changes, a wait says that it is alive this often, in seconds.
 LONGEST_SILENCE = 300.0
 #: A wait whose end is nearer than this is not left to somebody else, in seconds.
@@ -94,7 +94,7 @@ def wait_until(
     if wait.not_before is not None and wait.not_before > time:
         time = yield Pause(max(0.0, min(wait.not_before, wait.deadline) - time))
     since = begin if wait.since is None else min(wait.since, begin)
-    failures, pauses = 0, backoff(first=1.0)
+    refusals, pauses = 0, backoff(first=1.0)
     told, told_at = "", time
     max_age = 0.0
     while True:
@@ -103,10 +103,10 @@ def wait_until(
             sight = judge(reply.value, reply.server_time)
         except ZillizError as error:
             time = yield from now()
-            failures += 1
-            if not _can_be_waited_out(error, failures, time - begin):
+            refusals += not isinstance(error, ZillizTransientError)
+            if not _can_be_waited_out(error, refusals, time - begin):
                 raise
-            sight = Sight(str(error))
+            sight = Sight(str(error).rstrip("."))
             pause = max(next(pauses), error.retry_after or 0)
             may_leave = isinstance(error, ZillizTransientError)
         else:
@@ -114,7 +114,7 @@ def wait_until(
             if sight.done:
                 yield Pause(0, f"{sight.state}; {time - since:.0f} s elapsed.")
                 return reply.value
-            failures, pauses = 0, backoff(first=1.0)
+            refusals, pauses = 0, backoff(first=1.0)
             if sight.age is not None:
                 since = min(since, time - sight.age)
             pause = poll_pause(time - since, sight.progress, wait.longest_pause)
@@ -139,7 +139,7 @@ def wait_until(
         max_age = 0.0 if sight.to_confirm else pause / 2
 
 
-def _can_be_waited_out(error: ZillizError, failures: int, waited: float) -> bool:
+def _can_be_waited_out(error: ZillizError, refusals: int, waited: float) -> bool:
     """Tell whether a failed look is no reason to end the wait."""
     if isinstance(error, ZillizTransientError):
         return True
@@ -147,7 +147,7 @@ def _can_be_waited_out(error: ZillizError, failures: int, waited: float) -> bool
         return waited < LOOK_UP_LAG
     if isinstance(error, ZillizPermanentError | ZillizJobFailedError | ZillizBackupLostError):
         return False
-    return failures < TOLERATED_FAILURES
+    return refusals < TOLERATED_REFUSALS
 
 
 def _is_near_end(time: float, since: float, progress: int | None, leave_after: float) -> bool:
@@ -293,11 +293,13 @@ def wait_until_free(
         free += 1
         return Sight(f"{where} has no running backup", done=free >= looks, to_confirm=True)
 
-    backups = yield from wait_until(
-        lambda max_age: all_backups(cluster_id=cluster_id, project_id=project_id, max_age=max_age),
-        judge,
-        wait,
-    )
+    def look(max_age: float) -> Flow[Reply[list[Backup]]]:
+        # One attempt, since it is the wait that rides out trouble and knows its deadline.
+        return all_backups(cluster_id=cluster_id, project_id=project_id, max_age=max_age, attempts=1)
+
+    backups = yield from wait_until(look, judge, wait)
+    if backups is None:
+        return None
     if for_turn:
         yield Pause(spread(QUEUE_SPREAD))
-    return None if backups is None else {"backups": len(backups)}
+    return {"backups": len(backups)}

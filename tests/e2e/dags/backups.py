@@ -44,10 +44,10 @@ with DAG("backup_in_worker", schedule=None, default_args=DEFAULTS, params=PARAMS
     ZillizCreateBackupOperator(task_id="backup", **CLUSTER, deferrable=False)
 
 with DAG("backup_deferred", schedule=None, default_args=DEFAULTS, params=PARAMS):
-    ZillizCreateBackupOperator(task_id="backup", **CLUSTER, deferrable=True, defer_after=0.5)
+    ZillizCreateBackupOperator(task_id="backup", **CLUSTER, deferrable=True, defer_after=0)
 
 with DAG("backup_held_before_delivery", schedule=None, default_args=DEFAULTS, params=PARAMS):
-    HeldBeforeDelivery(task_id="backup", **CLUSTER, deferrable=True, defer_after=0.5)
+    HeldBeforeDelivery(task_id="backup", **CLUSTER, deferrable=True, defer_after=0)
 
 with DAG("backup_held_after_delivery", schedule=None, default_args=DEFAULTS, params=PARAMS):
-    HeldAfterDelivery(task_id="backup", **CLUSTER, deferrable=True, defer_after=0.5)
+    HeldAfterDelivery(task_id="backup", **CLUSTER, deferrable=True, defer_after=0)

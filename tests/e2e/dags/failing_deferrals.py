@@ -31,8 +31,8 @@ class CrashingOnce(provider.ZillizCreateBackupOperator):
 
 with DAG("backup_with_short_timeout", schedule=None, default_args=DEFAULTS):
     provider.ZillizCreateBackupOperator(
-        task_id="backup", cluster_id=DEDICATED_CLUSTER_ID, deferrable=True, defer_after=0.5, timeout=9
+        task_id="backup", cluster_id=DEDICATED_CLUSTER_ID, deferrable=True, defer_after=0, timeout=9
     )
 
 with DAG("backup_with_crashing_trigger", schedule=None, default_args=DEFAULTS):
-    CrashingOnce(task_id="backup", cluster_id=DEDICATED_CLUSTER_ID, deferrable=True, defer_after=0.5)
+    CrashingOnce(task_id="backup", cluster_id=DEDICATED_CLUSTER_ID, deferrable=True, defer_after=0)
