@@ -1,13 +1,17 @@
 """
 Checks of what DAG authors write, at parse time where the value is known and before anything is sent else.
 
-A value that still is a Jinja template or an XComArg passes; it is checked again once it is rendered.
+At parse time a Jinja template or an XComArg passes; when the task runs, ``rendered`` is set and it has to
+be the value itself.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
+
+YEAR = 366 * 24 * 60 * 60.0
 
 
 def is_rendered_later(value: Any) -> bool:
@@ -17,13 +21,13 @@ def is_rendered_later(value: Any) -> bool:
     return not isinstance(value, list | tuple | set | frozenset | dict | int | float | bytes | None)
 
 
-def check_id(name: str, value: Any) -> None:
+def check_id(name: str, value: Any, *, rendered: bool = False) -> None:
     """
     Check an id or a name.
 
     :raises ValueError: unless it is a text without white space around it
     """
-    if is_rendered_later(value):
+    if not rendered and is_rendered_later(value):
         return
     if not isinstance(value, str):
         raise ValueError(f"{name} must be a text, not {type(value).__name__}")
@@ -35,44 +39,46 @@ def check_id(name: str, value: Any) -> None:
         raise ValueError(f"{name} is 'None': its template found nothing to render")
 
 
-def check_names(name: str, value: Any, of: str) -> None:
+def check_names(name: str, value: Any, of: str, *, rendered: bool = False) -> None:
     """
     Check a list of names.
 
-    :param of: what the names are of, such as ``"collections"``
+    :param of: what the names are of, such as ``"collection names"``
     :raises ValueError: unless it is a list of different names, at least one
     """
-    if is_rendered_later(value):
+    if not rendered and is_rendered_later(value):
         return
     if isinstance(value, str):
         raise ValueError(
             f"{name} must be a list of {of}, not one text: write [{value!r}]. A template gives a list "
             "only as an XComArg (task.output) or in a DAG with render_template_as_native_obj=True"
         )
-    if not isinstance(value, list | tuple):
+    if not isinstance(value, Sequence):
         raise ValueError(f"{name} must be a list of {of}, not {type(value).__name__}")
     if not value:
         raise ValueError(f"{name} must not be an empty list; leave it out for none")
     for item in value:
-        check_id(f"each of {name}", item)
-    known = [item for item in value if not is_rendered_later(item)]
+        check_id(f"each of {name}", item, rendered=rendered)
+    known = [item for item in value if rendered or not is_rendered_later(item)]
     if len(set(known)) < len(known):
-        raise ValueError(
-            f"{name} names the same twice: {sorted({item for item in known if known.count(item) > 1})}"
-        )
+        twice = sorted({item for item in known if known.count(item) > 1})
+        raise ValueError(f"{name} names the same twice: {', '.join(twice)}")
 
 
 def check_seconds(name: str, value: Any, *, at_least: float = 0.0) -> None:
     """
     Check a time in seconds.
 
-    :raises ValueError: unless it is a number that is not less than ``at_least``
+    :raises ValueError: unless it is a number from ``at_least`` to a year
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= at_least:
-        raise ValueError(f"{name} must be a number of seconds, at least {at_least:g}, not {value!r}")
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not (is_number and at_least <= value <= YEAR):
+        raise ValueError(
+            f"{name} must be a number of seconds, at least {at_least:g} and at most a year, not {value!r}"
+        )
 
 
-def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
+def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
     """
     Check a choice.
 

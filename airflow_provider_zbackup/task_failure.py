@@ -1,4 +1,4 @@
-"""How an error of Zilliz Cloud ends an Airflow task, and what is said about work that goes on without it."""
+"""How an error of Zilliz Cloud ends an Airflow task."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ from airflow_provider_zbackup.zilliz.errors import (
 )
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperator, Context
-
-NO_CANCEL = "Zilliz Cloud has no API to cancel a job: only its web console can."
+    from airflow.providers.common.compat.sdk import BaseOperator
 
 
 @contextmanager
@@ -53,39 +51,16 @@ def failing(task: BaseOperator) -> Iterator[None]:
         raise
 
 
-def payload(event: Any) -> dict[str, Any]:
+def payload(event: Any, *names: str) -> tuple[Any, ...]:
     """
     Return what the event of a trigger brings.
 
-    :raises ZillizError: the error that ended the trigger's wait, or that this is no event of ours
+    :param names: of what it has to bring
+    :raises ZillizError: the error that ended the trigger's wait, or that this is no such event
     """
     match event:
-        case {"status": "success"}:
-            return dict(event)
+        case {"status": "success"} if all(event.get(name) is not None for name in names):
+            return tuple(event[name] for name in names)
         case {"status": "error", "error": dict(error)}:
             raise ZillizError.from_dict(error)
     raise ZillizError(f"The trigger ended without a result: {event!r}")
-
-
-class NamesWhatGoesOn:
-    """
-    Mixin for deferrable operators and sensors: nobody loses sight of the remote work.
-
-    When Airflow ends a deferral - its own time-out, or a trigger that crashed - or kills the task, the
-    error and the log say what goes on in Zilliz Cloud.
-    """
-
-    def what_goes_on(self, context: Context) -> str:
-        """Return, in one sentence, what goes on in Zilliz Cloud."""
-        raise NotImplementedError
-
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        try:
-            return super().resume_execution(next_method, next_kwargs, context)  # type: ignore[misc]
-        except Exception as error:
-            if next_method != "__fail__":
-                raise
-            raise type(error)(f"{error}. {self.what_goes_on(context)} {NO_CANCEL}") from error
-
-    def on_kill(self) -> None:
-        self.log.warning("This task was killed. What it started goes on. %s", NO_CANCEL)  # type: ignore[attr-defined]

@@ -21,7 +21,8 @@ from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
 from airflow_provider_zbackup.operators.memory import KEY
 from airflow_provider_zbackup.sensors.backup import ZillizNoActiveBackupSensor
 from airflow_provider_zbackup.sensors.job import ZillizJobSensor
-from airflow_provider_zbackup.task_failure import NO_CANCEL, NamesWhatGoesOn, failing, payload
+from airflow_provider_zbackup.deferral import NO_CANCEL, Deferral
+from airflow_provider_zbackup.task_failure import failing, payload
 from airflow_provider_zbackup.zilliz import errors
 from airflow_provider_zbackup.zilliz.errors import ZillizError
 from tests.support import Store, TaskInstance
@@ -275,4 +276,4 @@ def test_a_killed_task_says_what_stays(make: Callable[..., Any], mocker: MockerF
 
 def test_whoever_takes_the_mixin_has_to_say_what_goes_on() -> None:
     with pytest.raises(NotImplementedError):
-        NamesWhatGoesOn().what_goes_on({})  # type: ignore[typeddict-item]
+        Deferral().what_goes_on({})  # type: ignore[typeddict-item]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import SplitResult, quote, urlsplit
 
@@ -13,11 +14,21 @@ from airflow_provider_zbackup.zilliz.settings import DEFAULT_BASE_URL, ClientSet
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
+#: A name, an IPv4 address, or an IPv6 address, as urlsplit gives it.
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?|[0-9a-f:.]*:[0-9a-f:.]*")
 DEFAULT_CONSOLE_URL = "https://cloud.zilliz.com"
 
 
+def _refuse_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("should be a number")
+    return value
+
+
 def _split_codes(value: Any) -> Any:
-    return [code for code in value.replace(",", " ").split() if code] if isinstance(value, str) else value
+    if isinstance(value, int):
+        return [value]
+    return value.replace(",", " ").split() if isinstance(value, str) else value
 
 
 class _Extra(BaseModel):
@@ -28,8 +39,8 @@ class _Extra(BaseModel):
     project_id: str | None = None
     organization_id: str | None = None
     console_url: str | None = None
-    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30.0
-    requests_per_second: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] = 10.0
+    timeout: Annotated[float, BeforeValidator(_refuse_bool), Field(gt=0, le=3600)] = 30.0
+    requests_per_second: Annotated[float, BeforeValidator(_refuse_bool), Field(ge=0.01, le=1000)] = 10.0
     conflict_codes: Annotated[frozenset[int], BeforeValidator(_split_codes)] = frozenset()
     allow_insecure_http: bool = False
 
@@ -45,7 +56,7 @@ class ZillizConnection:
 
     def __init__(self, connection: Connection, extra: dict[str, Any]) -> None:
         self._conn_id = connection.conn_id
-        fields = self._read_extra(extra)
+        fields = self._read_extra(connection.extra, extra)
         self.settings = ClientSettings(
             api_key=self._check_api_key(connection.password),
             base_url=self._check_base_url(connection, fields.allow_insecure_http),
@@ -72,7 +83,10 @@ class ZillizConnection:
             parts.append(cluster_id)
         return "/".join([self._console_url, *(quote(part, safe="") for part in parts)])
 
-    def _read_extra(self, extra: dict[str, Any]) -> _Extra:
+    def _read_extra(self, text: str | None, extra: Any) -> _Extra:
+        # Airflow makes an empty dict of what is not JSON.
+        if not isinstance(extra, dict) or (not extra and (text or "").strip() not in ("", "{}", "null")):
+            raise self._error("extra", "is not a JSON object")
         try:
             return _Extra.model_validate(
                 {name: value for name, value in extra.items() if value is not None and value != ""}
@@ -94,7 +108,8 @@ class ZillizConnection:
     def _check_base_url(self, connection: Connection, allow_insecure_http: bool) -> str:
         host = (connection.host or DEFAULT_BASE_URL).strip()
         if "://" not in host:
-            host = f"{connection.schema or 'https'}://{host}"
+            scheme = connection.schema if connection.schema in ("http", "https") else "https"
+            host = f"{scheme}://{host}"
         url = urlsplit(self._check_url("host", host))
         if connection.port and ":" not in url.netloc.rpartition("]")[2]:
             url = url._replace(netloc=f"{url.netloc}:{connection.port}")
@@ -104,15 +119,27 @@ class ZillizConnection:
                 "is plain HTTP to another machine, which would show the API key to the network; use https, "
                 "or set the extra field 'allow_insecure_http'",
             )
-        return url._replace(path=url.path.rstrip("/").removesuffix("/v2").rstrip("/")).geturl()
+        path = url.path.rstrip("/")
+        if path.lower().endswith("/v2"):
+            path = path[: -len("/v2")].rstrip("/")
+        return url._replace(path=path).geturl()
 
     def _check_url(self, field: str, value: str) -> str:
+        value = value.strip().rstrip("/")
         try:
-            url: SplitResult = urlsplit(value.strip().rstrip("/"))
-            usable = url.scheme in ("http", "https") and bool(url.hostname) and (url.port or 1) > 0
+            url: SplitResult = urlsplit(value)
+            usable = (
+                url.scheme in ("http", "https")
+                and bool(_HOST.fullmatch(url.hostname or ""))
+                and url.port != 0
+                and "//" not in url.path
+                and value.isascii()
+                and value.isprintable()
+                and " " not in value
+            )
         except ValueError:
             usable = False
-        if not usable or any(character.isspace() for character in url.netloc + url.path):
+        if not usable:
             raise self._error(field, "is not a URL such as https://api.cloud.zilliz.com")
         if "@" in url.netloc or url.query or url.fragment:
             raise self._error(field, "must not have a user, a query or a fragment in it")

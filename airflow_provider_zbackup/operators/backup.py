@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_zbackup.arguments import check_choice, check_id, check_names, check_seconds
+from airflow_provider_zbackup.deferral import EARLIEST_EVENT, Deferral
 from airflow_provider_zbackup.hooks.zilliz import ZillizHook
 from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
 from airflow_provider_zbackup.operators.memory import CreateMemory
-from airflow_provider_zbackup.task_failure import NO_CANCEL, NamesWhatGoesOn, failing, payload
-from airflow_provider_zbackup.triggers.backup import ZillizBackupTrigger, ZillizNoActiveBackupTrigger
-from airflow_provider_zbackup.triggers.base import BACKSTOP, EARLIEST_EVENT
+from airflow_provider_zbackup.task_failure import failing, payload
+from airflow_provider_zbackup.triggers.backup import (
+    ZillizBackupTrigger,
+    ZillizNoActiveBackupTrigger,
+    confirmed,
+)
+from airflow_provider_zbackup.version_compat import STORE_OUTLIVES_TASK
 from airflow_provider_zbackup.zilliz.errors import ZillizConflictError, ZillizTimeoutError
 from airflow_provider_zbackup.zilliz.flows.creation import CreateRecord, create_backup_once
 from airflow_provider_zbackup.zilliz.flows.waiting import Wait, wait_for_created_backup, wait_until_free
-from airflow_provider_zbackup.zilliz.models import Backup, CreateBackupRequest
+from airflow_provider_zbackup.zilliz.models import CreateBackupRequest
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 
-class ZillizCreateBackupOperator(NamesWhatGoesOn, BaseOperator):
+class ZillizCreateBackupOperator(Deferral, BaseOperator):
     """
     Back up a Zilliz Cloud cluster, or some collections of it, and wait until the backup can be used.
 
@@ -55,6 +59,9 @@ class ZillizCreateBackupOperator(NamesWhatGoesOn, BaseOperator):
     :param conflict_timeout: how long to wait for that, in seconds
     :param defer_after: how long to wait in the worker before deferring, in seconds: most backups take no
         longer, and deferring one has its price
+    :param end_from_trigger: whether a deferred task that went well ends in the triggerer, without coming
+        back to a worker: sooner and cheaper, but Airflow then ignores its ``outlets`` and success callbacks,
+        and clearing it makes a new backup even if it had not ended. Needs Airflow 3.3 or later
     :param zilliz_conn_id: :ref:`Airflow connection <howto/connection>` of type ``zilliz`` (templated)
     :return: the backup, as plain JSON: ``cluster_id``, ``backup_id``, ``backup_name``, ``backup_type``,
         ``job_id``, ``status``, ``size`` (bytes), ``region_id``, ``create_time``, and ``adopted``, which
@@ -87,6 +94,7 @@ class ZillizCreateBackupOperator(NamesWhatGoesOn, BaseOperator):
         on_conflict: str = "wait",
         conflict_timeout: float = 2 * 60 * 60.0,
         defer_after: float = 6.0,
+        end_from_trigger: bool = False,
         zilliz_conn_id: str = ZillizHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
@@ -102,27 +110,38 @@ class ZillizCreateBackupOperator(NamesWhatGoesOn, BaseOperator):
         self.on_conflict = on_conflict
         self.conflict_timeout = conflict_timeout
         self.defer_after = defer_after
+        self.end_from_trigger = end_from_trigger
         self.zilliz_conn_id = zilliz_conn_id
         check_seconds("poll_interval", poll_interval, at_least=1.0)
         check_seconds("timeout", timeout)
         check_choice("on_conflict", on_conflict, ("wait", "fail"))
         check_seconds("conflict_timeout", conflict_timeout)
         check_seconds("defer_after", defer_after)
+        check_choice("wait_for_completion", wait_for_completion, (True, False))
+        check_choice("deferrable", deferrable, (True, False))
+        if end_from_trigger:
+            if not STORE_OUTLIVES_TASK:
+                raise ValueError("end_from_trigger needs Airflow 3.3 or later")
+            self.warn_of_what_is_lost()
+        # What was given must not vanish in rendering: without its collections, this would back up all.
+        self._given = {
+            name for name in ("collections", "database", "copy_to_regions") if getattr(self, name) is not None
+        }
         self._check_arguments()
 
-    def _check_arguments(self) -> None:
-        check_id("cluster_id", self.cluster_id)
-        check_id("zilliz_conn_id", self.zilliz_conn_id)
-        if self.collections is not None:
-            check_names("collections", self.collections, "collection names")
-        if self.database is not None:
-            check_id("database", self.database)
+    def _check_arguments(self, *, rendered: bool = False) -> None:
+        check_id("cluster_id", self.cluster_id, rendered=rendered)
+        check_id("zilliz_conn_id", self.zilliz_conn_id, rendered=rendered)
+        if self.collections is not None or "collections" in self._given:
+            check_names("collections", self.collections, "collection names", rendered=rendered)
+        if self.database is not None or "database" in self._given:
+            check_id("database", self.database, rendered=rendered)
             if self.collections is None:
                 raise ValueError(
                     "database goes with collections: a backup of the cluster holds all databases"
                 )
-        if self.copy_to_regions is not None:
-            check_names("copy_to_regions", self.copy_to_regions, "region ids")
+        if self.copy_to_regions is not None or "copy_to_regions" in self._given:
+            check_names("copy_to_regions", self.copy_to_regions, "region ids", rendered=rendered)
 
     @cached_property
     def hook(self) -> ZillizHook:
@@ -130,20 +149,21 @@ class ZillizCreateBackupOperator(NamesWhatGoesOn, BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         with failing(self):
-            self._check_arguments()
+            self._check_arguments(rendered=True)
             ZillizConsoleLink.persist(context, self.hook.connection.console_url(self.cluster_id))
             return self._create(context, conflict_deadline=time.time() + self.conflict_timeout)
 
     def execute_after_conflict(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Go on when the trigger has seen the cluster free."""
         with failing(self):
-            return self._create(context, conflict_deadline=payload(event)["deadline"])
+            (deadline,) = payload(event, "deadline")
+            return self._create(context, conflict_deadline=deadline)
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Go on when the trigger has seen the end of the backup."""
         with failing(self):
-            event = payload(event)
-            return self._deliver(context, event["result"], Backup.model_validate(event["backup"]))
+            (result,) = payload(event, "result")
+            return self._deliver(context, result)
 
     def what_goes_on(self, context: Context) -> str:
         record = CreateMemory(context).recall() or {}
@@ -193,13 +213,13 @@ class ZillizCreateBackupOperator(NamesWhatGoesOn, BaseOperator):
         now = time.time()
         if now >= deadline:
             raise ZillizTimeoutError(
-                f"Waited {self.conflict_timeout:.0f} s for a turn. {conflict}"
+                f"Waited {self.conflict_timeout:.0f} s for a turn. {conflict.sentence}"
             ) from conflict
-        self.log.info("%s Waiting for it to end.", conflict)
+        self.log.info("%s Waiting for it to end.", conflict.sentence)
         # A refusal that the list does not explain must not lead to one create after the other.
         not_before = now + EARLIEST_EVENT
         if self.deferrable:
-            self._defer(
+            self.defer_to(
                 ZillizNoActiveBackupTrigger(
                     cluster_id=self.cluster_id,
                     for_turn=True,
@@ -228,13 +248,11 @@ class ZillizCreateBackupOperator(NamesWhatGoesOn, BaseOperator):
             leave_after=now + self.defer_after if self.deferrable else None,
         )
         flow = wait_for_created_backup(result["cluster_id"], result["backup_id"], result["job_id"], wait)
-        try:
-            end = self.hook.client.run(flow, note=self.log.info)
-        except ZillizTimeoutError as error:
-            error.message += f" {self.what_goes_on(context)} {NO_CANCEL}"
-            raise
+        end = self.hook.client.run(flow, note=self.log.info)
         if end is None:
-            self._defer(
+            if self.end_from_trigger:
+                CreateMemory(context).leave_to_trigger()
+            self.defer_to(
                 ZillizBackupTrigger(
                     result=result,
                     zilliz_conn_id=self.zilliz_conn_id,
@@ -242,26 +260,13 @@ class ZillizCreateBackupOperator(NamesWhatGoesOn, BaseOperator):
                     poll_interval=self.poll_interval,
                     since=now,
                     not_before=time.time() + EARLIEST_EVENT,
+                    end_from_trigger=self.end_from_trigger,
                 ),
                 self.execute_complete.__name__,
             )
-        _, backup = end
-        return self._deliver(context, result, backup)
+        return self._deliver(context, confirmed(result, end))
 
-    def _defer(
-        self, trigger: ZillizBackupTrigger | ZillizNoActiveBackupTrigger, method_name: str
-    ) -> NoReturn:
-        self.defer(
-            trigger=trigger,
-            method_name=method_name,
-            timeout=timedelta(seconds=max(0.0, trigger.deadline - time.time()) + BACKSTOP),
-        )
-
-    def _deliver(self, context: Context, result: dict[str, Any], backup: Backup) -> dict[str, Any]:
-        facts = backup.model_dump(
-            mode="json", include={"backup_name", "backup_type", "status", "size", "region_id", "create_time"}
-        )
-        result = result | {name: value for name, value in facts.items() if value not in (None, "")}
+    def _deliver(self, context: Context, result: dict[str, Any]) -> dict[str, Any]:
         self.log.info(
             "Backup %s of cluster %s is %s: %s bytes in %s.",
             result["backup_id"],

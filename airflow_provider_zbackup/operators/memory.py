@@ -44,6 +44,14 @@ class CreateMemory:
         else:
             self._store.set(KEY, {"record": dict(record)})
 
+    def leave_to_trigger(self) -> None:
+        """
+        Note that a trigger may deliver the result, which can write nothing here.
+
+        If a user clears the task, it is not known then whether it had finished, so it makes a new backup.
+        """
+        self.deliver()
+
     def deliver(self) -> None:
         """Note that the task is about to deliver its result."""
         if STORE_OUTLIVES_TASK:

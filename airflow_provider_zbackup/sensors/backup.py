@@ -29,7 +29,7 @@ class ZillizNoActiveBackupSensor(ZillizSensor):
     :param cluster_id: the cluster to watch (templated)
     :param project_id: the project to watch, instead of one cluster (templated)
     :param deferrable: see :class:`~airflow_provider_zbackup.sensors.base.ZillizSensor`, also for
-        ``defer_after`` and ``zilliz_conn_id``
+        ``defer_after``, ``end_from_trigger`` and ``zilliz_conn_id``
     :return: the number of backups there are, as ``{"backups": 3}``
     :raises AirflowSensorTimeout: after ``timeout`` seconds
     """
@@ -46,13 +46,13 @@ class ZillizNoActiveBackupSensor(ZillizSensor):
         self.project_id = project_id
         self.check_arguments()
 
-    def check_arguments(self) -> None:
+    def check_arguments(self, *, rendered: bool = False) -> None:
         if (self.cluster_id is None) == (self.project_id is None):
             raise ValueError("give either cluster_id or project_id")
         if self.cluster_id is not None:
-            check_id("cluster_id", self.cluster_id)
+            check_id("cluster_id", self.cluster_id, rendered=rendered)
         if self.project_id is not None:
-            check_id("project_id", self.project_id)
+            check_id("project_id", self.project_id, rendered=rendered)
 
     def console_url(self) -> str:
         return self.hook.connection.console_url(self.cluster_id)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 import time
 from abc import abstractmethod
-from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue, conf
 
-from airflow_provider_zbackup.arguments import check_id, check_seconds
+from airflow_provider_zbackup.arguments import check_choice, check_id, check_seconds
+from airflow_provider_zbackup.deferral import EARLIEST_EVENT, Deferral
 from airflow_provider_zbackup.hooks.zilliz import ZillizHook
 from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
-from airflow_provider_zbackup.task_failure import NamesWhatGoesOn, failing, payload
-from airflow_provider_zbackup.triggers.base import BACKSTOP, EARLIEST_EVENT, ZillizTrigger
+from airflow_provider_zbackup.task_failure import failing, payload
+from airflow_provider_zbackup.triggers.base import ZillizTrigger
 from airflow_provider_zbackup.zilliz.flows.steps import Flow
 from airflow_provider_zbackup.zilliz.flows.waiting import Wait
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 
-class ZillizSensor(NamesWhatGoesOn, BaseSensorOperator):
+class ZillizSensor(Deferral, BaseSensorOperator):
     """
     Base of the sensors: one flow decides in poke, reschedule and deferrable mode alike.
 
@@ -31,6 +31,8 @@ class ZillizSensor(NamesWhatGoesOn, BaseSensorOperator):
         ``[operators] default_deferrable`` says. ``poke_interval`` then is the longest pause between two
         looks, ``mode`` does not matter, and ``timeout`` and ``soft_fail`` mean what they always mean
     :param defer_after: how long to wait in the worker before deferring, in seconds
+    :param end_from_trigger: whether a deferred task that went well ends in the triggerer, without coming
+        back to a worker: sooner and cheaper, but Airflow then ignores its ``outlets`` and success callbacks
     :param zilliz_conn_id: :ref:`Airflow connection <howto/connection>` of type ``zilliz`` (templated)
     """
 
@@ -39,18 +41,30 @@ class ZillizSensor(NamesWhatGoesOn, BaseSensorOperator):
         *,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         defer_after: float = 6.0,
+        end_from_trigger: bool = False,
         zilliz_conn_id: str = ZillizHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.deferrable = deferrable
         self.defer_after = defer_after
+        self.end_from_trigger = end_from_trigger
         self.zilliz_conn_id = zilliz_conn_id
+        check_choice("deferrable", deferrable, (True, False))
+        check_seconds("poke_interval", self.poke_interval)
+        check_seconds("timeout", self.timeout)
         check_seconds("defer_after", defer_after)
+        check_id("zilliz_conn_id", zilliz_conn_id)
+        if end_from_trigger:
+            self.warn_of_what_is_lost()
 
     @abstractmethod
-    def check_arguments(self) -> None:
-        """Raise ``ValueError`` if an argument cannot be used."""
+    def check_arguments(self, *, rendered: bool = False) -> None:
+        """
+        Raise ``ValueError`` if an argument cannot be used.
+
+        :param rendered: whether templates have been rendered
+        """
 
     @abstractmethod
     def console_url(self) -> str:
@@ -87,12 +101,13 @@ class ZillizSensor(NamesWhatGoesOn, BaseSensorOperator):
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Return what the trigger has seen."""
         with failing(self):
-            return payload(event)["result"]
+            (result,) = payload(event, "result")
+            return result
 
     def _prepare(self, context: Context) -> None:
         with failing(self):
-            check_id("zilliz_conn_id", self.zilliz_conn_id)
-            self.check_arguments()
+            check_id("zilliz_conn_id", self.zilliz_conn_id, rendered=True)
+            self.check_arguments(rendered=True)
             ZillizConsoleLink.persist(context, self.console_url())
 
     def _wait_in_worker(self, context: Context) -> Any:
@@ -105,14 +120,14 @@ class ZillizSensor(NamesWhatGoesOn, BaseSensorOperator):
             seen = self.hook.client.run(self.flow(wait), note=self.log.info)
         if seen is not None:
             return seen
-        self.defer(
-            trigger=self.trigger(
+        self.defer_to(
+            self.trigger(
                 zilliz_conn_id=self.zilliz_conn_id,
                 deadline=wait.deadline,
                 poll_interval=self.poke_interval,
                 since=now,
                 not_before=time.time() + EARLIEST_EVENT,
+                end_from_trigger=self.end_from_trigger,
             ),
-            method_name=self.execute_complete.__name__,
-            timeout=timedelta(seconds=max(0.0, wait.deadline - time.time()) + BACKSTOP),
+            self.execute_complete.__name__,
         )

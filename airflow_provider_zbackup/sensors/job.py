@@ -28,7 +28,7 @@ class ZillizJobSensor(ZillizSensor):
         :class:`~airflow_provider_zbackup.operators.backup.ZillizCreateBackupOperator`, which serves even
         when no job id is known (templated)
     :param deferrable: see :class:`~airflow_provider_zbackup.sensors.base.ZillizSensor`, also for
-        ``defer_after`` and ``zilliz_conn_id``
+        ``defer_after``, ``end_from_trigger`` and ``zilliz_conn_id``
     :return: the job in its last state, as plain JSON: ``job_id``, ``type``, ``status``, ``progress``,
         ``start_time``, ``end_time``, ``reason``; where no job id is known, the backup
     :raises AirflowFailException: when the job fails, is cancelled, or cannot be found
@@ -44,8 +44,8 @@ class ZillizJobSensor(ZillizSensor):
         self.job_id = job_id
         self.check_arguments()
 
-    def check_arguments(self) -> None:
-        if not is_rendered_later(self.job_id):
+    def check_arguments(self, *, rendered: bool = False) -> None:
+        if rendered or not is_rendered_later(self.job_id):
             self._target()
 
     def _target(self) -> dict[str, Any]:
@@ -60,12 +60,11 @@ class ZillizJobSensor(ZillizSensor):
                     "or through the template filter tojson"
                 ) from None
         if not isinstance(given, Mapping):
-            check_id("job_id", given)
+            check_id("job_id", given, rendered=True)
             return {"job_id": given, "cluster_id": None, "backup_id": None}
         target = {name: given.get(name) for name in ("job_id", "cluster_id", "backup_id")}
-        if not target["job_id"]:
-            check_id("cluster_id, in job_id,", target["cluster_id"])
-            check_id("backup_id, in job_id,", target["backup_id"])
+        for name in ("cluster_id", "backup_id") if target["job_id"] is None else ("job_id",):
+            check_id(f"{name}, in job_id,", target[name], rendered=True)
         return target
 
     def console_url(self) -> str:

@@ -7,14 +7,28 @@ from typing import Any
 from airflow_provider_zbackup.triggers.base import ZillizTrigger
 from airflow_provider_zbackup.zilliz.flows.steps import Flow
 from airflow_provider_zbackup.zilliz.flows.waiting import Wait, wait_for_created_backup, wait_until_free
+from airflow_provider_zbackup.zilliz.models import Backup
+
+
+def confirmed(result: dict[str, Any], backup: Backup) -> dict[str, Any]:
+    """
+    Return the result of a task that created a backup, completed with what the finished backup shows.
+
+    :param result: what was known when the backup was started
+    """
+    facts = backup.model_dump(
+        mode="json", include={"backup_name", "backup_type", "status", "size", "region_id", "create_time"}
+    )
+    return result | {name: value for name, value in facts.items() if value not in (None, "")}
 
 
 class ZillizBackupTrigger(ZillizTrigger):
     """
-    Waits until a backup's job has ended well and the backup is AVAILABLE; the event brings both.
+    Waits until a backup's job has ended well and the backup is AVAILABLE; the event brings the
+    task's result.
 
     :param result: what the task knows already; its ``cluster_id``, ``backup_id`` and ``job_id`` say what is
-        waited for (without a job id, by the backup's status), and the event brings it back
+        waited for (without a job id, by the backup's status)
     """
 
     def __init__(self, *, result: dict[str, Any], **kwargs: Any) -> None:
@@ -28,12 +42,7 @@ class ZillizBackupTrigger(ZillizTrigger):
         end = yield from wait_for_created_backup(
             self.result["cluster_id"], self.result["backup_id"], self.result["job_id"], wait
         )
-        job, backup = end or (None, None)
-        return {
-            "result": self.result,
-            "job": job and job.model_dump(mode="json"),
-            "backup": backup and backup.model_dump(mode="json"),
-        }
+        return {"result": end and confirmed(self.result, end)}
 
 
 class ZillizNoActiveBackupTrigger(ZillizTrigger):

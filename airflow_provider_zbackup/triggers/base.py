@@ -6,18 +6,12 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator
 from typing import Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_zbackup.hooks.zilliz import ZillizHook
 from airflow_provider_zbackup.zilliz.errors import ZillizError
 from airflow_provider_zbackup.zilliz.flows.steps import Flow
 from airflow_provider_zbackup.zilliz.flows.waiting import Wait
-
-#: An event within so many seconds of the deferral can find the task not yet deferred, and fail it:
-#: https://github.com/apache/airflow/issues/66374
-EARLIEST_EVENT = 6.0
-#: Airflow ends a deferral so many seconds after the trigger's own deadline, should the trigger be gone.
-BACKSTOP = 120.0
 
 
 class ZillizTrigger(BaseTrigger):
@@ -32,6 +26,8 @@ class ZillizTrigger(BaseTrigger):
     :param poll_interval: longest pause between two looks, in seconds
     :param since: when the work began, where that is known
     :param not_before: when to look for the first time
+    :param end_from_trigger: whether to end the task here when all went well. A failure always goes to a
+        worker: Airflow before 3.3 would not retry it otherwise
     """
 
     def __init__(
@@ -42,6 +38,7 @@ class ZillizTrigger(BaseTrigger):
         poll_interval: float,
         since: float | None = None,
         not_before: float | None = None,
+        end_from_trigger: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.zilliz_conn_id = zilliz_conn_id
@@ -49,6 +46,7 @@ class ZillizTrigger(BaseTrigger):
         self.poll_interval = poll_interval
         self.since = since
         self.not_before = not_before
+        self.end_from_trigger = end_from_trigger
 
     @abstractmethod
     def subject(self) -> dict[str, Any]:
@@ -56,7 +54,7 @@ class ZillizTrigger(BaseTrigger):
 
     @abstractmethod
     def flow(self, wait: Wait) -> Flow[dict[str, Any]]:
-        """Return the flow; its result is the event."""
+        """Return the flow; its result is the event, whose ``result`` is the task's."""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         kind = type(self)
@@ -67,6 +65,7 @@ class ZillizTrigger(BaseTrigger):
             "poll_interval": self.poll_interval,
             "since": self.since,
             "not_before": self.not_before,
+            "end_from_trigger": self.end_from_trigger,
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -77,4 +76,8 @@ class ZillizTrigger(BaseTrigger):
             event = {"status": "success", **result}
         except ZillizError as error:
             event = {"status": "error", "error": error.to_dict()}
-        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+        # Without a task instance this is dag.test(), which can do nothing but resume.
+        if self.end_from_trigger and event["status"] == "success" and self.task_instance is not None:
+            yield TaskSuccessEvent(xcoms={"return_value": event["result"]})
+        else:
+            yield TriggerEvent(event)  # type: ignore[no-untyped-call]

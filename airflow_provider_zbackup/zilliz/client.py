@@ -321,6 +321,8 @@ class AsyncZillizClient:
 
     def use(self, settings: ClientSettings) -> None:
         """Go on with new settings."""
+        if settings.requests_per_second != self.settings.requests_per_second:
+            self._budget = RequestBudget(settings.requests_per_second)
         self._exchange = _Exchange(settings)
 
     async def run(self, flow: Flow[T], *, note: Callable[[str], None] = log.info) -> T:
@@ -370,7 +372,7 @@ class AsyncZillizClient:
                 raise
             async with self._refreshing:
                 if self._exchange is refused:
-                    self._exchange = _Exchange(await self._refresh())
+                    self.use(await self._refresh())
             return await self._send_once(operation)
 
     async def _send_once(self, operation: Operation[T]) -> Reply[T]:

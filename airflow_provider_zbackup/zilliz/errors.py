@@ -176,6 +176,8 @@ class ZillizBackupLostError(ZillizError):
 class ZillizTimeoutError(ZillizError):
     """The deadline passed. What was waited for may still be going on."""
 
+    hint = "Whatever was waited for goes on."
+
 
 _AUTHENTICATION_CODES = frozenset({21119, 80001, 80002, 1800})
 _PERMISSION_CODES = frozenset({96012, 96013, 96014, 96015, 96016, 96027})

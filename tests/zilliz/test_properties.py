@@ -25,7 +25,7 @@ from airflow_provider_zbackup.zilliz.flows.creation import (
 )
 from airflow_provider_zbackup.zilliz.flows.steps import Remember
 from airflow_provider_zbackup.zilliz.flows.waiting import (
-    TOLERATED_FAILURES,
+    TOLERATED_REFUSALS,
     Wait,
     wait_for_created_backup,
     wait_until_free,
@@ -199,7 +199,7 @@ def test_a_wait_ends_by_its_deadline(
     except ZillizJobFailedError:
         assert work.end != "SUCCESSFUL"
     except ZillizRefusedError:
-        assert len(cloud.worker.failures) >= TOLERATED_FAILURES
+        assert len(cloud.worker.failures) >= TOLERATED_REFUSALS
     else:
         if end is None:
             assert leave

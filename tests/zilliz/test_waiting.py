@@ -21,7 +21,7 @@ from airflow_provider_zbackup.zilliz.flows.steps import Pause, Reply
 from airflow_provider_zbackup.zilliz.flows.waiting import (
     LONGEST_SILENCE,
     LOOK_UP_LAG,
-    TOLERATED_FAILURES,
+    TOLERATED_REFUSALS,
     Wait,
     wait_for_job,
 )
@@ -255,20 +255,20 @@ def test_retry_after_is_honoured_up_to_the_deadline() -> None:
 
 @pytest.mark.parametrize("error", [REFUSED, ZillizConflictError("Busy.")])
 def test_refusals_in_a_row_end_the_wait(error: ZillizError) -> None:
-    driver = scripted(*[error] * TOLERATED_FAILURES)
+    driver = scripted(*[error] * TOLERATED_REFUSALS)
     with pytest.raises(type(error)):
         wait_job(driver)
-    assert len(driver.sent) == TOLERATED_FAILURES
+    assert len(driver.sent) == TOLERATED_REFUSALS
 
 
 def test_refusals_with_a_good_look_in_between_do_not() -> None:
-    some = [REFUSED] * (TOLERATED_FAILURES - 1)
+    some = [REFUSED] * (TOLERATED_REFUSALS - 1)
     assert wait_job(scripted(*some, RUNNING, *some, DONE)) == DONE
 
 
 @pytest.mark.xfail(reason="failures of both kinds are counted together")
 def test_trouble_that_passes_by_itself_does_not_count_as_refusals() -> None:
-    assert wait_job(scripted(*[DOWN] * TOLERATED_FAILURES, REFUSED, DONE)) == DONE
+    assert wait_job(scripted(*[DOWN] * TOLERATED_REFUSALS, REFUSED, DONE)) == DONE
 
 
 def test_permanent_errors_end_the_wait_at_once() -> None:

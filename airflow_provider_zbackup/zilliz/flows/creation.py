@@ -118,8 +118,8 @@ def create_backup_once(
             earlier = CreateRecord.model_validate(record)
         except ValidationError as error:
             raise ZillizUncertainError(
-                f"What an earlier try of this task remembered cannot be read: {dict(record)}. Find out in the "
-                "Zilliz Cloud console whether it has made a backup, and remove the task's stored state."
+                f"What an earlier try of this task remembered cannot be read: {dict(record)}. Find out in "
+                "the Zilliz Cloud console whether it has made a backup, and remove the task's stored state."
             ) from error
         if earlier.cluster_id == cluster_id and earlier.request == request.body():
             found = yield from (_reattach(earlier) if earlier.backup_id else _reconcile(earlier, request))

@@ -91,7 +91,7 @@ def retrying(operation: Operation[T], attempts: int = ATTEMPTS) -> Flow[Reply[T]
 
 
 def all_pages(
-    page: Callable[[int], Operation[BackupPage] | Operation[ClusterPage]],
+    page: Callable[[int], Operation[BackupPage] | Operation[ClusterPage]], attempts: int = ATTEMPTS
 ) -> Flow[Reply[list[Any]]]:
     """
     Return the items of all pages of a list.
@@ -130,6 +130,6 @@ def all_backups(
     return (yield from all_pages(page, attempts))
 
 
-def all_clusters() -> Flow[Reply[list[Cluster]]]:
+def all_clusters(attempts: int = ATTEMPTS) -> Flow[Reply[list[Cluster]]]:
     """Return all clusters that the key may see."""
-    return (yield from all_pages(lambda number: list_clusters(page=number)))
+    return (yield from all_pages(lambda number: list_clusters(page=number), attempts))

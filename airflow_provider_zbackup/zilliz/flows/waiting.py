@@ -249,20 +249,16 @@ def wait_for_job_or_backup(
 
 def wait_for_created_backup(
     cluster_id: str, backup_id: str, job_id: str | None, wait: Wait
-) -> Flow[tuple[Job | None, Backup] | None]:
+) -> Flow[Backup | None]:
     """
     Wait until a backup's job has ended well and the backup itself is there.
 
     :param job_id: the job that makes the backup; ``None`` waits by the backup's status alone
     :return: ``None`` if it was time to leave
     """
-    job = None
-    if job_id:
-        job = yield from wait_for_job(job_id, wait)
-        if job is None:
-            return None
-    backup = yield from wait_for_backup(cluster_id, backup_id, wait)
-    return None if backup is None else (job, backup)
+    if job_id and (yield from wait_for_job(job_id, wait)) is None:
+        return None
+    return (yield from wait_for_backup(cluster_id, backup_id, wait))
 
 
 def wait_until_free(

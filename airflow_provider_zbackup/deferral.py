@@ -1,0 +1,72 @@
+"""How operators and sensors hand a wait over to the triggerer, and keep sight of what they wait for."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_zbackup.triggers.base import ZillizTrigger
+
+#: An event within so many seconds of the deferral can find the task not yet deferred, and fail it:
+#: https://github.com/apache/airflow/issues/66374
+EARLIEST_EVENT = 6.0
+#: Airflow ends a deferral so many seconds after the trigger's own deadline, should the trigger be gone.
+BACKSTOP = 120.0
+NO_CANCEL = "Zilliz Cloud has no API to cancel a job: only its web console can."
+
+
+class Deferral:
+    """
+    Mixin for deferrable operators and sensors.
+
+    When Airflow ends a deferral - its own time-out, or a trigger that crashed - or kills the task, the
+    error and the log say what goes on in Zilliz Cloud.
+    """
+
+    def what_goes_on(self, context: Context) -> str:
+        """Return, in one sentence, what goes on in Zilliz Cloud."""
+        raise NotImplementedError
+
+    def defer_to(self, trigger: ZillizTrigger, method_name: str) -> NoReturn:
+        """Leave the wait to a trigger, whose event goes to a method of this task."""
+        remaining = max(0.0, trigger.deadline - time.time())
+        self.defer(  # type: ignore[attr-defined]
+            trigger=trigger, method_name=method_name, timeout=timedelta(seconds=remaining + BACKSTOP)
+        )
+        raise AssertionError("defer() does not return")
+
+    def warn_of_what_is_lost(self) -> None:
+        """Warn, at parse time, of what Airflow leaves out when a trigger ends the task itself."""
+        lost = [
+            name for name in ("outlets", "on_success_callback", "post_execute") if getattr(self, name, None)
+        ]
+        if lost:
+            warnings.warn(
+                f"{type(self).__name__}: with end_from_trigger=True Airflow ends the task in the triggerer "
+                f"and ignores {' and '.join(lost)}.",
+                stacklevel=4,
+            )
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)  # type: ignore[misc]
+        except Exception as error:
+            if next_method != "__fail__":
+                raise
+            raise type(error)(f"{error}. {self._what_is_known(context)} {NO_CANCEL}") from error
+
+    def _what_is_known(self, context: Context) -> str:
+        try:
+            return self.what_goes_on(context)
+        except Exception:
+            # The error that ended the deferral matters more than this addition to it.
+            self.log.exception("Cannot tell what goes on.")  # type: ignore[attr-defined]
+            return "What this task started may still be running."
+
+    def on_kill(self) -> None:
+        self.log.warning("This task was killed. What it started goes on. %s", NO_CANCEL)  # type: ignore[attr-defined]
