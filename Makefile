@@ -29,8 +29,10 @@ demo: $(VENV)/installed ## Run backup_before_migration in a real Airflow against
 ui: $(VENV)/installed ## The same, and keep Airflow's UI open until Ctrl-C
 	$(BIN)/python -m dev.demo --keep-open
 
-test: $(VENV)/installed ## Run the tests on the newest supported Airflow
-	$(BIN)/python -m pytest
+test: $(VENV)/installed ## Run the tests on the newest supported Airflow, and check what they cover
+	$(BIN)/python -m pytest --cov --cov-report=
+	$(BIN)/coverage report --include='airflow_provider_zbackup/zilliz/*' --fail-under=100
+	$(BIN)/coverage report --omit='airflow_provider_zbackup/zilliz/*' --fail-under=95
 
 test-oldest: $(OLDEST)/installed ## Run the tests on the oldest supported Airflow
 	$(OLDEST)/bin/python -m pytest
