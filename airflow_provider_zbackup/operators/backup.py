@@ -14,15 +14,11 @@ from airflow_provider_zbackup.deferral import EARLIEST_EVENT, Deferral
 from airflow_provider_zbackup.hooks.zilliz import ZillizHook
 from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
 from airflow_provider_zbackup.operators.memory import CreateMemory
+from airflow_provider_zbackup.result import confirmed, started
 from airflow_provider_zbackup.task_failure import failing, payload
-from airflow_provider_zbackup.triggers.backup import (
-    ZillizBackupTrigger,
-    ZillizNoActiveBackupTrigger,
-    confirmed,
-)
 from airflow_provider_zbackup.version_compat import STORE_OUTLIVES_TASK
 from airflow_provider_zbackup.zilliz.errors import ZillizConflictError, ZillizTimeoutError
-from airflow_provider_zbackup.zilliz.flows.creation import CreateRecord, create_backup_once
+from airflow_provider_zbackup.zilliz.flows.creation import create_backup_once
 from airflow_provider_zbackup.zilliz.flows.waiting import Wait, wait_for_created_backup, wait_until_free
 from airflow_provider_zbackup.zilliz.models import CreateBackupRequest
 
@@ -202,7 +198,7 @@ class ZillizCreateBackupOperator(Deferral, BaseOperator):
             self.cluster_id,
             record.job_id or "of unknown id",
         )
-        result = _result(record)
+        result = started(record)
         if not self.wait_for_completion:
             memory.deliver()
             return result
@@ -219,6 +215,8 @@ class ZillizCreateBackupOperator(Deferral, BaseOperator):
         # A refusal that the list does not explain must not lead to one create after the other.
         not_before = now + EARLIEST_EVENT
         if self.deferrable:
+            from airflow_provider_zbackup.triggers.backup import ZillizNoActiveBackupTrigger
+
             self.defer_to(
                 ZillizNoActiveBackupTrigger(
                     cluster_id=self.cluster_id,
@@ -250,6 +248,9 @@ class ZillizCreateBackupOperator(Deferral, BaseOperator):
         flow = wait_for_created_backup(result["cluster_id"], result["backup_id"], result["job_id"], wait)
         end = self.hook.client.run(flow, note=self.log.info)
         if end is None:
+            # Here, for a DAG file that is only parsed needs none of Airflow's trigger classes.
+            from airflow_provider_zbackup.triggers.backup import ZillizBackupTrigger
+
             if self.end_from_trigger:
                 CreateMemory(context).leave_to_trigger()
             self.defer_to(
@@ -277,19 +278,3 @@ class ZillizCreateBackupOperator(Deferral, BaseOperator):
         )
         CreateMemory(context).deliver()
         return result
-
-
-def _result(record: CreateRecord) -> dict[str, Any]:
-    """Return the task's result as far as it is known when the backup has been started."""
-    return {
-        "cluster_id": record.cluster_id,
-        "backup_id": record.backup_id,
-        "backup_name": record.backup_name or None,
-        "backup_type": record.request["backupType"],
-        "job_id": record.job_id or None,
-        "status": None,
-        "size": None,
-        "region_id": None,
-        "create_time": None,
-        "adopted": record.adopted,
-    }

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_zbackup.arguments import check_id
 from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
 from airflow_provider_zbackup.sensors.base import ZillizSensor
-from airflow_provider_zbackup.triggers.backup import ZillizNoActiveBackupTrigger
-from airflow_provider_zbackup.triggers.base import ZillizTrigger
 from airflow_provider_zbackup.zilliz.flows.steps import Flow
 from airflow_provider_zbackup.zilliz.flows.waiting import Wait, wait_until_free
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_zbackup.triggers.base import ZillizTrigger
 
 
 class ZillizNoActiveBackupSensor(ZillizSensor):
@@ -61,6 +61,8 @@ class ZillizNoActiveBackupSensor(ZillizSensor):
         return wait_until_free(wait, cluster_id=self.cluster_id, project_id=self.project_id)
 
     def trigger(self, **timing: Any) -> ZillizTrigger:
+        from airflow_provider_zbackup.triggers.backup import ZillizNoActiveBackupTrigger
+
         return ZillizNoActiveBackupTrigger(cluster_id=self.cluster_id, project_id=self.project_id, **timing)
 
     def what_goes_on(self, context: Context) -> str:

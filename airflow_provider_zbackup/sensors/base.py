@@ -15,12 +15,13 @@ from airflow_provider_zbackup.deferral import EARLIEST_EVENT, Deferral
 from airflow_provider_zbackup.hooks.zilliz import ZillizHook
 from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
 from airflow_provider_zbackup.task_failure import failing, payload
-from airflow_provider_zbackup.triggers.base import ZillizTrigger
 from airflow_provider_zbackup.zilliz.flows.steps import Flow
 from airflow_provider_zbackup.zilliz.flows.waiting import Wait
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_zbackup.triggers.base import ZillizTrigger
 
 
 class ZillizSensor(Deferral, BaseSensorOperator):

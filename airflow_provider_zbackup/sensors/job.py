@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_zbackup.arguments import check_id, is_rendered_later
 from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
 from airflow_provider_zbackup.sensors.base import ZillizSensor
-from airflow_provider_zbackup.triggers.base import ZillizTrigger
-from airflow_provider_zbackup.triggers.job import ZillizJobTrigger
 from airflow_provider_zbackup.zilliz.flows.steps import Flow
 from airflow_provider_zbackup.zilliz.flows.waiting import Wait, wait_for_job_or_backup
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_zbackup.triggers.base import ZillizTrigger
 
 
 class ZillizJobSensor(ZillizSensor):
@@ -74,6 +74,8 @@ class ZillizJobSensor(ZillizSensor):
         return wait_for_job_or_backup(**self._target(), wait=wait)
 
     def trigger(self, **timing: Any) -> ZillizTrigger:
+        from airflow_provider_zbackup.triggers.job import ZillizJobTrigger
+
         return ZillizJobTrigger(**self._target(), **timing)
 
     def what_goes_on(self, context: Context) -> str:

@@ -4,22 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow_provider_zbackup.result import confirmed
 from airflow_provider_zbackup.triggers.base import ZillizTrigger
 from airflow_provider_zbackup.zilliz.flows.steps import Flow
 from airflow_provider_zbackup.zilliz.flows.waiting import Wait, wait_for_created_backup, wait_until_free
-from airflow_provider_zbackup.zilliz.models import Backup
-
-
-def confirmed(result: dict[str, Any], backup: Backup) -> dict[str, Any]:
-    """
-    Return the result of a task that created a backup, completed with what the finished backup shows.
-
-    :param result: what was known when the backup was started
-    """
-    facts = backup.model_dump(
-        mode="json", include={"backup_name", "backup_type", "status", "size", "region_id", "create_time"}
-    )
-    return result | {name: value for name, value in facts.items() if value not in (None, "")}
 
 
 class ZillizBackupTrigger(ZillizTrigger):

@@ -27,7 +27,7 @@ T = TypeVar("T")
 PAGE_SIZE = 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Operation(Generic[T]):
     """
     One call of the API.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 DEFAULT_BASE_URL = "https://api.cloud.zilliz.com"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ClientSettings:
     """
     What a client needs to know.

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from airflow_provider_zbackup.zilliz.errors import ZillizTransientError
 from airflow_provider_zbackup.zilliz.models import Backup, BackupPage, Cluster, ClusterPage
@@ -23,8 +22,7 @@ T = TypeVar("T")
 ATTEMPTS = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(NamedTuple):
     """
     Step: wait, and learn what time it is.
 
@@ -36,8 +34,7 @@ class Pause:
     note: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Remember:
+class Remember(NamedTuple):
     """
     Step: make a record durable before the flow goes on.
 
@@ -47,8 +44,7 @@ class Remember:
     record: Mapping[str, Any] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Reply(Generic[T]):
+class Reply(NamedTuple, Generic[T]):
     """
     What an operation is answered with.
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from airflow_provider_zbackup.zilliz.errors import (
     ZillizBackupLostError,
@@ -38,8 +37,7 @@ QUEUE_SPREAD = 5.0
 CONFIRMATION_PAUSE = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """
     How to wait for something that is under way.
 
@@ -59,8 +57,7 @@ class Wait:
     not_before: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
+class Sight(NamedTuple):
     """
     What one look showed.
 
