@@ -42,9 +42,7 @@ print("RATIO", 1 + (time.perf_counter() - begin) / base)
 
 def ratio(modules: list[str]) -> float:
     """Return how much longer a fresh process takes with some modules, as a ratio."""
-    done = subprocess.run(
-        [sys.executable, "-c", ROUND, *modules], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", ROUND, *modules], capture_output=True, text=True, check=True)
     return float(done.stdout.split("RATIO")[1])
 
 

@@ -54,9 +54,7 @@ def ours(length: float, *, tells_progress: bool) -> Outcome:
             requests += 1
             done = time >= length
             progress = int(100 * min(1.0, time / length)) if tells_progress else None
-            step = flow.send(
-                Reply(Job(status="SUCCESSFUL" if done else "IN_PROGRESS", progress=progress))
-            )
+            step = flow.send(Reply(Job(status="SUCCESSFUL" if done else "IN_PROGRESS", progress=progress)))
     except StopIteration:
         return Outcome(length, time - length, requests)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import BaseSensorOperator, TaskDeferred
+from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_zbackup.emulator import ControlPlane, JobPlan, serve
 from airflow_provider_zbackup.emulator.seed import DEDICATED_CLUSTER_ID, PROJECT_ID
@@ -65,7 +66,11 @@ class Store(dict[str, Any]):
 
 @dataclass
 class TaskInstance:
-    """One task instance through all its tries, with what Airflow keeps of it."""
+    """
+    One task instance through all its tries, with what Airflow keeps of it.
+
+    :param in_dag_test: whether its triggers run as in ``dag.test()``, where they know no task instance
+    """
 
     make: Callable[[], Any]
     max_tries: int = 0
@@ -76,6 +81,7 @@ class TaskInstance:
     run_id: str = "run"
     task_id: str = "task"
     map_index: int = -1
+    in_dag_test: bool = False
 
     @property
     def context(self) -> Any:
@@ -95,10 +101,14 @@ class TaskInstance:
                     return operator.execute(self.context)
                 return operator.resume_execution(method, arguments, self.context)
             except TaskDeferred as deferral:
+                event = self.run_trigger(deferral)
+                if isinstance(event, TaskSuccessEvent):
+                    self.xcoms.update(json.loads(json.dumps(event.xcoms)))
+                    return self.xcoms["return_value"]
                 method = deferral.method_name
-                arguments = {"event": self.run_trigger(deferral)}
+                arguments = {"event": json.loads(json.dumps(event.payload))}
 
-    def run_trigger(self, deferral: TaskDeferred) -> dict[str, Any]:
+    def run_trigger(self, deferral: TaskDeferred) -> TriggerEvent:
         path, kwargs = deferral.trigger.serialize()
         kwargs = json.loads(json.dumps(kwargs))
         self.deferrals.append(
@@ -106,11 +116,13 @@ class TaskInstance:
         )
         module, _, name = path.rpartition(".")
         trigger = getattr(importlib.import_module(module), name)(**kwargs)
-        return json.loads(json.dumps(asyncio.run(first_event(trigger))))
+        trigger.task_instance = None if self.in_dag_test else self
+        return asyncio.run(first_event(trigger))
 
 
-async def first_event(trigger: Any) -> Any:
-    return (await anext(trigger.run())).payload
+async def first_event(trigger: Any) -> TriggerEvent:
+    event: TriggerEvent = await anext(trigger.run())
+    return event
 
 
 @dataclass
@@ -161,7 +173,7 @@ def make_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         defaults: Any = client.__init__.__kwdefaults__
         monkeypatch.setitem(defaults, "sleep", sleep)
         monkeypatch.setitem(defaults, "clock", clock)
-    for module in ("operators.backup", "sensors.base"):
+    for module in ("operators.backup", "sensors.base", "deferral"):
         monkeypatch.setattr(f"airflow_provider_zbackup.{module}.time", SimpleNamespace(time=clock))
     poking = importlib.import_module(BaseSensorOperator.__module__)
     monkeypatch.setattr(poking, "time", SimpleNamespace(sleep=clock.sleep, monotonic=clock))

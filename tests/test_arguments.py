@@ -54,8 +54,9 @@ BAD_NAMES = [
     ({"orders": True}, "must be a list of .*, not dict"),
     (5, "must be a list of .*, not int"),
     (False, "must be a list of .*, not bool"),
-    (["orders", "orders"], r"names the same twice: \['orders'\]"),
-    (["b", "a", "b", "a"], r"names the same twice: \['a', 'b'\]"),
+    (["orders", "orders"], "names the same twice: orders"),
+    (["b", "a", "b", "a"], "names the same twice: a, b"),
+    (b"orders", "must be a text, not int"),
     (["orders", 5], "must be a text, not int"),
     (["orders", None], "must be a text, not NoneType"),
     ([["orders"]], "must be a text, not list"),
@@ -67,7 +68,11 @@ BAD_RESULT = [
     ({}, "cluster_id, in job_id, must be a text, not NoneType"),
     ({"status": "AVAILABLE"}, "cluster_id, in job_id, must be a text, not NoneType"),
     ({"job_id": None, "cluster_id": "in01-1"}, "backup_id, in job_id, must be a text, not NoneType"),
-    ({"job_id": "", "cluster_id": "", "backup_id": "b"}, "cluster_id, in job_id, must not be empty"),
+    ({"job_id": None, "cluster_id": "", "backup_id": "b"}, "cluster_id, in job_id, must not be empty"),
+    *(
+        ({"job_id": value, "cluster_id": "in01-1", "backup_id": "b"}, f"job_id, in job_id, {text}")
+        for value, text in BAD_ID
+    ),
     ("{'job_id': 'job-1'}", "job_id is a text that is not JSON: .*task.output.*tojson"),
     ('  {"job_id": ', "job_id is a text that is not JSON"),
     ('{"cluster_id": null}', "cluster_id, in job_id, must be a text, not NoneType"),
@@ -76,7 +81,6 @@ BAD_WHEN_RENDERED = [
     *((CREATE, {"cluster_id": value}, f"cluster_id {text}") for value, text in [*BAD_ID, (None, "must be")]),
     *((CREATE, {"zilliz_conn_id": value}, f"zilliz_conn_id {text}") for value, text in BAD_ID),
     *((CREATE, {"database": value}, f"database {text}") for value, text in BAD_ID),
-    (CREATE, {"collections": None, "database": "sales"}, "database goes with collections"),
     *(
         (CREATE, {name: value}, f"{name} {text}")
         for name in ("collections", "copy_to_regions")
@@ -90,7 +94,22 @@ BAD_WHEN_RENDERED = [
     (GATE, {"project_id": "proj-1"}, "give either cluster_id or project_id"),
     (GATE, {"cluster_id": None}, "give either cluster_id or project_id"),
 ]
-BAD_NUMBERS = [math.nan, -1, -0.001, -math.inf, True, False, "60", "{{ params.seconds }}", None, [60]]
+BAD_TOGETHER = [(CREATE, {"collections": None, "database": "sales"}, "database goes with collections")]
+YEAR = 366 * 24 * 60 * 60
+BAD_NUMBERS = [
+    math.nan,
+    math.inf,
+    YEAR + 1,
+    -1,
+    -0.001,
+    -math.inf,
+    True,
+    False,
+    "60",
+    "{{ params.seconds }}",
+    None,
+    [60],
+]
 BAD_TIMES = [
     *(
         (CREATE, {name: value}, f"{name} must be a number of seconds, at least ")
@@ -98,15 +117,32 @@ BAD_TIMES = [
         for value in [*BAD_NUMBERS, timedelta(minutes=1)]
     ),
     *(
-        (kind, {"defer_after": value}, "defer_after must be a number of seconds, at least 0, not ")
+        (
+            kind,
+            {"defer_after": value},
+            "defer_after must be a number of seconds, at least 0 and at most a year, not ",
+        )
         for kind in (JOB, GATE)
         for value in BAD_NUMBERS
     ),
-    (CREATE, {"poll_interval": 0.5}, "poll_interval must be a number of seconds, at least 1, not 0.5"),
+    (
+        CREATE,
+        {"poll_interval": 0.5},
+        "poll_interval must be a number of seconds, at least 1 and at most a year",
+    ),
+    *(
+        (kind, {name: YEAR + 1}, f"{name} must be a number of seconds, at least 0 and at most a year")
+        for kind in (JOB, GATE)
+        for name in ("poke_interval", "timeout")
+    ),
 ]
 BAD_CHOICES = [
     (CREATE, {"on_conflict": value}, f"on_conflict must be one of 'wait', 'fail', not {value!r}")
     for value in ("retry", "", "WAIT", None, True)
+] + [
+    (kind, {name: value}, f"{name} must be one of True, False, not {value!r}")
+    for kind, name in [(CREATE, "wait_for_completion"), (CREATE, "deferrable"), (JOB, "deferrable")]
+    for value in ("False", "", None, 2, "{{ params.wait }}")
 ]
 
 
@@ -118,15 +154,9 @@ def _nothing_is_sent(mocker: MockerFixture, monkeypatch: pytest.MonkeyPatch) -> 
     assert send.call_count == 0
 
 
-def parsed_wrongly(case: tuple[type[Any], dict[str, Any], str]) -> bool:
-    """``zilliz_conn_id`` alone of the sensors is looked at only when the task runs."""
-    kind, arguments, _ = case
-    return kind is CREATE or "zilliz_conn_id" not in arguments
-
-
 @pytest.mark.parametrize(
     ("kind", "arguments", "message"),
-    [*filter(parsed_wrongly, BAD_WHEN_RENDERED), *BAD_TIMES, *BAD_CHOICES],
+    [*BAD_WHEN_RENDERED, *BAD_TOGETHER, *BAD_TIMES, *BAD_CHOICES],
 )
 def test_what_is_wrong_is_told_at_parse_time(
     kind: type[Any], arguments: dict[str, Any], message: str
@@ -135,8 +165,79 @@ def test_what_is_wrong_is_told_at_parse_time(
         make(kind, **arguments)
 
 
+@pytest.mark.xfail(reason="compared, and so 1 is as good as True; end_from_trigger is not looked at")
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        *((kind, "deferrable", value) for kind in (CREATE, JOB) for value in (1, 0.0)),
+        *((kind, "end_from_trigger", value) for kind in (CREATE, JOB) for value in ("", None)),
+    ],
+)
+def test_what_is_nearly_a_boolean_is_told_at_parse_time(kind: type[Any], name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        make(kind, **{name: value})
+
+
+STRANGE = object()
+#: These pass at parse time, where they may be what another task is going to return.
+UNKNOWN_WHEN_RENDERED = [
+    (CREATE, {"cluster_id": STRANGE}, "cluster_id must be a text, not object"),
+    (CREATE, {"zilliz_conn_id": STRANGE}, "zilliz_conn_id must be a text, not object"),
+    (CREATE, {"database": STRANGE}, "database must be a text, not object"),
+    (CREATE, {"collections": STRANGE}, "collections must be a list of collection names, not object"),
+    (
+        CREATE,
+        {"collections": iter(["a"])},
+        "collections must be a list of collection names, not list_iterator",
+    ),
+    (CREATE, {"collections": ["a", STRANGE]}, "each of collections must be a text, not object"),
+    (CREATE, {"collections": range(2)}, "each of collections must be a text, not int"),
+    (CREATE, {"copy_to_regions": STRANGE}, "copy_to_regions must be a list of region ids, not object"),
+    (JOB, {"job_id": STRANGE}, "job_id must be a text, not object"),
+    (JOB, {"zilliz_conn_id": STRANGE}, "zilliz_conn_id must be a text, not object"),
+    (GATE, {"cluster_id": STRANGE}, "cluster_id must be a text, not object"),
+    (GATE, {"cluster_id": None, "project_id": STRANGE}, "project_id must be a text, not object"),
+]
+
+
+@pytest.mark.parametrize(("kind", "arguments", "message"), UNKNOWN_WHEN_RENDERED)
+def test_what_may_be_known_later_passes_at_parse_time(
+    kind: type[Any], arguments: dict[str, Any], message: str
+) -> None:
+    assert all(getattr(make(kind, **arguments), name) is value for name, value in arguments.items())
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "message"),
+    [
+        ({"collections": ["orders"]}, "collections", "collections must be a list of .*, not NoneType"),
+        ({"database": "sales"}, "database", "database must be a text, not NoneType"),
+        ({"copy_to_regions": ["r"]}, "copy_to_regions", "copy_to_regions must be a list of .*, not NoneType"),
+    ],
+)
+def test_what_was_given_may_not_vanish_in_rendering(given: dict[str, Any], name: str, message: str) -> None:
+    """Without its collections, a backup would be one of the whole cluster."""
+    operator = make(CREATE, **given)
+    setattr(operator, name, None)
+    with pytest.raises(AirflowFailException, match=message):
+        TaskInstance(lambda: operator).run()
+
+
+@pytest.mark.parametrize("name", ["collections", "database", "copy_to_regions"])
+def test_a_template_that_renders_to_nothing_in_native_mode(name: str) -> None:
+    with DAG(
+        "dag", schedule=None, start_date=datetime(2026, 3, 2), render_template_as_native_obj=True
+    ) as dag:
+        operator = make(CREATE, **{name: "{{ params.given }}"})
+    ti = TaskInstance(lambda: operator)
+    operator.render_template_fields(ti.context | {"params": {"given": None}}, dag.get_template_env())
+    assert getattr(operator, name) is None
+    with pytest.raises(AirflowFailException, match=f"{name} must be a .*, not NoneType"):
+        ti.run()
+
+
 @pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferrable"])
-@pytest.mark.parametrize(("kind", "arguments", "message"), BAD_WHEN_RENDERED)
+@pytest.mark.parametrize(("kind", "arguments", "message"), [*BAD_WHEN_RENDERED, *UNKNOWN_WHEN_RENDERED])
 def test_what_is_wrong_after_rendering_fails_the_task_for_good_before_anything_is_sent(
     kind: type[Any], arguments: dict[str, Any], message: str, deferrable: bool
 ) -> None:
@@ -207,7 +308,7 @@ def test_names_that_turn_out_to_be_the_same_are_told_when_they_are_known() -> No
     operator = make(CREATE, collections=["{{ params.one }}", "{{ params.other }}"])
     ti = TaskInstance(lambda: operator)
     operator.render_template_fields(ti.context | {"params": {"one": "orders", "other": "orders"}})
-    with pytest.raises(AirflowFailException, match=r"names the same twice: \['orders'\]"):
+    with pytest.raises(AirflowFailException, match="names the same twice: orders"):
         ti.run()
 
 
@@ -262,7 +363,9 @@ def test_arguments_of_mapped_tasks_are_checked_like_others(dag: Any) -> None:
         (CREATE, {"collections": ("orders", "customers"), "database": "sales"}),
         (CREATE, {"copy_to_regions": ["aws-us-east-1"]}),
         (CREATE, {"poll_interval": 1, "timeout": 0, "conflict_timeout": 0.0, "defer_after": 0}),
-        (CREATE, {"on_conflict": "fail"}),
+        (CREATE, {"poll_interval": YEAR, "timeout": YEAR, "conflict_timeout": YEAR, "defer_after": YEAR}),
+        (CREATE, {"on_conflict": "fail", "wait_for_completion": False, "deferrable": True}),
+        (JOB, {"poke_interval": 0.5, "timeout": YEAR, "defer_after": 0}),
         (CREATE, {"cluster_id": "a name with / and ü inside"}),
         (JOB, {"job_id": {"job_id": "job-1", "something": "else"}}),
         (JOB, {"job_id": {"job_id": None, "cluster_id": "in01-1", "backup_id": "backup1"}}),

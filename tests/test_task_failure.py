@@ -6,6 +6,7 @@ import json
 import logging
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,15 +18,16 @@ from airflow.providers.common.compat.sdk import (
 )
 from pytest_mock import MockerFixture
 
+from airflow_provider_zbackup import deferral
+from airflow_provider_zbackup.deferral import BACKSTOP, NO_CANCEL, Deferral
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
 from airflow_provider_zbackup.operators.memory import KEY
 from airflow_provider_zbackup.sensors.backup import ZillizNoActiveBackupSensor
 from airflow_provider_zbackup.sensors.job import ZillizJobSensor
-from airflow_provider_zbackup.deferral import NO_CANCEL, Deferral
 from airflow_provider_zbackup.task_failure import failing, payload
 from airflow_provider_zbackup.zilliz import errors
 from airflow_provider_zbackup.zilliz.errors import ZillizError
-from tests.support import Store, TaskInstance
+from tests.support import START, Store, TaskInstance
 
 
 def create(**arguments: Any) -> ZillizCreateBackupOperator:
@@ -100,7 +102,7 @@ def test_a_time_out_is_airflow_s_own_for_a_sensor_and_retried_for_the_operator()
     for make in (job, gate):
         ended = outcome(make(), error)
         assert type(ended) is AirflowSensorTimeout
-        assert str(ended) == "Gave up after 60 s."
+        assert str(ended) == "Gave up after 60 s. Whatever was waited for goes on."
 
 
 @TASKS
@@ -125,8 +127,24 @@ def test_without_an_error_nothing_happens(make: Callable[..., Any]) -> None:
 
 
 def test_the_event_of_a_success_is_returned() -> None:
-    event = {"status": "success", "result": {"backups": 3}}
-    assert payload(event) == event
+    event = {"status": "success", "result": {"backups": 3}, "deadline": 60.0}
+    assert payload(event) == ()
+    assert payload(event, "result") == ({"backups": 3},)
+    assert payload(event, "deadline", "result") == (60.0, {"backups": 3})
+
+
+@pytest.mark.parametrize("nothing", [0, 0.0, "", [], {}, False])
+def test_what_an_event_brings_may_be_empty(nothing: Any) -> None:
+    assert payload({"status": "success", "result": nothing}, "result") == (nothing,)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [{"status": "success"}, {"status": "success", "result": None}, {"status": "success", "results": 1}],
+)
+def test_a_success_that_does_not_bring_what_it_has_to_is_an_error(event: dict[str, Any]) -> None:
+    with pytest.raises(ZillizError, match="ended without a result"):
+        payload(event | {"deadline": 60.0}, "deadline", "result")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -158,6 +176,8 @@ GARBAGE = [
     {"status": "timeout"},
     {"status": "error"},
     {"status": "error", "error": "It is so."},
+    {"status": "success"},
+    {"status": "success", "result": None, "deadline": None},
     {"result": {"status": "success"}},
     [{"status": "success"}],
 ]
@@ -166,7 +186,7 @@ GARBAGE = [
 @pytest.mark.parametrize("event", GARBAGE, ids=repr)
 def test_an_event_that_is_not_ours_is_an_error(event: Any) -> None:
     with pytest.raises(ZillizError, match="ended without a result"):
-        payload(event)
+        payload(event, "result")
 
 
 @pytest.mark.parametrize("event", GARBAGE, ids=repr)
@@ -237,6 +257,26 @@ def test_the_end_of_a_deferral_says_what_goes_on(
     assert type(error) is type(error.__cause__)
 
 
+class BrokenStore(Store):
+    """A store that cannot be reached."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        raise ConnectionError("no store")
+
+
+@pytest.mark.parametrize("text", ["Trigger timeout", "Trigger failure"])
+def test_the_end_of_a_deferral_is_told_even_where_nothing_else_can_be(
+    text: str, mocker: MockerFixture
+) -> None:
+    logged = mocker.patch.object(logging.Logger, "exception", autospec=True)
+    mocker.patch.object(ZillizCreateBackupOperator, "log", logging.getLogger("a task"))
+    ti = TaskInstance(create, store=BrokenStore())
+    with pytest.raises(Exception, match=text) as caught:
+        create().resume_execution("__fail__", {"error": text, "traceback": ["line 1"]}, ti.context)
+    assert str(caught.value).endswith(f"What this task started may still be running. {NO_CANCEL}")
+    assert logged.call_count == 1
+
+
 @pytest.mark.parametrize("text", ["Trigger timeout", "Trigger failure"])
 def test_the_end_of_a_deferral_keeps_its_class_for_retry_policies(text: str) -> None:
     """Airflow 3 has one for the time-out and one for the rest, Airflow 2 one for both."""
@@ -272,6 +312,25 @@ def test_a_killed_task_says_what_stays(make: Callable[..., Any], mocker: MockerF
     (call,) = warning.call_args_list
     said = call.args[1] % call.args[2:]
     assert said == f"This task was killed. What it started goes on. {NO_CANCEL}"
+
+
+@pytest.mark.parametrize(
+    ("deadline", "seconds"),
+    [(START + 60, 60 + BACKSTOP), (START, BACKSTOP), (START - 60, BACKSTOP)],
+    ids=["to come", "now", "over"],
+)
+def test_a_deferral_ends_after_its_trigger_and_never_returns(
+    deadline: float, seconds: float, mocker: MockerFixture
+) -> None:
+    mocker.patch.object(deferral, "time", SimpleNamespace(time=lambda: START))
+    task: Any = Deferral()
+    task.defer = mocker.Mock()
+    trigger: Any = SimpleNamespace(deadline=deadline)
+    with pytest.raises(AssertionError, match="does not return"):
+        task.defer_to(trigger, "execute_complete")
+    task.defer.assert_called_once_with(
+        trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=seconds)
+    )
 
 
 def test_whoever_takes_the_mixin_has_to_say_what_goes_on() -> None:

@@ -43,6 +43,9 @@ log = logging.getLogger(__name__)
 LARGEST_ANSWER = 16 * 1024 * 1024
 #: Requests that one asynchronous client has under way at the same time: httpx's pool slows down with more.
 CONCURRENCY = 8
+#: A triggerer only reads, so that a connection which the server has just closed does no harm; most of
+#: its pauses are longer than the 5 s for which httpx keeps a connection, and a new one costs a handshake.
+_LIMITS = httpx.Limits(max_connections=CONCURRENCY, keepalive_expiry=55.0)
 _SUCCESS_CODES = (0, 200)
 #: Errors that come before anything is sent.
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
@@ -298,7 +301,9 @@ class AsyncZillizClient:
         self._slots = asyncio.Semaphore(CONCURRENCY)
         self._answers = SharedAnswers()
         self._refreshing = asyncio.Lock()
-        self._transport = httpx.AsyncHTTPTransport(verify=context, proxy=_proxy(settings.base_url))
+        self._transport = httpx.AsyncHTTPTransport(
+            verify=context, proxy=_proxy(settings.base_url), limits=_LIMITS
+        )
 
     @classmethod
     async def open(cls, settings: ClientSettings, **arguments: Any) -> AsyncZillizClient:

@@ -52,7 +52,8 @@ class SharedAnswers:
             raise copy(error) from None
 
     def _drop_old(self, time: float) -> None:
-        for operation, (asked_at, answer) in list(self._asked.items()):
+        while self._asked:
+            operation, (asked_at, answer) = next(iter(self._asked.items()))
             if time - asked_at <= LONGEST_AGE or not answer.done():
                 break
             _failed(answer)

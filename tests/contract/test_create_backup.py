@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import UserList
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_zbackup.deferral import BACKSTOP
 from airflow_provider_zbackup.emulator import JobPlan
 from airflow_provider_zbackup.emulator.seed import (
     FREE_CLUSTER_ID,
@@ -83,6 +85,18 @@ def test_database_and_regions_are_sent(world: World) -> None:
     }
 
 
+def test_any_sequence_of_names_will_do(world: World) -> None:
+    """As another task may return one, such as the results of mapped tasks."""
+    create(
+        collections=UserList(["orders"]), database="sales", copy_to_regions=UserList(["aws-us-east-1"])
+    ).run()
+    assert world.requests("create_backup")[0].body == {
+        "backupType": "COLLECTION",
+        "dbCollections": [{"dbName": "sales", "collectionNames": ["orders"]}],
+        "crossRegionCopies": [{"regionId": "aws-us-east-1"}],
+    }
+
+
 def test_without_waiting_nothing_is_deferred_and_what_is_not_known_is_null(world: World) -> None:
     task = create(wait_for_completion=False, deferrable=True)
     result = task.run()
@@ -116,8 +130,9 @@ def test_nothing_secret_is_in_the_trigger_and_its_deadline_is_absolute(world: Wo
         "poll_interval": 60.0,
         "since": begin,
         "not_before": begin + 12,
+        "end_from_trigger": False,
     }
-    assert deferral["timeout"].total_seconds() > 900 - 6
+    assert deferral["timeout"].total_seconds() == pytest.approx(900 - 6 + BACKSTOP)
 
 
 def test_execution_timeout_ends_the_wait_though_airflow_ignores_it_while_deferred(world: World) -> None:
@@ -201,6 +216,21 @@ def test_waiting_for_a_turn_ends_at_the_conflict_timeout(world: World, deferrabl
     with pytest.raises(ZillizTimeoutError, match=in_the_way.backup_id):
         create(deferrable=deferrable, conflict_timeout=300).run()
     assert world.clock() - begin == pytest.approx(300, abs=10)
+
+
+@MODES
+@pytest.mark.parametrize("look", [0, 1], ids=["first look", "refused create"])
+def test_who_may_not_wait_for_a_turn_fails_at_once(world: World, deferrable: bool, look: int) -> None:
+    world.connect(extra={"conflict_codes": 96777})
+    if look:
+        world.fault("create_backup", code=96777, message="later, please")
+    else:
+        world.someone_backs_up(seconds=100)
+    begin = world.clock()
+    task = create(deferrable=deferrable, conflict_timeout=0)
+    with pytest.raises(ZillizTimeoutError, match=r"Waited 0 s for a turn\. Another backup is in the way: "):
+        task.run()
+    assert (task.deferrals, world.clock()) == ([], begin)
 
 
 @MODES

@@ -14,7 +14,7 @@ from dev.processes import wait_until
 Json: TypeAlias = dict[str, Any]
 
 CLUSTER_ID = DEDICATED_CLUSTER_ID
-REQUEST_SECONDS = 60.0
+JOB_SECONDS = 120.0
 # How long the provider waits for an answer. What got none is looked for in the list of backups for some time
 # after this has passed, so the default of 30 s would make the tests slow.
 ANSWER_SECONDS = 6.0
@@ -113,16 +113,6 @@ class Cloud:
         """
         return [each for each in self._request("GET", "/requests") if each["operation"] == operation]
 
-    def wait_for_requests(self, operation: str, count: int = 1) -> None:
-        """
-        Wait until an operation was asked for so many times, answered or not.
-
-        :param operation: such as ``create_backup``.
-        :param count: how many times.
-        """
-        what = f"Request number {count} for {operation} arrives"
-        wait_until(lambda: len(self.requests(operation)) >= count, REQUEST_SECONDS, what, pause=0.05)
-
     def wait_for_end(self, backup: Json) -> None:
         """
         Wait until a backup's job has ended.
@@ -130,7 +120,7 @@ class Cloud:
         :param backup: the backup.
         """
         what = f"Job {backup['jobId']} ends"
-        wait_until(lambda: bool(self.job(backup["jobId"])["endTime"]), REQUEST_SECONDS, what)
+        wait_until(lambda: bool(self.job(backup["jobId"])["endTime"]), JOB_SECONDS, what)
 
     def the_backup(self) -> Json:
         """Return the one backup there is, having made sure that no create but its own was carried out."""

@@ -7,7 +7,7 @@ import pwd
 import secrets
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -51,7 +51,7 @@ class PostgreSQL:
     """
 
     def __init__(self, port: int, password: str) -> None:
-        self._port = port
+        self.port = port
         self._password = password
 
     def url(self, database: str) -> str:
@@ -60,7 +60,7 @@ class PostgreSQL:
 
         :param database: its name.
         """
-        return f"postgresql+psycopg2://airflow:{self._password}@127.0.0.1:{self._port}/{database}"
+        return f"postgresql+psycopg2://airflow:{self._password}@127.0.0.1:{self.port}/{database}"
 
     def connect(self, database: str = "postgres") -> Any:
         """
@@ -71,7 +71,7 @@ class PostgreSQL:
         import psycopg2
 
         connection = psycopg2.connect(
-            host="127.0.0.1", port=self._port, user="airflow", password=self._password, dbname=database
+            host="127.0.0.1", port=self.port, user="airflow", password=self._password, dbname=database
         )
         connection.autocommit = True
         return connection
@@ -132,7 +132,7 @@ def postgresql() -> Iterator[PostgreSQL]:
             ],
             timeout=START_SECONDS,
         )
-        settings = POSTGRESQL_SETTINGS | {"port": str(server._port)}
+        settings = POSTGRESQL_SETTINGS | {"port": str(server.port)}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         _start(
             processes, "postgresql", [*prefix, str(programs / "bin" / "postgres"), "-D", cluster, *options]
@@ -185,10 +185,10 @@ def _start(processes: Processes, name: str, command: Sequence[str]) -> None:
         raise ServiceMissingError(f"{name} cannot be started on this machine: {error}") from error
 
 
-def _alive(processes: Processes, answers: Any) -> Any:
+def _alive(processes: Processes, answers: Callable[[], bool]) -> Callable[[], bool]:
     def look() -> bool:
         processes.check()
-        return bool(answers())
+        return answers()
 
     return look
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from dev.airflow_api import Json
@@ -52,7 +51,8 @@ class TaskRun:
 
         def is_mapped() -> bool:
             tasks = self._stack.api.task_instances(self.dag_id, self.run_id)
-            return sum(it["task_id"] == self.task_id and it["map_index"] >= 0 for it in tasks) == count
+            mapped = [it for it in tasks if it["task_id"] == self.task_id and it["map_index"] >= 0]
+            return len(mapped) == count
 
         wait_until(is_mapped, PATIENCE, f"{self} is mapped to {count} task instances")
 
@@ -60,32 +60,25 @@ class TaskRun:
         """Return the task instance as the API shows it."""
         return self._stack.api.task_instance(self.dag_id, self.run_id, self.task_id, self.map_index)
 
-    def wait_for(self, state: str, *, try_number: int | None = None) -> Json:
+    def wait_for(self, state: str) -> None:
         """
         Wait until the task is in a state, or can never get there any more.
 
         :param state: the state.
-        :param try_number: in which try.
-        :return: the task instance.
         """
-        task: Json = {}
+        wait_for_all([self], state)
 
-        def is_there() -> bool:
-            nonlocal task
-            self._stack.check()
-            task = self.look()
-            if task["state"] in FINAL_STATES and task["state"] != state:
-                raise AssertionError(f"{self} is {task['state']} instead of {state}.\n{self.tails()}")
-            return task["state"] == state and try_number in (None, task["try_number"])
+    def state(self, *, wanted: str | None = None) -> str | None:
+        """
+        Return the state that the task is in.
 
-        what = f"{self} is {state}" + (f" in try {try_number}" if try_number else "")
-        try:
-            wait_until(is_there, PATIENCE, what)
-        except TimeoutError as error:
-            raise AssertionError(
-                f"{error}, but {task['state']} in try {task['try_number']}.\n{self.tails()}"
-            ) from None
-        return task
+        :param wanted: the one final state that may be reached; any other raises.
+        """
+        self._stack.check()
+        state: str | None = self.look()["state"]
+        if state in FINAL_STATES and state != wanted:
+            raise AssertionError(f"{self} is {state} already.\n{self.tails()}")
+        return state
 
     def result(self) -> Any:
         """Wait for success, and return what the task has returned."""
@@ -113,7 +106,11 @@ class TaskRun:
 
         def is_logged() -> bool:
             # Before a try has begun, Airflow knows no log of it.
-            return self.look()["try_number"] >= try_number and text in self.log(try_number)
+            task = self.look()
+            if task["try_number"] >= try_number and text in self.log(try_number):
+                return True
+            self.state()
+            return False
 
         wait_until(is_logged, PATIENCE, f"{self} logs {text!r} in try {try_number}")
 
@@ -155,19 +152,25 @@ class TaskRun:
         return f"{self.dag_id}.{self.task_id}{index}"
 
 
-def wait_for_all(tasks: list[TaskRun], state: str, timeout: float = PATIENCE) -> None:
+def wait_for_all(tasks: list[TaskRun], state: str) -> None:
     """
-    Wait until all tasks are in the same state at the same time.
+    Wait until all tasks are in the same state at the same time, or one of them can never get there any more.
 
-    :param tasks: mapped ones of one run.
+    :param tasks: the tasks.
     :param state: the state.
-    :param timeout: seconds to wait at most.
     """
-    deadline = time.monotonic() + timeout
-    while left := [task for task in tasks if task.look()["state"] != state]:
-        if time.monotonic() > deadline:
-            raise AssertionError(f"Not {state}: {', '.join(map(str, left))}.\n{left[0].tails()}")
-        time.sleep(0.5)
+    left = tasks
+
+    def are_there() -> bool:
+        nonlocal left
+        left = [task for task in tasks if task.state(wanted=state) != state]
+        return not left
+
+    names = ", ".join(map(str, tasks))
+    try:
+        wait_until(are_there, PATIENCE, f"{names}: {state}")
+    except TimeoutError as error:
+        raise AssertionError(f"{error}. Not yet {', '.join(map(str, left))}.\n{left[0].tails()}") from None
 
 
 def _errors(entry: Json) -> str:

@@ -16,7 +16,7 @@ def test_worker_killed_after_the_create(celery_world: World) -> None:
     world = celery_world
     world.cloud.configure(job_seconds=12)
     task = world.run("backup_in_worker")
-    world.cloud.wait_for_requests("describe_job", 2)
+    world.wait_for_requests(task, "describe_job", 2)
     process = task.process()
     world.stack.kill("worker", signal.SIGKILL)
     process.kill()

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.e2e
 def test_while_the_task_waits_in_its_worker(world: World) -> None:
     world.cloud.configure(job_seconds=10)
     task = world.run("backup_in_worker")
-    world.cloud.wait_for_requests("describe_job")
+    world.wait_for_requests(task, "describe_job")
     restart_scheduler(world)
 
     world.check_delivered(task)

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.e2e
 def test_before_the_create(world: World) -> None:
     world.cloud.hang("list_backups")
     task = world.run("backup_in_worker")
-    world.cloud.wait_for_requests("list_backups")
+    world.wait_for_requests(task, "list_backups")
     task.process().kill()
 
     world.check_delivered(task)
@@ -23,7 +23,7 @@ def test_before_the_create(world: World) -> None:
 def test_while_the_create_is_on_its_way(world: World) -> None:
     world.cloud.hang("create_backup")
     task = world.run("backup_in_worker")
-    world.cloud.wait_for_requests("create_backup")
+    world.wait_for_requests(task, "create_backup")
     task.process().kill()
 
     world.check_delivered(task)
@@ -34,7 +34,7 @@ def test_while_the_create_is_on_its_way(world: World) -> None:
 def test_while_the_create_is_answered(world: World) -> None:
     world.cloud.hang("create_backup", after=True)
     task = world.run("backup_in_worker")
-    world.cloud.wait_for_requests("create_backup")
+    world.wait_for_requests(task, "create_backup")
     task.process().kill()
 
     world.check_delivered(task, adopted=True)
@@ -45,7 +45,7 @@ def test_while_the_create_is_answered(world: World) -> None:
 def test_while_it_waits_for_the_backup(world: World) -> None:
     world.cloud.configure(job_seconds=8)
     task = world.run("backup_in_worker")
-    world.cloud.wait_for_requests("describe_job", 2)
+    world.wait_for_requests(task, "describe_job", 2)
     task.process().kill()
 
     world.check_delivered(task)
@@ -68,7 +68,7 @@ def test_when_resumed(world: World, moment: str) -> None:
 def test_without_its_task_which_goes_on_alone(world: World) -> None:
     world.cloud.fault("list_backups", delay=2, times=1)
     task = world.run("backup_in_worker")
-    world.cloud.wait_for_requests("list_backups")
+    world.wait_for_requests(task, "list_backups")
     process = task.process()
     process.kill_supervisor()
     # What cannot tell Airflow what it is about to do must not do it.

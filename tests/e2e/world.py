@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from dev.airflow_stack import AirflowStack
+from dev.processes import wait_until
 from tests.e2e.cloud import Cloud
 from tests.e2e.database import Database
 from tests.e2e.services import PostgreSQL
 from tests.e2e.task_run import PATIENCE, TaskRun
 
-__all__ = ["PATIENCE", "SECOND_TRIGGERER", "SETTINGS", "World"]
+__all__ = ["PATIENCE", "SETTINGS", "World"]
 
 SECOND_TRIGGERER = "triggerer-2"
 
@@ -80,6 +81,23 @@ class World:
         finally:
             self.stack.stop(SECOND_TRIGGERER)
 
+    def wait_for_requests(self, task: TaskRun, operation: str, count: int = 1) -> None:
+        """
+        Wait until a task has sent so many requests, answered or not.
+
+        :param task: the task; the wait ends when it does.
+        :param operation: such as ``create_backup``.
+        :param count: how many requests.
+        """
+
+        def has_asked() -> bool:
+            if len(self.cloud.requests(operation)) >= count:
+                return True
+            task.state()
+            return False
+
+        wait_until(has_asked, PATIENCE, f"{task} sends request number {count} for {operation}", pause=0.05)
+
     def check_delivered(self, task: TaskRun, *, adopted: bool = False) -> None:
         """
         Wait for the success of a task, and make sure that it has returned the one backup there is.
@@ -101,6 +119,8 @@ class World:
             "create_time": backup["createTime"],
             "adopted": adopted,
         }
+        # The same search that must not find a secret does find what is no secret.
+        assert {"task_state_store", "xcom"} <= set(self.database.tables_with(backup["backupId"]))
 
     def check_no_secret_leaked(self) -> None:
         """Make sure that the API key is in no log and in no table."""

@@ -148,6 +148,24 @@ def test_the_connection_button_says_what_is_wrong(world: World, change: dict[str
     assert API_KEY not in said
 
 
+def test_the_connection_button_makes_one_attempt(world: World) -> None:
+    """Somebody is waiting for it."""
+    world.fault("list_clusters", times=1, status=503, headers={"Retry-After": "300"})
+    begin = world.clock()
+    passed, message = world.hook.test_connection()
+    assert not passed
+    assert "HTTP 503" in message
+    assert len(world.requests("list_clusters")) == 1
+    assert world.clock() == begin
+
+
+@pytest.mark.xfail(reason="the error is none of the client's", raises=UnicodeError)
+def test_the_connection_button_says_that_a_name_cannot_be_looked_up(world: World) -> None:
+    world.connect(host="https://api..example")
+    passed, _ = world.hook.test_connection()
+    assert not passed
+
+
 def test_the_connection_button_says_that_there_is_no_connection(mocker: MockerFixture) -> None:
     mocker.patch.object(MetastoreBackend, "get_connection", autospec=True, return_value=None)
     passed, message = ZillizHook("another_one").test_connection()

@@ -93,6 +93,19 @@ def test_after_a_delivery_a_new_record_counts_and_can_be_delivered_in_turn(task:
     assert CreateMemory(task.context).recall() is None
 
 
+def test_a_record_that_is_left_to_a_trigger_counts_for_the_same_run_of_the_task_only(
+    task: TaskInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "STORE_OUTLIVES_TASK", True)
+    CreateMemory(task.context).remember(RECORD)
+    CreateMemory(task.context).leave_to_trigger()
+    assert CreateMemory(task.context).recall() == RECORD, "retried"
+    CreateMemory(task.context).leave_to_trigger()
+    assert CreateMemory(task.context).recall() == RECORD, "and left once more"
+    task.max_tries += 1
+    assert CreateMemory(task.context).recall() is None, "cleared by a user"
+
+
 def test_a_store_that_nobody_cleans_up_is_empty_after_the_delivery(
     task: TaskInstance, store_outlives_task: bool
 ) -> None:

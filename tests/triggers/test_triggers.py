@@ -26,6 +26,7 @@ TIMING: dict[str, Any] = {
     "poll_interval": 60.0,
     "since": START,
     "not_before": START + 6,
+    "end_from_trigger": False,
 }
 RESULT = {"cluster_id": CLUSTER_ID, "backup_id": "backup1", "job_id": "job-1", "size": None, "adopted": False}
 SUBJECTS: list[tuple[type[ZillizTrigger], dict[str, Any]]] = [
@@ -61,7 +62,7 @@ def test_a_trigger_is_stored_as_plain_json_and_read_back_the_same(
 def test_what_is_not_known_may_be_left_out(kind: type[ZillizTrigger], subject: dict[str, Any]) -> None:
     required = {name: TIMING[name] for name in ("zilliz_conn_id", "deadline", "poll_interval")}
     _, kwargs = kind(**subject, **required).serialize()
-    assert (kwargs["since"], kwargs["not_before"]) == (None, None)
+    assert (kwargs["since"], kwargs["not_before"], kwargs["end_from_trigger"]) == (None, None, False)
 
 
 def events(trigger: ZillizTrigger) -> list[Any]:
@@ -97,14 +98,20 @@ def test_without_a_job_id_the_backup_is_the_event(world: World) -> None:
 
 
 @pytest.mark.parametrize("knows_its_job", [True, False])
-def test_a_finished_backup_brings_back_what_the_task_knew_already(world: World, knows_its_job: bool) -> None:
+def test_a_finished_backup_completes_what_the_task_knew_already(world: World, knows_its_job: bool) -> None:
     created = start(world, seconds=100)
     known = RESULT | {"backup_id": created.backup_id, "job_id": created.job_id if knows_its_job else None}
     (event,) = events(ZillizBackupTrigger(result=known, **TIMING))
-    assert event["status"] == "success"
-    assert event["result"] == known
-    assert event["backup"]["status"] == "AVAILABLE"
-    assert (event["job"] and event["job"]["job_id"]) == known["job_id"]
+    (backup,) = world.backups()
+    facts = {
+        "backup_name": backup.backup_name,
+        "backup_type": "CLUSTER",
+        "status": "AVAILABLE",
+        "size": backup.size(world.clock()),
+        "region_id": "aws-us-west-2",
+        "create_time": "2026-03-02T10:00:00Z",
+    }
+    assert event == {"status": "success", "result": known | facts}
 
 
 @pytest.mark.parametrize(

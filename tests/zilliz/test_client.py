@@ -17,6 +17,7 @@ from airflow_provider_zbackup.zilliz.client import (
 )
 from airflow_provider_zbackup.zilliz.errors import (
     ZillizAuthenticationError,
+    ZillizBadRequestError,
     ZillizConnectionError,
     ZillizError,
     ZillizNotFoundError,
@@ -144,7 +145,6 @@ def test_redirects_are_not_followed(send: Send, status: str) -> None:
         {"code": 0, "data": {"jobId": "job-1"}},
         {"code": "0", "data": {"jobId": "job-1"}},
         {"code": 200, "data": {"jobId": "job-1"}},
-        {"code": None, "data": {"jobId": "job-1"}},
         {"data": {"jobId": "job-1"}},
         {"code": 0, "jobId": "job-1"},
         {"code": 0, "data": {"jobId": "job-1", "new": [{}]}, "requestId": "r"},
@@ -186,6 +186,8 @@ def test_an_answer_without_a_usable_date(send: Send) -> None:
             {"retry_after": 9.0, "request_id": None},
         ),
         (answer([], "429 Too Many Requests"), ZillizThrottledError, {"http_status": 429, "not_done": True}),
+        (answer({"code": None}, "500 No"), ZillizServerError, {"code": None, "not_done": False}),
+        (answer({"code": "?"}, "400 No"), ZillizBadRequestError, {"code": None, "not_done": True}),
         (answer(b"", "404 Not Found"), ZillizNotFoundError, {"http_status": 404}),
     ],
 )  # fmt: skip
@@ -193,6 +195,23 @@ def test_refusals(send: Send, reply: bytes, kind: type[ZillizError], facts: dict
     error = failure(send, reply)
     assert type(error) is kind
     assert {name: getattr(error, name) for name in facts} == facts
+
+
+@pytest.mark.parametrize("code", [408, 500, 502, 503, 504, 599])
+@pytest.mark.parametrize("status", ["200 OK", "400 Bad Request", "500 Internal Server Error"])
+def test_a_server_in_trouble_may_have_done_the_work(code: int, status: str) -> None:
+    error = failure(send_sync, answer({"code": code}, status))
+    assert (type(error), error.code, error.not_done) == (ZillizServerError, code, False)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [("500 No", 96018), ("503 No", 429), ("401 No", 500), ("409 No", 503), ("200 OK", 407), ("200 OK", 600)],
+)
+def test_a_refusal_means_not_done_whatever_the_status(status: str, code: int) -> None:
+    error = failure(send_sync, answer({"code": code}, status))
+    assert not isinstance(error, ZillizServerError)
+    assert error.not_done
 
 
 @pytest.mark.parametrize(
@@ -223,6 +242,9 @@ def test_messages(send: Send, reply: bytes, text: str) -> None:
         b'{"code": ',
         b'{"code": "x"}',
         b'{"code": [1]}',
+        b'{"code": []}',
+        b'{"code": ""}',
+        b'{"code": null}',
         b'{"code": NaN}',
         b'{"code": 0, "data": null}',
         b'{"code": 0, "data": [1]}',

@@ -21,6 +21,7 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizUncertainError,
 )
 from airflow_provider_zbackup.zilliz.flows.creation import (
+    CLOCK_TOLERANCE,
     CREATE_ATTEMPTS,
     LIST_LAG,
     CreateRecord,
@@ -286,9 +287,10 @@ def test_nothing_found_is_sent_again_only_after_the_list_can_be_trusted() -> Non
         backup("other", creation_method="AUTO", create_time=at(1)),
         backup("other", backup_type="COLLECTION", create_time=at(1)),
         backup("other", create_time=at(-3)),
+        backup("", create_time=at(1)),
         backup("other", create_time=at(LIST_LAG + 1)),
     ],
-    ids=["automatic", "of another type", "too old", "too young"],
+    ids=["automatic", "of another type", "too old", "no id", "too young"],
 )
 def test_what_cannot_be_ours_is_not_adopted(other: Backup) -> None:
     assert create(cloud([LOST, MADE], made_later(other))).backup_id == "new"
@@ -301,6 +303,25 @@ def test_what_was_there_before_is_not_adopted() -> None:
 
 def test_an_undated_newcomer_is_adopted() -> None:
     assert create(cloud([LOST], made_later(backup("b", create_time=None)))).backup_id == "b"
+
+
+def test_a_newcomer_made_by_nobody_knows_whom_is_adopted() -> None:
+    assert create(cloud([LOST], made_later(backup("b", creation_method="")))).backup_id == "b"
+
+
+@pytest.mark.parametrize(
+    ("request_", "described"), [(WHOLE, backup("b")), (SOME, some_backup("b", "a"))], ids=["cluster", "some"]
+)
+def test_a_newcomer_of_unknown_type_is_looked_at(request_: CreateBackupRequest, described: Backup) -> None:
+    driver = cloud([LOST], made_later(backup("b", backup_type="")), described)
+    assert create(driver, request_).backup_id == "b"
+    assert "describe backup" in driver.calls
+
+
+def test_a_newcomer_whose_type_stays_unknown_is_not_passed_over() -> None:
+    unknown = backup("b", backup_type="")
+    with pytest.raises(ZillizUncertainError, match=r"backup b .*does not tell"):
+        create(cloud([LOST], made_later(unknown), unknown))
 
 
 def test_two_that_may_be_ours_are_one_too_many() -> None:
@@ -318,7 +339,7 @@ def test_a_running_backup_that_is_not_ours_is_a_conflict_in_the_end() -> None:
     driver = cloud([LOST], made_later(running))
     with pytest.raises(ZillizConflictError, match="backup auto"):
         create(driver)
-    assert driver.elapsed == pytest.approx(LIST_LAG)
+    assert driver.elapsed == pytest.approx(LIST_LAG + CLOCK_TOLERANCE)
     assert driver.records[-1] is not None
 
 

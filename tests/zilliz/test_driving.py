@@ -287,6 +287,77 @@ def test_the_key_is_not_in_the_text_of_an_error() -> None:
     assert error.message == "No answer to describe job from api.cloud.zilliz.com: Bad header ***."
 
 
+def refused_together(fresh: list[ClientSettings], count: int = 5) -> tuple[list[Any], int]:
+    """Let the old key be refused to many at once; return what each got, and how often the key was read."""
+    read: list[ClientSettings] = []
+    meeting = asyncio.Barrier(count)
+
+    async def handle(request: httpx.Request) -> httpx.Response:
+        is_old = request.headers["Authorization"] == f"Bearer {OLD.api_key}"
+        if is_old and not read:
+            await meeting.wait()
+        return httpx.Response(401 if is_old else 200, json={"data": {}})
+
+    async def refresh() -> ClientSettings:
+        read.append(fresh[min(len(read), len(fresh) - 1)])
+        await asyncio.sleep(0)
+        return read[-1]
+
+    async def run() -> list[Any]:
+        async with AsyncZillizClient(OLD, ssl_context(), refresh=refresh) as client:
+            client._transport = httpx.MockTransport(handle)  # type: ignore[arg-type, assignment]
+            flows = [client.run(send(describe_job(f"job-{number}"))) for number in range(count)]
+            return await asyncio.gather(*flows, return_exceptions=True)
+
+    return asyncio.run(run()), len(read)
+
+
+def test_many_whose_key_is_refused_at_once_read_it_anew_once() -> None:
+    replies, times = refused_together([NEW])
+    assert [type(reply) for reply in replies] == [Reply] * 5
+    assert times == 1
+
+
+def test_a_key_that_is_the_same_when_it_is_read_anew_is_an_error_for_all() -> None:
+    replies, times = refused_together([OLD])
+    assert [type(reply) for reply in replies] == [ZillizAuthenticationError] * 5
+    assert len(set(map(id, replies))) == 5
+    assert times == 1
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(10.0, 0.1), (2.0, 0.5)], ids=["the same", "another"])
+def test_new_settings_bring_their_own_rate(rate: float, seconds: float) -> None:
+    clock, sent = Clock(), []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        sent.append(clock.now)
+        return httpx.Response(200, json={"data": {}})
+
+    async def run() -> None:
+        async with AsyncZillizClient(OLD, ssl_context(), sleep=clock.asleep, clock=clock) as client:
+            client._transport = httpx.MockTransport(handle)  # type: ignore[assignment]
+            client.use(ClientSettings("new-key", requests_per_second=rate))
+            for number in range(20):
+                await client.send(describe_job(f"job-{number}"))
+
+    asyncio.run(run())
+    assert sent[-1] - sent[-2] == pytest.approx(seconds, abs=1e-3)
+
+
+def test_the_same_rate_keeps_its_budget() -> None:
+    """Reading the connection anew must not let another burst pass."""
+
+    async def run() -> None:
+        async with AsyncZillizClient(OLD, ssl_context()) as client:
+            before = client._budget
+            client.use(NEW)
+            assert client._budget is before
+            client.use(ClientSettings("new-key", requests_per_second=1.0))
+            assert client._budget is not before
+
+    asyncio.run(run())
+
+
 def test_a_triggerer_can_go_on_with_new_settings() -> None:
     async def run() -> str:
         async with AsyncZillizClient(OLD, ssl_context()) as client:

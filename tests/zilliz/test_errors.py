@@ -18,6 +18,7 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizRefusedError,
     ZillizServerError,
     ZillizThrottledError,
+    ZillizTimeoutError,
     ZillizUnsupportedClusterError,
     classify,
 )
@@ -69,7 +70,8 @@ CODES: list[tuple[type[ZillizError], list[int]]] = [
         ],
     ),
     (ZillizThrottledError, [429]),
-    (ZillizRefusedError, [96038, 96039, 96040, 63104, 95999, 96041, 500, UNKNOWN, -1]),
+    (ZillizServerError, [408, *range(500, 600)]),
+    (ZillizRefusedError, [96038, 96039, 96040, 63104, 95999, 96041, 407, 499, 600, UNKNOWN, -1]),
 ]
 
 
@@ -102,6 +104,9 @@ def test_a_code_under_http_200(code: int, kind: type[ZillizError]) -> None:
         *((status, 0, ZillizServerError) for status in (408, 500, 502, 503, 504, 599)),
         (500, UNKNOWN, ZillizServerError),
         (502, 96038, ZillizServerError),
+        (400, 503, ZillizServerError),
+        (401, 503, ZillizAuthenticationError),
+        (429, 503, ZillizThrottledError),
         *((status, 0, ZillizBadRequestError) for status in (400, 405, 413, 415, 422)),
         (418, 0, ZillizRefusedError),
     ],
@@ -131,7 +136,24 @@ def test_the_hint_is_the_end_of_the_text() -> None:
     assert text == "No. (HTTP 401) Check the API key in the password field of the Airflow connection."
 
 
-FACTS = {
+def test_a_time_out_says_that_the_work_goes_on() -> None:
+    assert str(ZillizTimeoutError("Gave up.")) == "Gave up. Whatever was waited for goes on."
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (ZillizError("Down."), "Down."),
+        (ZillizError("Down"), "Down."),
+        (ZillizError("Down.", http_status=503), "Down. (HTTP 503)."),
+        (ZillizTimeoutError("Gave up."), "Gave up. Whatever was waited for goes on."),
+    ],
+)
+def test_a_sentence_can_be_followed_by_others(error: ZillizError, sentence: str) -> None:
+    assert error.sentence == sentence
+
+
+FACTS: dict[str, Any] = {
     "message": "Größe?",
     "code": 96038,
     "http_status": 200,
@@ -153,9 +175,34 @@ def test_errors_travel(kind: type[ZillizError], facts: dict[str, Any]) -> None:
         assert str(copy) == str(error)
 
 
-@pytest.mark.parametrize("name", ["ZillizFutureError", "Any", "classify", "__doc__", ""])
-def test_an_error_of_an_unknown_class_is_a_plain_one(name: str) -> None:
-    assert type(ZillizError.from_dict({"error": name, "message": "No."})) is ZillizError
+def test_an_event_has_the_known_facts_and_nothing_else() -> None:
+    error = ZillizServerError(**FACTS)
+    error.add_note("Of no concern to others.")
+    error.retry_at = "never"  # type: ignore[attr-defined]
+    assert error.to_dict() == {"error": "ZillizServerError"} | FACTS
+
+
+@pytest.mark.parametrize(
+    "name", ["ZillizFutureError", "Any", "classify", "__doc__", "Mapping", "", None, 1, ["ZillizError"]]
+)
+def test_an_error_of_an_unknown_class_is_a_plain_one(name: Any) -> None:
+    error = ZillizError.from_dict({"error": name, "message": "No."})
+    assert (type(error), error.message) == (ZillizError, "No.")
+
+
+@pytest.mark.parametrize(
+    ("event", "kind", "text"),
+    [
+        ({}, ZillizError, "unknown error"),
+        ({"error": "ZillizServerError"}, ZillizServerError, "unknown error"),
+        ({"error": "ZillizServerError", "message": "No.", "cause": {}}, ZillizServerError, "No."),
+        ({"self": 1, "args": [2], "message": "No.", "code": 3}, ZillizError, "No. (code 3)"),
+    ],
+    ids=["nothing", "a class alone", "a field of the future", "fields of a hostile name"],
+)
+def test_any_event_of_an_error_can_be_read(event: Any, kind: type[ZillizError], text: str) -> None:
+    error = ZillizError.from_dict(event)
+    assert (type(error), str(error)) == (kind, text)
 
 
 def test_reading_an_event_does_not_change_it() -> None:

@@ -73,8 +73,7 @@ def clouds(draw: st.DrawFn, colleagues: st.SearchStrategy[tuple[Held, ...]] = NO
         faults=draw(FAULTS),
         works=draw(st.lists(WORKS, max_size=4)),
         colleagues=draw(colleagues),
-        # The server's dates are whole seconds, so that it is not waited for the very last one.
-        list_lag=draw(st.sampled_from([0.0, 3.0, PROMISED_LAG - 1.0 - lateness])),
+        list_lag=draw(st.sampled_from([0.0, 3.0, PROMISED_LAG - lateness])),
         look_up_lag=draw(st.sampled_from([0.0, 5.0, 25.0])),
         lateness=lateness,
         offset=draw(st.sampled_from([0.0, 0.7, -4000.0, 4000.3])),

@@ -14,7 +14,13 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizServerError,
     ZillizUncertainError,
 )
-from airflow_provider_zbackup.zilliz.flows.creation import LIST_LAG, CreateRecord, create_backup_once
+from airflow_provider_zbackup.zilliz.flows.creation import (
+    CLOCK_TOLERANCE,
+    LIST_LAG,
+    LONGEST_LOOK,
+    CreateRecord,
+    create_backup_once,
+)
 from airflow_provider_zbackup.zilliz.flows.steps import Reply
 from airflow_provider_zbackup.zilliz.flows.waiting import LOOK_UP_LAG
 from airflow_provider_zbackup.zilliz.models import BackupCreation, CreateBackupRequest
@@ -124,7 +130,14 @@ def test_what_was_sent_is_found_in_the_list() -> None:
 def test_what_was_sent_and_is_in_no_list_is_sent_again() -> None:
     driver = cloud()
     assert create(driver, SENT).backup_id == "new"
-    assert driver.elapsed == pytest.approx(20 + LIST_LAG)
+    assert driver.elapsed == pytest.approx(20 + LIST_LAG + CLOCK_TOLERANCE)
+
+
+@pytest.mark.parametrize("seconds", [LONGEST_LOOK, 86_400.0])
+def test_what_was_sent_is_not_looked_for_for_ever(seconds: float) -> None:
+    driver = cloud()
+    assert create(driver, SENT.model_copy(update={"answer_by": at(seconds)})).backup_id == "new"
+    assert driver.elapsed == pytest.approx(LONGEST_LOOK)
 
 
 def test_one_look_is_enough_long_afterwards() -> None:
@@ -144,13 +157,39 @@ def test_long_afterwards_somebody_may_be_in_the_way() -> None:
 def test_without_a_date_header_the_workers_clock_tells_how_long_to_look() -> None:
     driver = cloud(listed=lambda elapsed: Reply(page()))
     assert create(driver, SENT).backup_id == "new"
-    assert driver.elapsed == pytest.approx(20 + LIST_LAG)
+    assert driver.elapsed == pytest.approx(20 + LIST_LAG + CLOCK_TOLERANCE)
 
 
 def test_two_in_the_list_are_one_too_many() -> None:
     driver = cloud(listed=lambda elapsed: page(backup("one"), backup("two")))
     with pytest.raises(ZillizUncertainError):
         create(driver, SENT)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"cluster_id": None},
+        {"request": "CLUSTER"},
+        {"first_sent": "yesterday"},
+        {"answer_by": None},
+        {"known": 5},
+        {"backup_id": ["b"]},
+        {"adopted": "perhaps"},
+    ],
+    ids=str,
+)
+def test_a_record_that_cannot_be_read_may_hide_a_backup(damage: dict[str, Any]) -> None:
+    driver = cloud()
+    kept = {**(SENT.remember().record or {}), **damage}
+    with pytest.raises(ZillizUncertainError, match=r"cannot be read: .*remove the task's stored state"):
+        driver.run(create_backup_once(CLUSTER, REQUEST, record=kept))
+    assert driver.steps == []
+
+
+def test_an_empty_record_cannot_be_read_either() -> None:
+    with pytest.raises(ZillizUncertainError):
+        cloud().run(create_backup_once(CLUSTER, REQUEST, record={}))
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,8 @@ def asking(*collections: str, database: str | None = None) -> CreateBackupReques
         (CreateBackupRequest.of(), holding(_=["a"]), False),
         (asking("a"), Backup(backup_type="CLUSTER"), False),
         (asking("a"), Backup(backup_type="COLLECTION"), None),
+        (asking("a"), Backup(), None),
+        (CreateBackupRequest.of(), Backup(), None),
         (asking("a"), holding(_=[]), None),
         (asking("a"), holding(_=["a"]), True),
         (asking("a"), holding(default=["a"]), True),

@@ -63,11 +63,17 @@ async def test_who_asks_at_once_shares_one_answer(source: Source) -> None:
 
 
 @playing
-async def test_an_answer_is_shared_up_to_the_age_that_one_is_content_with(source: Source) -> None:
+async def test_an_answer_is_shared_while_it_is_younger_than_one_is_content_with(source: Source) -> None:
     assert await source.get(100.0) == "1"
-    assert await source.get(105.0, max_age=5.0) == "1"
-    assert await source.get(105.5, max_age=5.0) == "2"
-    assert await source.get(106.0) == "3"
+    assert await source.get(104.9, max_age=5.0) == "1"
+    assert await source.get(105.0, max_age=5.0) == "2"
+    assert await source.get(105.1, max_age=5.0) == "2"
+
+
+@playing
+async def test_who_wants_a_fresh_answer_gets_one_even_at_the_same_moment(source: Source) -> None:
+    assert await source.get(100.0) == "1"
+    assert await source.get(100.0) == "2"
 
 
 @playing
@@ -80,13 +86,13 @@ async def test_a_failure_is_everybodys_own(source: Source) -> None:
     assert [str(error) for error in errors] == ["Down. (HTTP 503)"] * 2
 
 
-@pytest.mark.xfail(reason="a failure is kept like an answer, so that trying again gets it again")
 @playing
 async def test_a_failure_is_not_kept(source: Source) -> None:
     source.error = ZillizServerError("Down.")
     with pytest.raises(ZillizServerError):
         await source.get(100.0, max_age=30.0)
     source.error = None
+    assert await source.get(100.0, max_age=30.0) == "2"
     assert await source.get(101.0, max_age=30.0) == "2"
 
 

@@ -139,6 +139,56 @@ def test_all_pages_are_read_and_no_more(pages: list[BackupPage], found: int) -> 
     ]
 
 
+def test_an_item_that_changes_between_two_pages_is_there_once_as_last_seen() -> None:
+    def changed(*facts: tuple[str, str]) -> BackupPage:
+        shown = (Backup(backup_id=backup_id, status=status) for backup_id, status in facts)
+        return BackupPage(page_size=2, backups=tuple(shown))
+
+    driver = scripted(
+        changed(("b1", "AVAILABLE"), ("b2", "CREATING")), changed(("b2", "AVAILABLE"), ("b3", "AVAILABLE")),
+        changed(),
+    )  # fmt: skip
+    found = driver.run(all_backups()).value
+    assert [(backup.backup_id, backup.status) for backup in found] == [
+        ("b1", "AVAILABLE"),
+        ("b2", "AVAILABLE"),
+        ("b3", "AVAILABLE"),
+    ]
+
+
+def test_items_without_an_id_are_kept_apart() -> None:
+    assert len(scripted(BackupPage(backups=(Backup(), Backup()))).run(all_backups()).value) == 2
+    assert len(scripted(ClusterPage(clusters=(Cluster(), Cluster()))).run(all_clusters()).value) == 2
+
+
+def test_many_pages_are_read_without_comparing_their_items() -> None:
+    compared = 0
+
+    class Counted(Backup):
+        def __eq__(self, other: object) -> bool:
+            nonlocal compared
+            compared += 1
+            return super().__eq__(other)
+
+    pages = [
+        BackupPage.model_construct(
+            page_size=10,
+            backups=tuple(Counted(backup_id=f"b{number}") for number in range(start, start + 10)),
+        )
+        for start in range(0, 300, 10)
+    ]
+    assert len(scripted(*pages, BackupPage(backups=())).run(all_backups()).value) == 300
+    assert compared == 0
+
+
+@pytest.mark.parametrize("every", [all_backups, all_clusters])
+def test_a_page_is_asked_for_as_often_as_the_caller_wants(every: Any) -> None:
+    driver = scripted(DOWN)
+    with pytest.raises(ZillizServerError):
+        driver.run(every(attempts=1))
+    assert driver.pauses == []
+
+
 def test_a_page_that_fails_is_asked_for_again() -> None:
     full = BackupPage(page_size=2, backups=backups(1, 2))
     driver = scripted(full, DOWN, Reply(BackupPage(page_size=2, backups=()), at(60)))

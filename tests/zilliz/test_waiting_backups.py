@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from airflow_provider_zbackup.zilliz.errors import ZillizBackupLostError, ZillizNotFoundError
+from airflow_provider_zbackup.zilliz.errors import (
+    ZillizBackupLostError,
+    ZillizNotFoundError,
+    ZillizThrottledError,
+    ZillizTimeoutError,
+)
 from airflow_provider_zbackup.zilliz.flows.waiting import (
     CONFIRMATION_PAUSE,
     QUEUE_SPREAD,
@@ -66,27 +70,27 @@ def test_a_job_or_its_backup(job_id: str | None, end: Any) -> None:
 
 @pytest.mark.parametrize("job_id", ["job-1", None])
 def test_leaving_a_job_or_its_backup(job_id: str | None) -> None:
-    leave = replace(WAIT, leave_after=START)
+    leave = WAIT._replace(leave_after=START)
     assert scripted(Job()).run(wait_for_job_or_backup("job-1", None, None, leave)) is None
     assert scripted(backup(status="CREATING")).run(wait_for_job_or_backup(None, CLUSTER, "b", leave)) is None
 
 
 def test_a_created_backup_is_confirmed_after_its_job() -> None:
     driver = scripted(RUNNING, DONE, backup("b", status="CREATING"), backup("b"))
-    assert driver.run(wait_for_created_backup(CLUSTER, "b", "job-1", WAIT)) == (DONE, backup("b"))
+    assert driver.run(wait_for_created_backup(CLUSTER, "b", "job-1", WAIT)) == backup("b")
     assert driver.calls == ["describe job"] * 2 + ["describe backup"] * 2
 
 
 def test_a_created_backup_without_a_job_id() -> None:
     driver = scripted(backup("b"))
-    assert driver.run(wait_for_created_backup(CLUSTER, "b", None, WAIT)) == (None, backup("b"))
+    assert driver.run(wait_for_created_backup(CLUSTER, "b", None, WAIT)) == backup("b")
 
 
 @pytest.mark.parametrize(
     "answers", [[RUNNING], [DONE, backup("b", status="CREATING")]], ids=["in its job", "in its confirmation"]
 )
 def test_leaving_a_created_backup(answers: list[Any]) -> None:
-    leave = replace(WAIT, leave_after=START)
+    leave = WAIT._replace(leave_after=START)
     assert scripted(*answers).run(wait_for_created_backup(CLUSTER, "b", "job-1", leave)) is None
 
 
@@ -107,11 +111,11 @@ def test_free_must_be_seen_twice_in_a_row() -> None:
 
 def test_the_first_of_two_looks_is_not_the_time_to_leave() -> None:
     driver = scripted(FREE, FREE)
-    assert driver.run(wait_until_free(replace(WAIT, leave_after=START), cluster_id=CLUSTER)) == {"backups": 2}
+    assert driver.run(wait_until_free(WAIT._replace(leave_after=START), cluster_id=CLUSTER)) == {"backups": 2}
 
 
 def test_a_busy_cluster_is_a_time_to_leave() -> None:
-    assert scripted(BUSY).run(wait_until_free(replace(WAIT, leave_after=START), cluster_id=CLUSTER)) is None
+    assert scripted(BUSY).run(wait_until_free(WAIT._replace(leave_after=START), cluster_id=CLUSTER)) is None
 
 
 def test_whose_turn_it_is_sees_once_and_spreads_out() -> None:
@@ -119,6 +123,33 @@ def test_whose_turn_it_is_sees_once_and_spreads_out() -> None:
     assert driver.run(wait_until_free(WAIT, cluster_id=CLUSTER, for_turn=True)) == {"backups": 0}
     (pause,) = driver.pauses
     assert 0 < pause <= QUEUE_SPREAD
+
+
+@pytest.mark.parametrize("for_turn", [True, False])
+def test_leaving_takes_no_extra_pause(for_turn: bool) -> None:
+    driver = scripted(BUSY)
+    leave = WAIT._replace(leave_after=START)
+    assert driver.run(wait_until_free(leave, cluster_id=CLUSTER, for_turn=for_turn)) is None
+    assert driver.pauses == []
+
+
+SLOW = ZillizThrottledError("Slow.", retry_after=300.0, not_done=True)
+
+
+@pytest.mark.parametrize("before", [0, 1, 3])
+def test_a_retry_after_does_not_carry_a_wait_past_its_deadline(before: int) -> None:
+    """Neither in the first look nor in a later one, nor on a later page of the list."""
+    full = page(*(backup(f"b{number}") for number in range(100)))
+    driver = always(*[BUSY] * before, full, SLOW)
+    with pytest.raises(ZillizTimeoutError, match=r"Last seen: Slow\."):
+        driver.run(wait_until_free(Wait(deadline=START + 100), cluster_id=CLUSTER))
+    assert driver.elapsed == pytest.approx(100)
+
+
+def test_a_page_that_fails_is_asked_for_once_per_look() -> None:
+    driver = scripted(SLOW, FREE, FREE)
+    driver.run(wait_until_free(WAIT, cluster_id=CLUSTER))
+    assert driver.pauses == [300.0, CONFIRMATION_PAUSE]
 
 
 def test_the_pause_follows_the_oldest_running_backup() -> None:

@@ -12,8 +12,6 @@ from airflow_provider_zbackup.emulator.seed import DEDICATED_CLUSTER_ID
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
 
 DEFAULTS = {"retries": 3, "retry_delay": timedelta(seconds=1)}
-CLUSTER = {"cluster_id": "{{ params.cluster_id }}"}
-PARAMS = {"cluster_id": DEDICATED_CLUSTER_ID}
 HELD_SECONDS = 120.0
 
 
@@ -40,14 +38,16 @@ def hold_first_try(task: Any, context: Any) -> None:
         time.sleep(HELD_SECONDS)
 
 
-with DAG("backup_in_worker", schedule=None, default_args=DEFAULTS, params=PARAMS):
-    ZillizCreateBackupOperator(task_id="backup", **CLUSTER, deferrable=False)
+with DAG("backup_in_worker", schedule=None, default_args=DEFAULTS):
+    ZillizCreateBackupOperator(task_id="backup", cluster_id=DEDICATED_CLUSTER_ID, deferrable=False)
 
-with DAG("backup_deferred", schedule=None, default_args=DEFAULTS, params=PARAMS):
-    ZillizCreateBackupOperator(task_id="backup", **CLUSTER, deferrable=True, defer_after=0)
+with DAG("backup_deferred", schedule=None, default_args=DEFAULTS):
+    ZillizCreateBackupOperator(
+        task_id="backup", cluster_id=DEDICATED_CLUSTER_ID, deferrable=True, defer_after=0
+    )
 
-with DAG("backup_held_before_delivery", schedule=None, default_args=DEFAULTS, params=PARAMS):
-    HeldBeforeDelivery(task_id="backup", **CLUSTER, deferrable=True, defer_after=0)
+with DAG("backup_held_before_delivery", schedule=None, default_args=DEFAULTS):
+    HeldBeforeDelivery(task_id="backup", cluster_id=DEDICATED_CLUSTER_ID, deferrable=True, defer_after=0)
 
-with DAG("backup_held_after_delivery", schedule=None, default_args=DEFAULTS, params=PARAMS):
-    HeldAfterDelivery(task_id="backup", **CLUSTER, deferrable=True, defer_after=0)
+with DAG("backup_held_after_delivery", schedule=None, default_args=DEFAULTS):
+    HeldAfterDelivery(task_id="backup", cluster_id=DEDICATED_CLUSTER_ID, deferrable=True, defer_after=0)

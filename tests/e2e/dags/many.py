@@ -16,9 +16,9 @@ DEFAULTS = {"retries": 3, "retry_delay": timedelta(seconds=1)}
 
 
 @task
-def job_ids(params: dict[str, Any]) -> list[str]:
-    """Return the jobs that the run was started with."""
-    return list(params["job_ids"])
+def job_ids(params: dict[str, Any] | None = None) -> list[str]:
+    """Return the jobs that the run was started with; Airflow passes its params."""
+    return list((params or {})["job_ids"])
 
 
 @task

@@ -13,7 +13,7 @@ class CrashingTrigger(ZillizBackupTrigger):
     """Crashes in the first try of its task."""
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        if self.task_instance.try_number == 1:
+        if self.task_instance and self.task_instance.try_number == 1:
             raise RuntimeError("crashed on purpose")
         async for event in super().run():
             yield event
