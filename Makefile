@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OLDEST := .venv-oldest
+BENCH := .venv-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test test-e2e test-oldest lint types screenshots bench pins clean
+.PHONY: help demo ui test test-e2e test-oldest lint types screenshots import-time bench pins clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -21,6 +22,12 @@ $(OLDEST)/installed: pyproject.toml constraints/airflow-2.11.txt
 	$(PYTHON) -m venv $(OLDEST)
 	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints/airflow-2.11.txt apache-airflow --editable '.[test]'
+	@touch $@
+
+$(BENCH)/installed: pyproject.toml constraints/airflow-3.3.txt
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints/airflow-3.3.txt apache-airflow aiohttp --editable '.[test]'
 	@touch $@
 
 demo: $(VENV)/installed ## Run backup_before_migration in a real Airflow against the emulator
@@ -50,11 +57,16 @@ types: $(VENV)/installed ## Check types
 screenshots: $(VENV)/installed ## Take the pictures of docs/images anew (needs Chromium)
 	$(BIN)/python -m dev.screenshots
 
-bench: $(VENV)/installed ## Measure
+import-time: $(VENV)/installed ## Check what importing the provider adds to a DAG file
 	$(BIN)/python -m benchmarks.import_time
 
+bench: $(BENCH)/installed ## Measure import time, poll pacing, and what waits cost beside the ways of the peers
+	$(BENCH)/bin/python -m benchmarks.import_time
+	$(BENCH)/bin/python -m benchmarks.pacing
+	$(BENCH)/bin/python -m benchmarks.waits
+
 clean: ## Remove what was made
-	rm -rf $(VENV) $(OLDEST) .mypy_cache .pytest_cache .ruff_cache .coverage .hypothesis
+	rm -rf $(VENV) $(OLDEST) $(BENCH) .mypy_cache .pytest_cache .ruff_cache .coverage .hypothesis
 
 pins: ## Pin the newest versions of everything anew
 	for pair in 'airflow-3.3 3.3.* dev,e2e' 'airflow-2.11 2.11.* test'; do \

@@ -84,5 +84,5 @@ def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
 
     :raises ValueError: unless the value is one of the choices
     """
-    if value not in choices:
+    if not any(type(value) is type(choice) and value == choice for choice in choices):
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}")

@@ -42,8 +42,11 @@ class Deferral:
 
     def warn_of_what_is_lost(self) -> None:
         """Warn, at parse time, of what Airflow leaves out when a trigger ends the task itself."""
+        attributes = {"post_execute": "_post_execute_hook"}
         lost = [
-            name for name in ("outlets", "on_success_callback", "post_execute") if getattr(self, name, None)
+            name
+            for name in ("outlets", "on_success_callback", "post_execute")
+            if getattr(self, attributes.get(name, name), None)
         ]
         if lost:
             warnings.warn(

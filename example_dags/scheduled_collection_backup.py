@@ -12,7 +12,7 @@ own cluster and collections as the DAG's params; those below are the emulator's,
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.providers.common.compat.sdk import Param, dag, task
@@ -22,7 +22,7 @@ from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
 
 @dag(
     schedule="@daily",
-    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     tags=["zilliz", "example"],
     doc_md=__doc__,

@@ -110,7 +110,6 @@ def test_a_post_execute_is_told_too(make: Callable[..., Any]) -> None:
     assert warning.endswith("ignores post_execute.")
 
 
-@pytest.mark.xfail(reason="every operator has a method post_execute, so that the warning always comes")
 @pytest.mark.usefixtures("_as_airflow_3_3")
 @TASKS
 def test_where_nothing_is_lost_nothing_is_said(make: Callable[..., Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import SplitResult, quote, urlsplit
@@ -41,7 +42,9 @@ class _Extra(BaseModel):
     console_url: str | None = None
     timeout: Annotated[float, BeforeValidator(_refuse_bool), Field(gt=0, le=3600)] = 30.0
     requests_per_second: Annotated[float, BeforeValidator(_refuse_bool), Field(ge=0.01, le=1000)] = 10.0
-    conflict_codes: Annotated[frozenset[int], BeforeValidator(_split_codes)] = frozenset()
+    conflict_codes: Annotated[
+        frozenset[Annotated[int, BeforeValidator(_refuse_bool)]], BeforeValidator(_split_codes)
+    ] = frozenset()
     allow_insecure_http: bool = False
 
 
@@ -84,12 +87,16 @@ class ZillizConnection:
         return "/".join([self._console_url, *(quote(part, safe="") for part in parts)])
 
     def _read_extra(self, text: str | None, extra: Any) -> _Extra:
-        # Airflow makes an empty dict of what is not JSON.
-        if not isinstance(extra, dict) or (not extra and (text or "").strip() not in ("", "{}", "null")):
+        try:
+            # Airflow makes an empty dict of what is not JSON.
+            is_object = isinstance(json.loads((text or "").strip() or "null"), dict | None)
+        except ValueError:
+            is_object = False
+        if not is_object:
             raise self._error("extra", "is not a JSON object")
         try:
             return _Extra.model_validate(
-                {name: value for name, value in extra.items() if value is not None and value != ""}
+                {name: value for name, value in (extra or {}).items() if value is not None and value != ""}
             )
         except ValidationError as error:
             problem = error.errors(include_input=False, include_context=False)[0]
@@ -112,6 +119,8 @@ class ZillizConnection:
             host = f"{scheme}://{host}"
         url = urlsplit(self._check_url("host", host))
         if connection.port and ":" not in url.netloc.rpartition("]")[2]:
+            if not 0 < connection.port < 65536:
+                raise self._error("port", "is not a port")
             url = url._replace(netloc=f"{url.netloc}:{connection.port}")
         if url.scheme == "http" and not (allow_insecure_http or is_loopback(url.hostname)):
             raise self._error(
@@ -128,6 +137,7 @@ class ZillizConnection:
         value = value.strip().rstrip("/")
         try:
             url: SplitResult = urlsplit(value)
+            (url.hostname or "").encode("idna")
             usable = (
                 url.scheme in ("http", "https")
                 and bool(_HOST.fullmatch(url.hostname or ""))

@@ -115,6 +115,7 @@ class ZillizCreateBackupOperator(Deferral, BaseOperator):
         check_seconds("defer_after", defer_after)
         check_choice("wait_for_completion", wait_for_completion, (True, False))
         check_choice("deferrable", deferrable, (True, False))
+        check_choice("end_from_trigger", end_from_trigger, (True, False))
         if end_from_trigger:
             if not STORE_OUTLIVES_TASK:
                 raise ValueError("end_from_trigger needs Airflow 3.3 or later")

@@ -52,6 +52,7 @@ class ZillizSensor(Deferral, BaseSensorOperator):
         self.end_from_trigger = end_from_trigger
         self.zilliz_conn_id = zilliz_conn_id
         check_choice("deferrable", deferrable, (True, False))
+        check_choice("end_from_trigger", end_from_trigger, (True, False))
         check_seconds("poke_interval", self.poke_interval)
         check_seconds("timeout", self.timeout)
         check_seconds("defer_after", defer_after)

@@ -8,7 +8,6 @@ to another host), keeps no cookies, writes no log line per request, and costs le
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import ssl
 import time
@@ -30,6 +29,7 @@ from airflow_provider_zbackup.zilliz.errors import (
     classify,
 )
 from airflow_provider_zbackup.zilliz.flows.steps import Flow, Pause, Reply, Step
+from airflow_provider_zbackup.zilliz.models import read_envelope
 from airflow_provider_zbackup.zilliz.operations import Operation
 from airflow_provider_zbackup.zilliz.pacing import RequestBudget, parse_http_date, parse_retry_after
 from airflow_provider_zbackup.zilliz.settings import ClientSettings, is_loopback
@@ -104,11 +104,7 @@ class _Exchange:
         status = response.status_code
         request_id = response.headers.get("requestid")
         server_time = parse_http_date(response.headers.get("date"))
-        try:
-            envelope = json.loads(content)
-            code = int(envelope.get("code", 0))
-        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
-            envelope, code = None, 0
+        envelope, code = read_envelope(content)
         if status < 300 and code in _SUCCESS_CODES and envelope is not None:
             # The reference draws the fields of one answer beside `code` instead of under `data`.
             data = envelope.get("data", envelope)
@@ -116,14 +112,14 @@ class _Exchange:
                 return Reply(operation.read(data), server_time)
             except ValidationError:
                 envelope = None
-        if 300 <= status < 400 or (status < 300 and envelope is None):
+        if 300 <= status < 400 or (status < 300 and (envelope is None or code is None)):
             raise ZillizProtocolError(
                 f"Zilliz Cloud answered {operation.name} with something that is not an answer "
                 f"({response.headers.get('content-type') or 'no type'}, {len(content)} bytes).",
                 http_status=status,
                 request_id=request_id,
             )
-        kind = classify(status, code)
+        kind = classify(status, code or 0)
         text = str(envelope.get("message") or "") if envelope is not None else ""
         raise kind(
             f"Zilliz Cloud refused to {operation.name}: {self._scrub(text)[:500] or response.reason_phrase}",

@@ -8,6 +8,7 @@ Requests are sent with exactly the fields that were asked for.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -50,6 +51,20 @@ def is_default_database(name: str | None) -> bool:
 State = Annotated[str, AfterValidator(normalise_state)]
 Time = Annotated[datetime, AfterValidator(as_utc)]
 Percentage = Annotated[int, BeforeValidator(as_percentage)]
+
+
+def read_envelope(content: bytes) -> tuple[dict[str, Any] | None, int | None]:
+    """Return an answer's envelope and its code, each ``None`` if it cannot be read."""
+    try:
+        envelope = json.loads(content)
+    except (ValueError, RecursionError):
+        return None, None
+    if not isinstance(envelope, dict):
+        return None, None
+    try:
+        return envelope, int(envelope.get("code", 0))
+    except (ValueError, TypeError, OverflowError):
+        return envelope, None
 
 
 class Answer(BaseModel):

@@ -1,5 +1,5 @@
 """
-Every request of the create-and-wait path × every fault: exactly one backup, or none and a clear error.
+Every request of the create-and-wait path, every fault: exactly one backup, or none and a clear error.
 
 Each cell runs a task against the emulator over real HTTP, lets the fault strike once or for as long as
 the first try lasts, and tries the task again if it failed. The table of what was seen is written into
@@ -64,7 +64,7 @@ def _write_table() -> Iterator[None]:
     lines = [
         "# What happens when a request fails",
         "",
-        "Written by `tests/contract/test_fault_matrix.py`, from what it saw. Each cell is a backup task whose",
+        "Written by `tests/contract/test_fault_matrix.py` from what it saw. Each cell is a backup task whose",
         "request is struck by a fault, once or for as long as the task's first try lasts; a task that failed",
         "is tried again. After every cell exactly one backup is there.",
         "",
@@ -100,14 +100,13 @@ def test_cell(
             task_id="task", cluster_id=CLUSTER_ID, deferrable=deferrable, timeout=200, poll_interval=20
         )
     )
-    outcome = "succeeds"
-    said = ""
-    try:
-        result = task.run()
-    except Exception as error:
+    outcome, said = "succeeds", ""
+    result, error = attempt(task)
+    if error is not None:
         said = "".join(traceback.format_exception(error))
-        outcome = f"fails ({type(error.__cause__ or error).__name__}); the retry succeeds"
-        assert isinstance(error.__cause__ or error, ZillizError)
+        cause = error.__cause__ or error
+        outcome = f"fails ({type(cause).__name__}); the retry succeeds"
+        assert isinstance(cause, ZillizError)
         assert len(str(error)) > 40, "the error says what is the matter"
         assert len(made(world)) <= 1
         heal(world)
@@ -126,6 +125,13 @@ def test_cell(
 
     said += "".join(capfd.readouterr())
     assert API_KEY not in said + repr(task.xcoms) + repr(task.store) + repr(task.deferrals) + repr(result)
+
+
+def attempt(task: TaskInstance) -> tuple[Any, Exception | None]:
+    try:
+        return task.run(), None
+    except Exception as error:
+        return None, error
 
 
 def made(world: World) -> list[Any]:

@@ -276,7 +276,6 @@ def test_refusals_add_up_across_trouble_that_passes_by_itself() -> None:
         wait_job(scripted(*some, DOWN, REFUSED))
 
 
-@pytest.mark.xfail(reason="a look-up that lags counts as a refusal")
 def test_a_look_up_that_lags_does_not_count_as_a_refusal() -> None:
     assert wait_job(scripted(*[UNKNOWN] * (TOLERATED_REFUSALS - 1), REFUSED, DONE)) == DONE
 

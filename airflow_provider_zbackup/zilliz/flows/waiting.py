@@ -100,7 +100,7 @@ def wait_until(
             sight = judge(reply.value, reply.server_time)
         except ZillizError as error:
             time = yield from now()
-            refusals += not isinstance(error, ZillizTransientError)
+            refusals += not isinstance(error, ZillizTransientError | ZillizNotFoundError)
             if not _can_be_waited_out(error, refusals, time - begin):
                 raise
             sight = Sight(str(error).rstrip("."))
