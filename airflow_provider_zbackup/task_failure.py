@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import (
     BaseSensorOperator,
 )
 
+from airflow_provider_zbackup.arguments import ArgumentError
 from airflow_provider_zbackup.zilliz.errors import (
     ZillizBackupLostError,
     ZillizError,
@@ -35,7 +36,7 @@ def failing(task: BaseOperator) -> Iterator[None]:
     """
     try:
         yield
-    except ValueError as error:
+    except ArgumentError as error:
         raise AirflowFailException(f"{type(task).__name__}: {error}.") from error
     except ZillizPermanentError as error:
         if getattr(task, "retry_policy", None) is not None:

@@ -2,8 +2,9 @@
 Back up each of a list of collections every night, one task per collection.
 
 Zilliz Cloud runs one manual backup at a time. ``max_active_tis_per_dagrun=1`` lets this DAG's own tasks
-take turns without asking the service, and ``on_conflict="wait"``, the default, lets each wait, without
-holding a worker, for backups of others: a colleague's, or an automatic one.
+take turns without asking the service (from Airflow 3.3 on, which counts deferred tasks too), and
+``on_conflict="wait"``, the default, lets each wait, without holding a worker, for backups of others: a
+colleague's, or an automatic one.
 
 To run it, define the connection ``zilliz_default`` (type "Zilliz Cloud", password: an API key). Give your
 own cluster and collections as the DAG's params; those below are the emulator's, which needs no account:

@@ -135,7 +135,8 @@ class ZillizHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Make a call that only a good API key passes; for the button in the UI."""
         try:
-            clusters = self.client.run(all_clusters(attempts=1)).value
+            with self.client as client:
+                clusters = client.run(all_clusters(attempts=1)).value
         except ZillizError as error:
             return False, str(error)
         return True, f"Connected to {self.connection.settings.base_url}: {len(clusters)} cluster(s) visible."

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_provider_zbackup.arguments import check_choice, check_id, check_names, check_seconds
+from airflow_provider_zbackup.arguments import (
+    ArgumentError,
+    check_choice,
+    check_id,
+    check_names,
+    check_seconds,
+)
 from airflow_provider_zbackup.deferral import EARLIEST_EVENT, Deferral
 from airflow_provider_zbackup.hooks.zilliz import ZillizHook
 from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
@@ -118,7 +124,7 @@ class ZillizCreateBackupOperator(Deferral, BaseOperator):
         check_choice("end_from_trigger", end_from_trigger, (True, False))
         if end_from_trigger:
             if not STORE_OUTLIVES_TASK:
-                raise ValueError("end_from_trigger needs Airflow 3.3 or later")
+                raise ArgumentError("end_from_trigger needs Airflow 3.3 or later")
             self.warn_of_what_is_lost()
         # What was given must not vanish in rendering: without its collections, this would back up all.
         self._given = {
@@ -134,7 +140,7 @@ class ZillizCreateBackupOperator(Deferral, BaseOperator):
         if self.database is not None or "database" in self._given:
             check_id("database", self.database, rendered=rendered)
             if self.collections is None:
-                raise ValueError(
+                raise ArgumentError(
                     "database goes with collections: a backup of the cluster holds all databases"
                 )
         if self.copy_to_regions is not None or "copy_to_regions" in self._given:
@@ -148,11 +154,12 @@ class ZillizCreateBackupOperator(Deferral, BaseOperator):
         with failing(self):
             self._check_arguments(rendered=True)
             ZillizConsoleLink.persist(context, self.hook.connection.console_url(self.cluster_id))
-            return self._create(context, conflict_deadline=time.time() + self.conflict_timeout)
+            return self._create(context, conflict_deadline=time.time() + self.limited(self.conflict_timeout))
 
     def execute_after_conflict(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Go on when the trigger has seen the cluster free."""
         with failing(self):
+            self._check_arguments(rendered=True)
             (deadline,) = payload(event, "deadline")
             return self._create(context, conflict_deadline=deadline)
 
@@ -213,8 +220,12 @@ class ZillizCreateBackupOperator(Deferral, BaseOperator):
                 f"Waited {self.conflict_timeout:.0f} s for a turn. {conflict.sentence}"
             ) from conflict
         self.log.info("%s Waiting for it to end.", conflict.sentence)
-        # A refusal that the list does not explain must not lead to one create after the other.
-        not_before = now + EARLIEST_EVENT
+        pause = EARLIEST_EVENT
+        if conflict.retry_after is not None:
+            # Nothing to watch tells when it is over, so ever longer pauses keep creates apart.
+            waited = now - (deadline - self.conflict_timeout)
+            pause = max(conflict.retry_after, min(waited / 4, self.poll_interval * 5))
+        not_before = now + pause
         if self.deferrable:
             from airflow_provider_zbackup.triggers.backup import ZillizNoActiveBackupTrigger
 
@@ -236,12 +247,8 @@ class ZillizCreateBackupOperator(Deferral, BaseOperator):
 
     def _wait_for_backup(self, context: Context, result: dict[str, Any]) -> dict[str, Any]:
         now = time.time()
-        limit = self.timeout
-        if self.execution_timeout is not None:
-            # Airflow itself ignores it while a task is deferred.
-            limit = min(limit, self.execution_timeout.total_seconds())
         wait = Wait(
-            deadline=now + limit,
+            deadline=now + self.limited(self.timeout),
             longest_pause=self.poll_interval,
             since=now,
             leave_after=now + self.defer_after if self.deferrable else None,

@@ -27,12 +27,13 @@ class CreateMemory:
 
     def __init__(self, context: Context) -> None:
         self._store = task_state_store(context)
-        self._max_tries = context["ti"].max_tries
+        # Who edits the task's retries before he clears it could make max_tries the same again.
+        self._run = [context["ti"].max_tries, getattr(context.get("task"), "retries", None)]
 
     def recall(self) -> dict[str, Any] | None:
         """Return the record, ``None`` if there is none that counts."""
         remembered = self._store.get(KEY) or {}
-        if remembered.get("delivered", self._max_tries) != self._max_tries:
+        if remembered.get("delivered", self._run) != self._run:
             return None
         record: dict[str, Any] | None = remembered.get("record")
         return record
@@ -55,6 +56,6 @@ class CreateMemory:
     def deliver(self) -> None:
         """Note that the task is about to deliver its result."""
         if STORE_OUTLIVES_TASK:
-            self._store.set(KEY, {"record": self.recall(), "delivered": self._max_tries})
+            self._store.set(KEY, {"record": self.recall(), "delivered": self._run})
         else:
             self._store.delete(KEY)

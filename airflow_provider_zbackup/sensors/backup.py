@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_zbackup.arguments import check_id
+from airflow_provider_zbackup.arguments import ArgumentError, check_id
 from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
 from airflow_provider_zbackup.sensors.base import ZillizSensor
 from airflow_provider_zbackup.zilliz.flows.steps import Flow
@@ -48,7 +48,7 @@ class ZillizNoActiveBackupSensor(ZillizSensor):
 
     def check_arguments(self, *, rendered: bool = False) -> None:
         if (self.cluster_id is None) == (self.project_id is None):
-            raise ValueError("give either cluster_id or project_id")
+            raise ArgumentError("give either cluster_id or project_id")
         if self.cluster_id is not None:
             check_id("cluster_id", self.cluster_id, rendered=rendered)
         if self.project_id is not None:

@@ -8,7 +8,12 @@ from abc import abstractmethod
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue, conf
+from airflow.providers.common.compat.sdk import (
+    AirflowSkipException,
+    BaseSensorOperator,
+    PokeReturnValue,
+    conf,
+)
 
 from airflow_provider_zbackup.arguments import check_choice, check_id, check_seconds
 from airflow_provider_zbackup.deferral import EARLIEST_EVENT, Deferral
@@ -63,7 +68,7 @@ class ZillizSensor(Deferral, BaseSensorOperator):
     @abstractmethod
     def check_arguments(self, *, rendered: bool = False) -> None:
         """
-        Raise ``ValueError`` if an argument cannot be used.
+        Raise :class:`~airflow_provider_zbackup.arguments.ArgumentError` if an argument cannot be used.
 
         :param rendered: whether templates have been rendered
         """
@@ -100,6 +105,17 @@ class ZillizSensor(Deferral, BaseSensorOperator):
             return super().execute(context)
         return self.resume_execution(self._wait_in_worker.__name__, None, context)
 
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except AirflowSkipException:
+            raise
+        except Exception as error:
+            # Airflow itself applies it to its own errors only, and before 3.0 not at all.
+            if getattr(self, "never_fail", False):
+                raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
+            raise
+
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Return what the trigger has seen."""
         with failing(self):
@@ -116,7 +132,9 @@ class ZillizSensor(Deferral, BaseSensorOperator):
         """Wait for a moment, since the answer may be there already, and only then defer."""
         now = time.time()
         wait = Wait(
-            deadline=now + self.timeout, longest_pause=self.poke_interval, leave_after=now + self.defer_after
+            deadline=now + self.limited(self.timeout),
+            longest_pause=self.poke_interval,
+            leave_after=now + self.defer_after,
         )
         with failing(self):
             seen = self.hook.client.run(self.flow(wait), note=self.log.info)

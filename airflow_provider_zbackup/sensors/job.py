@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_zbackup.arguments import check_id, is_rendered_later
+from airflow_provider_zbackup.arguments import ArgumentError, check_id, is_rendered_later
 from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
 from airflow_provider_zbackup.sensors.base import ZillizSensor
 from airflow_provider_zbackup.zilliz.flows.steps import Flow
@@ -55,7 +55,7 @@ class ZillizJobSensor(ZillizSensor):
             try:
                 given = json.loads(given)
             except ValueError:
-                raise ValueError(
+                raise ArgumentError(
                     "job_id is a text that is not JSON: give the result of the create task as task.output, "
                     "or through the template filter tojson"
                 ) from None

@@ -63,7 +63,8 @@ def _proxy(base_url: str) -> str | None:
     if is_loopback(url.host) or proxy_bypass(url.host):
         return None
     proxies = getproxies()
-    return proxies.get(url.scheme) or proxies.get("all")
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
 
 
 class _Exchange:
@@ -102,7 +103,7 @@ class _Exchange:
     def read(self, operation: Operation[T], response: httpx.Response, content: bytes) -> Reply[T]:
         """Return what the server answered; raises what it means if that is not a success."""
         status = response.status_code
-        request_id = response.headers.get("requestid")
+        request_id = self._scrub(response.headers.get("requestid", ""))[:100] or None
         server_time = parse_http_date(response.headers.get("date"))
         envelope, code = read_envelope(content)
         if status < 300 and code in _SUCCESS_CODES and envelope is not None:
@@ -114,15 +115,15 @@ class _Exchange:
                 envelope = None
         if 300 <= status < 400 or (status < 300 and (envelope is None or code is None)):
             raise ZillizProtocolError(
-                f"Zilliz Cloud answered {operation.name} with something that is not an answer "
-                f"({response.headers.get('content-type') or 'no type'}, {len(content)} bytes).",
+                f"Zilliz Cloud answered {operation.name} with something that is not an answer: "
+                f"{len(content)} bytes of {self._scrub(response.headers.get('content-type', '?'))[:100]}.",
                 http_status=status,
                 request_id=request_id,
             )
         kind = classify(status, code or 0)
         text = str(envelope.get("message") or "") if envelope is not None else ""
         raise kind(
-            f"Zilliz Cloud refused to {operation.name}: {self._scrub(text)[:500] or response.reason_phrase}",
+            f"Zilliz Cloud refused to {operation.name}: {self._scrub(text or response.reason_phrase)[:500]}",
             code=code or None,
             http_status=status,
             request_id=request_id,
@@ -227,8 +228,9 @@ class ZillizClient:
                 if step.seconds > 0:
                     self._sleep(step.seconds)
                 return self._clock()
-        if remember is not None:
-            remember(step.record)
+        if remember is None:
+            raise TypeError("This flow creates, so it needs something that remembers.")
+        remember(step.record)
         return None
 
     def send(self, operation: Operation[T]) -> Reply[T]:

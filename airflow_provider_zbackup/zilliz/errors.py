@@ -190,18 +190,19 @@ def classify(http_status: int, code: int) -> type[ZillizError]:
     """
     Return the class of a failed answer.
 
-    Both are looked at, because the API answers most failures with HTTP 200.
+    Both are looked at, because the API answers most failures with HTTP 200. HTTP 403 and 404 without a
+    code come from a gateway and tell nothing of clusters or backups.
 
     :param http_status: HTTP status of the answer
     :param code: the answer's ``code``, 0 where it has none
     """
     if http_status == 401 or code in _AUTHENTICATION_CODES:
         return ZillizAuthenticationError
-    if http_status == 403 or code in _PERMISSION_CODES:
+    if code in _PERMISSION_CODES or (http_status == 403 and code):
         return ZillizPermissionError
     if code in _UNSUPPORTED_CODES:
         return ZillizUnsupportedClusterError
-    if code in _NOT_FOUND_CODES or (http_status == 404 and not code):
+    if code in _NOT_FOUND_CODES:
         return ZillizNotFoundError
     if code in _BAD_REQUEST_CODES:
         return ZillizBadRequestError

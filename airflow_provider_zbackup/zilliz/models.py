@@ -9,7 +9,7 @@ Requests are sent with exactly the fields that were asked for.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -18,7 +18,6 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Field,
     ValidationError,
     ValidatorFunctionWrapHandler,
     field_validator,
@@ -137,8 +136,9 @@ class Backup(Answer):
     db_collections: tuple[BackedUpDatabase, ...] = ()
 
     @property
-    def is_creating(self) -> bool:
-        return self.status == "CREATING"
+    def is_running(self) -> bool:
+        """Whether it may still be in the making; a state that nobody has documented means that it is."""
+        return not (self.is_available or self.is_deleted)
 
     @property
     def is_available(self) -> bool:
@@ -184,8 +184,8 @@ class BackupPage(Answer):
         return _with_empty_list(data, "backups")
 
     @property
-    def items(self) -> dict[str, Backup]:
-        return {backup.backup_id or f"number {n}": backup for n, backup in enumerate(self.backups)}
+    def items(self) -> Sequence[Backup]:
+        return self.backups
 
 
 class Job(Answer):
@@ -241,8 +241,8 @@ class ClusterPage(Answer):
         return {"clusters": data} if isinstance(data, list) else _with_empty_list(data, "clusters")
 
     @property
-    def items(self) -> dict[str, Cluster]:
-        return {cluster.cluster_id or f"number {n}": cluster for n, cluster in enumerate(self.clusters)}
+    def items(self) -> Sequence[Cluster]:
+        return self.clusters
 
 
 class Project(Answer):
@@ -288,7 +288,7 @@ class CreateBackupRequest(Request):
 
     backup_type: str
     db_collections: tuple[DatabaseCollections, ...] | None = None
-    cross_region_copies: tuple[CrossRegionCopy, ...] | None = Field(default=None)
+    cross_region_copies: tuple[CrossRegionCopy, ...] | None = None
 
     @classmethod
     def of(

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
+from airflow_provider_zbackup.zilliz.errors import ZillizBadRequestError
 from airflow_provider_zbackup.zilliz.models import (
     Backup,
     BackupCreation,
@@ -67,7 +68,7 @@ def _path(*parts: str) -> str:
     """Join path segments; ids come from users, so each is quoted whole, and dots cannot climb."""
     segments = [quote(part, safe="") for part in parts]
     if any(segment in ("", ".", "..") for segment in segments):
-        raise ValueError(f"not a usable id in the path {'/'.join(segments)!r}")
+        raise ZillizBadRequestError(f"Not a usable id in {'/'.join(segments)!r}.", not_done=True)
     return "/v2/" + "/".join(segments)
 
 
@@ -96,16 +97,12 @@ def list_backups(
     *,
     project_id: str | None = None,
     cluster_id: str | None = None,
-    creation_method: str | None = None,
-    backup_type: str | None = None,
     page: int = 1,
 ) -> Operation[BackupPage]:
     """https://docs.zilliz.com/reference/restful/list-backups-v2"""
     query = _query(
         projectId=project_id,
         clusterId=cluster_id,
-        creationMethod=creation_method,
-        backupType=backup_type,
         pageSize=PAGE_SIZE,
         currentPage=page,
     )

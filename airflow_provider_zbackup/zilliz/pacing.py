@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 #: Zilliz Cloud is never asked about one thing more often than this.
 SHORTEST_PAUSE = 1.0
 #: A server that asks for more patience than this is asked again nevertheless.
-LONGEST_RETRY_AFTER = 300.0
+LONGEST_RETRY_AFTER = 120.0
 
 
 def spread(longest: float) -> float:
@@ -95,6 +95,9 @@ class RequestBudget:
 
     def reserve(self, now: float) -> float:
         """Reserve the next free moment and return how long it is from now."""
+        if self._next - now > LONGEST_RETRY_AFTER:
+            # The clock has been set back.
+            self._next = now
         at = max(self._next, now - self._burst)
         self._next = at + self._interval
         return max(0.0, at - now)

@@ -39,7 +39,9 @@ class SharedAnswers:
         :param ask: sends the operation
         """
         asked_at, answer = self._asked.get(operation, (0.0, None))
-        if answer is None or (answer.done() and (_failed(answer) or time - asked_at >= operation.max_age)):
+        if answer is None or (
+            answer.done() and (_failed(answer) or time - asked_at >= min(operation.max_age, LONGEST_AGE))
+        ):
             self._asked.pop(operation, None)
             self._drop_old(time)
             # A task of its own, since whoever asked first may be cancelled while others wait.

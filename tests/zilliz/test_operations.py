@@ -18,16 +18,12 @@ PAGED = (("pageSize", "100"), ("currentPage", "1"))
         (operations.describe_backup("c", "b"), "GET", "/v2/clusters/c/backups/b", ()),
         (operations.list_backups(), "GET", "/v2/backups", PAGED),
         (
-            operations.list_backups(
-                project_id="p", cluster_id="c", creation_method="MANUAL", backup_type="CLUSTER", page=3
-            ),
+            operations.list_backups(project_id="p", cluster_id="c", page=3),
             "GET",
             "/v2/backups",
             (
                 ("projectId", "p"),
                 ("clusterId", "c"),
-                ("creationMethod", "MANUAL"),
-                ("backupType", "CLUSTER"),
                 ("pageSize", "100"),
                 ("currentPage", "3"),
             ),

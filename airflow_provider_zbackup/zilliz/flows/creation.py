@@ -42,6 +42,8 @@ from airflow_provider_zbackup.zilliz.pacing import backoff
 LIST_LAG = 15.0
 #: However late the server may still do what was sent, it is not looked for any longer, in seconds.
 LONGEST_LOOK = 300.0
+#: After a refusal that the cluster's own list does not explain, the create is not sent again sooner.
+UNEXPLAINED_PAUSE = 10.0
 #: How often a create is sent when it certainly or apparently did not arrive.
 CREATE_ATTEMPTS = 4
 #: The clocks of the service's own machines may differ by so much, in seconds.
@@ -83,6 +85,10 @@ class CreateRecord(BaseModel):
         """Return the record with a new end of the time in which the server can have done the work."""
         return self.model_copy(update={"answer_by": server_time + timedelta(seconds=seconds)})
 
+    def asked_for_same(self, cluster_id: str, request: CreateBackupRequest) -> bool:
+        """Tell whether this was the same create, in whatever order its collections were named."""
+        return cluster_id == self.cluster_id and _unordered(self.request) == _unordered(request.body())
+
     def may_have_made(self, backup: Backup) -> bool:
         """Tell whether a listed backup can have come of this create, by all that the list shows of it."""
         earliest = self.first_sent - timedelta(seconds=CLOCK_TOLERANCE)
@@ -121,10 +127,13 @@ def create_backup_once(
                 f"What an earlier try of this task remembered cannot be read: {dict(record)}. Find out in "
                 "the Zilliz Cloud console whether it has made a backup, and remove the task's stored state."
             ) from error
-        if earlier.cluster_id == cluster_id and earlier.request == request.body():
+        if earlier.asked_for_same(cluster_id, request):
             found = yield from (_reattach(earlier) if earlier.backup_id else _reconcile(earlier, request))
             if found is not None:
+                yield Pause(0, f"Backup {found.backup_id} is of an earlier try, begun {found.first_sent}.")
                 return found
+        else:
+            yield Pause(0, f"An earlier try asked for something else, {earlier.request}; it is left alone.")
     return (yield from _create(cluster_id, request, answer_time, conflict_codes))
 
 
@@ -170,6 +179,10 @@ def _create(
                 if found is not None:
                     return found
             yield from _raise_if_in_the_way(cluster_id, error, conflict_codes)
+            if isinstance(error, ZillizRefusedError):
+                # A catch-all: it says "failed", which may have been late. The next try looks first.
+                time = yield from now()
+                yield attempt.answered_by(server_time, time - looked_at).remember()
             attempts_left -= 1
             if not attempts_left or not isinstance(error, ZillizTransientError):
                 raise
@@ -186,7 +199,6 @@ def _reattach(record: CreateRecord) -> Flow[CreateRecord | None]:
     begin = yield from now()
     pauses = backoff(first=1.0, longest=5.0)
     while True:
-        job = None
         try:
             if record.job_id:
                 job = (yield from retrying(describe_job(record.job_id))).value
@@ -195,7 +207,8 @@ def _reattach(record: CreateRecord) -> Flow[CreateRecord | None]:
                 if not job.is_successful:
                     return record
         except ZillizNotFoundError:
-            pass
+            # How long a finished job can be looked up is documented nowhere; the backup tells as much.
+            record = record.model_copy(update={"job_id": ""})
         try:
             backup = (yield from retrying(describe_backup(record.cluster_id, record.backup_id))).value
             return None if backup.is_deleted else record
@@ -221,14 +234,15 @@ def _reconcile(record: CreateRecord, request: CreateBackupRequest) -> Flow[Creat
     pauses = backoff(first=1.0, longest=5.0)
     while True:
         reply = yield from all_backups(cluster_id=record.cluster_id)
-        candidates = []
+        candidates = {}
         for backup in reply.value:
-            if record.may_have_made(backup) and (yield from _covers_same(record.cluster_id, request, backup)):
-                candidates.append(backup)
+            if not record.may_have_made(backup):
+                continue
+            if (yield from _covers_same(record.cluster_id, request, backup)):
+                candidates[backup.backup_id] = backup
         if len(candidates) > 1:
-            raise _uncertain(record, candidates)
-        if candidates:
-            ours = candidates[0]
+            raise _uncertain(record, list(candidates.values()))
+        for ours in candidates.values():
             found = record.model_copy(
                 update={"backup_id": ours.backup_id, "backup_name": ours.backup_name, "adopted": True}
             )
@@ -258,7 +272,7 @@ def _covers_same(cluster_id: str, request: CreateBackupRequest, listed: Backup) 
     covers = request.covers_same(backup)
     if covers is not None:
         return covers
-    if backup.is_creating:
+    if backup.is_running:
         raise ZillizConflictError(
             f"{listed.describe()} is running and does not tell yet which collections it holds, so it may or "
             "may not have come of this task's create."
@@ -285,17 +299,25 @@ def _raise_if_in_the_way(cluster_id: str, error: ZillizError, conflict_codes: Co
     if not named and not isinstance(error, ZillizRefusedError):
         return
     reply = yield from all_backups(cluster_id=cluster_id)
-    running = [backup for backup in reply.value if backup.is_creating]
-    if not running:
+    running = [backup for backup in reply.value if backup.is_running]
+    if running:
+        raise _conflict(running, reply.server_time, f" {error}") from error
+    try:
         # Whether one manual backup at a time means per cluster or in all is documented nowhere.
         reply = yield from all_backups()
-        running = [backup for backup in reply.value if backup.is_creating and backup.is_manual]
-    if named or running:
-        raise _conflict(running, reply.server_time, f" {error}") from error
+    except ZillizError:
+        # The key may be for this cluster alone; what counts is why the create was refused.
+        elsewhere = []
+    else:
+        elsewhere = [backup for backup in reply.value if backup.is_running and backup.is_manual]
+    if named or elsewhere:
+        conflict = _conflict(elsewhere, reply.server_time, f" {error}")
+        conflict.retry_after = UNEXPLAINED_PAUSE
+        raise conflict from error
 
 
 def _refuse_if_busy(reply: Reply[list[Backup]]) -> None:
-    running = [backup for backup in reply.value if backup.is_creating]
+    running = [backup for backup in reply.value if backup.is_running]
     if running:
         raise _conflict(running, reply.server_time)
 
@@ -307,6 +329,12 @@ def _conflict(running: list[Backup], server_time: datetime | None, why: str = ""
     return ZillizConflictError(
         f"Another backup is in the way: {blockers or 'none is listed'}.{why}", not_done=True
     )
+
+
+def _unordered(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _unordered(item) for name, item in value.items()}
+    return sorted(map(_unordered, value), key=repr) if isinstance(value, list | tuple) else value
 
 
 def _as_datetime(time: float) -> datetime:

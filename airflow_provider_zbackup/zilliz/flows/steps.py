@@ -98,15 +98,16 @@ def all_pages(
     :param page: gives the operation for a page by its number, from 1
     :param attempts: how often each page is asked for
     """
+    # Models cannot be hashed; what they show can. What changes between two pages is listed as both.
     items: dict[str, Any] = {}
     number = 1
     while True:
         operation: Operation[Any] = page(number)
         reply = yield from retrying(operation, attempts)
         found = reply.value.items
-        is_new = not found.keys() <= items.keys()
-        items.update(found)
-        if not is_new or len(found) < (reply.value.page_size or PAGE_SIZE):
+        known = len(items)
+        items.update((repr(item), item) for item in found)
+        if len(items) == known or len(found) < (reply.value.page_size or PAGE_SIZE):
             return Reply(list(items.values()), reply.server_time)
         number += 1
 

@@ -91,7 +91,7 @@ def wait_until(
     if wait.not_before is not None and wait.not_before > time:
         time = yield Pause(max(0.0, min(wait.not_before, wait.deadline) - time))
     since = begin if wait.since is None else min(wait.since, begin)
-    refusals, pauses = 0, backoff(first=1.0)
+    refusals, pauses, seen_at = 0, backoff(first=1.0), begin
     told, told_at = "", time
     max_age = 0.0
     while True:
@@ -101,7 +101,7 @@ def wait_until(
         except ZillizError as error:
             time = yield from now()
             refusals += not isinstance(error, ZillizTransientError | ZillizNotFoundError)
-            if not _can_be_waited_out(error, refusals, time - begin):
+            if not _can_be_waited_out(error, refusals, time - seen_at):
                 raise
             sight = Sight(str(error).rstrip("."))
             pause = max(next(pauses), error.retry_after or 0)
@@ -111,7 +111,7 @@ def wait_until(
             if sight.done:
                 yield Pause(0, f"{sight.state}; {time - since:.0f} s elapsed.")
                 return reply.value
-            refusals, pauses = 0, backoff(first=1.0)
+            refusals, pauses, seen_at = 0, backoff(first=1.0), time
             if sight.age is not None:
                 since = min(since, time - sight.age)
             pause = poll_pause(time - since, sight.progress, wait.longest_pause)
@@ -136,12 +136,12 @@ def wait_until(
         max_age = 0.0 if sight.to_confirm else pause / 2
 
 
-def _can_be_waited_out(error: ZillizError, refusals: int, waited: float) -> bool:
+def _can_be_waited_out(error: ZillizError, refusals: int, unseen: float) -> bool:
     """Tell whether a failed look is no reason to end the wait."""
     if isinstance(error, ZillizTransientError):
         return True
     if isinstance(error, ZillizNotFoundError):
-        return waited < LOOK_UP_LAG
+        return unseen < LOOK_UP_LAG
     if isinstance(error, ZillizPermanentError | ZillizJobFailedError | ZillizBackupLostError):
         return False
     return refusals < TOLERATED_REFUSALS
@@ -241,7 +241,7 @@ def wait_for_job_or_backup(
         end = yield from wait_for_job(job_id, wait)
     else:
         end = yield from wait_for_backup(cluster_id or "", backup_id or "", wait)
-    return None if end is None else end.model_dump(mode="json")
+    return None if end is None else end.model_dump(mode="json", exclude={"db_collections"})
 
 
 def wait_for_created_backup(
@@ -253,8 +253,12 @@ def wait_for_created_backup(
     :param job_id: the job that makes the backup; ``None`` waits by the backup's status alone
     :return: ``None`` if it was time to leave
     """
-    if job_id and (yield from wait_for_job(job_id, wait)) is None:
-        return None
+    if job_id:
+        try:
+            if (yield from wait_for_job(job_id, wait)) is None:
+                return None
+        except ZillizNotFoundError as error:
+            yield Pause(0, f"{error.sentence} Waiting by the status of backup {backup_id} instead.")
     return (yield from wait_for_backup(cluster_id, backup_id, wait))
 
 
@@ -276,7 +280,7 @@ def wait_until_free(
 
     def judge(backups: list[Backup], server_time: datetime | None) -> Sight:
         nonlocal free
-        running = [backup for backup in backups if backup.is_creating]
+        running = [backup for backup in backups if backup.is_running]
         if running:
             free = 0
             ages = [age for backup in running if (age := _age(backup.create_time, server_time)) is not None]
