@@ -79,6 +79,16 @@ def _write_table() -> Iterator[None]:
     TABLE.write_text("\n".join(lines) + "\n")
 
 
+@pytest.fixture
+def _everything_is_logged() -> Iterator[None]:
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.DEBUG)
+    yield
+    root.setLevel(level)
+
+
+@pytest.mark.usefixtures("_everything_is_logged")
 @pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferrable"])
 @pytest.mark.parametrize("persists", [False, True], ids=["once", "whole-try"])
 @pytest.mark.parametrize(("operation", "fault"), CELLS)
@@ -90,8 +100,7 @@ def test_cell(
     persists: bool,
     deferrable: bool,
 ) -> None:
-    logging.getLogger().setLevel(logging.DEBUG)
-    timeout = 0.15 if "time-out" in fault else 10
+    timeout = 0.08 if "time-out" in fault else 10
     world.connect(extra={"timeout": timeout, "requests_per_second": 1000})
     world.control_plane.configure(job_seconds=60)
     strike(world, operation, persists, **FAULTS[fault])
