@@ -74,6 +74,7 @@ class TaskInstance:
 
     make: Callable[[], Any]
     max_tries: int = 0
+    retries: int = 0
     store: Store = field(default_factory=Store)
     xcoms: dict[str, Any] = field(default_factory=dict)
     deferrals: list[dict[str, Any]] = field(default_factory=list)
@@ -85,7 +86,7 @@ class TaskInstance:
 
     @property
     def context(self) -> Any:
-        return {"ti": self, "task_state_store": self.store}
+        return {"ti": self, "task": SimpleNamespace(retries=self.retries), "task_state_store": self.store}
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcoms[key] = json.loads(json.dumps(value))

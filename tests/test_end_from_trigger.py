@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
 
+from airflow_provider_zbackup.arguments import ArgumentError
 from airflow_provider_zbackup.deferral import Deferral
 from airflow_provider_zbackup.emulator import JobPlan
 from airflow_provider_zbackup.operators import backup as operators
@@ -76,7 +77,7 @@ def _as_airflow_3_3(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_operator_needs_an_airflow_that_keeps_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(operators, "STORE_OUTLIVES_TASK", False)
-    with pytest.raises(ValueError, match=r"end_from_trigger needs Airflow 3\.3 or later"):
+    with pytest.raises(ArgumentError, match=r"end_from_trigger needs Airflow 3\.3 or later"):
         create(end_from_trigger=True)
 
 
@@ -216,7 +217,7 @@ def test_a_retry_after_a_failed_job_makes_a_new_backup(world: World) -> None:
 def test_a_cleared_task_makes_a_new_backup(world: World) -> None:
     task = ending(create)
     first = task.run()
-    assert task.store[KEY]["delivered"] == task.max_tries
+    assert task.store[KEY]["delivered"] == [task.max_tries, task.retries]
     assert task.run()["backup_id"] == first["backup_id"], "tried again by Airflow itself"
     task.max_tries += 1
     assert task.run()["backup_id"] != first["backup_id"]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_zbackup.arguments import ArgumentError
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
 from airflow_provider_zbackup.sensors.job import ZillizJobSensor
 from airflow_provider_zbackup.task_failure import failing
@@ -90,7 +91,7 @@ if AIRFLOW_VERSION.release >= (3, 3):
             task_id="task", job_id="job-1", retry_policy=policy(), retry_delay=timedelta(0)
         )
         with pytest.raises(AirflowFailException, match="job_id must not be empty"), failing(task):
-            raise ValueError("job_id must not be empty")
+            raise ArgumentError("job_id must not be empty")
 
 else:
 

@@ -19,6 +19,7 @@ from airflow.providers.common.compat.sdk import (
 from pytest_mock import MockerFixture
 
 from airflow_provider_zbackup import deferral
+from airflow_provider_zbackup.arguments import ArgumentError
 from airflow_provider_zbackup.deferral import BACKSTOP, NO_CANCEL, Deferral
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
 from airflow_provider_zbackup.operators.memory import KEY
@@ -108,13 +109,23 @@ def test_a_time_out_is_airflow_s_own_for_a_sensor_and_retried_for_the_operator()
 @TASKS
 def test_an_argument_that_is_wrong_fails_for_good_and_names_the_class(make: Callable[..., Any]) -> None:
     task = make()
-    ended = outcome(task, ValueError("cluster_id must not be empty"))
+    ended = outcome(task, ArgumentError("cluster_id must not be empty"))
     assert type(ended) is AirflowFailException
     assert str(ended) == f"{type(task).__name__}: cluster_id must not be empty."
 
 
 @TASKS
-@pytest.mark.parametrize("error", [RuntimeError("boom"), KeyError("x"), AirflowSkipException("not today")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("boom"),
+        KeyError("x"),
+        ValueError("bad"),
+        json.JSONDecodeError("bad", "{", 0),
+        AirflowSkipException("not today"),
+    ],
+    ids=repr,
+)
 def test_what_is_not_ours_passes_unchanged(make: Callable[..., Any], error: Exception) -> None:
     assert outcome(make(), error) is error
 
@@ -311,7 +322,7 @@ def test_a_killed_task_says_what_stays(make: Callable[..., Any], mocker: MockerF
     task.on_kill()
     (call,) = warning.call_args_list
     said = call.args[1] % call.args[2:]
-    assert said == f"This task was killed. What it started goes on. {NO_CANCEL}"
+    assert said == f"This task was killed. What it waits for goes on. {NO_CANCEL}"
 
 
 @pytest.mark.parametrize(
@@ -336,3 +347,41 @@ def test_a_deferral_ends_after_its_trigger_and_never_returns(
 def test_whoever_takes_the_mixin_has_to_say_what_goes_on() -> None:
     with pytest.raises(NotImplementedError):
         Deferral().what_goes_on({})  # type: ignore[typeddict-item]
+
+
+@SENSORS
+@pytest.mark.parametrize("kind", KINDS)
+def test_never_fail_skips_whatever_ends_the_wait_in_the_trigger(
+    make: Callable[..., Any], kind: type[ZillizError]
+) -> None:
+    event = {"status": "error", "error": kind("It is so.").to_dict()}
+    task = make(deferrable=True)
+    task.never_fail = True
+    with pytest.raises(AirflowSkipException):
+        task.resume_execution("execute_complete", {"event": event}, TaskInstance(make).context)
+
+
+@SENSORS
+@pytest.mark.parametrize("place", ["console_url", "limited"])
+@pytest.mark.parametrize("error", [errors.ZillizServerError("Down."), RuntimeError("boom")], ids=repr)
+def test_never_fail_skips_whatever_goes_wrong_before_the_deferral(
+    make: Callable[..., Any], place: str, error: Exception, mocker: MockerFixture
+) -> None:
+    task = make(deferrable=True)
+    task.never_fail = True
+    kind = type(task)
+    mocks = {name: mocker.patch.object(kind, name, autospec=True) for name in ("console_url", "limited")}
+    mocks["console_url"].return_value = "https://console.example"
+    mocks[place].side_effect = error
+    with pytest.raises(AirflowSkipException):
+        task.execute(TaskInstance(make).context)
+    assert mocks[place].call_count == 1
+
+
+@TASKS
+@pytest.mark.parametrize(("limit", "expected"), [(None, 100.0), (60, 60.0), (600, 100.0)])
+def test_no_wait_is_longer_than_execution_timeout(
+    make: Callable[..., Any], limit: float | None, expected: float
+) -> None:
+    task = make(execution_timeout=limit and timedelta(seconds=limit))
+    assert task.limited(100.0) == expected

@@ -215,15 +215,13 @@ class ZillizCreateBackupOperator(Deferral, BaseOperator):
     def _wait_for_turn(self, conflict: ZillizConflictError, deadline: float) -> None:
         """Wait, or defer, until no backup is running on the cluster."""
         now = time.time()
+        waited = now - (deadline - self.limited(self.conflict_timeout))
         if now >= deadline:
-            raise ZillizTimeoutError(
-                f"Waited {self.conflict_timeout:.0f} s for a turn. {conflict.sentence}"
-            ) from conflict
+            raise ZillizTimeoutError(f"Waited {waited:.0f} s for a turn. {conflict.sentence}") from conflict
         self.log.info("%s Waiting for it to end.", conflict.sentence)
         pause = EARLIEST_EVENT
         if conflict.retry_after is not None:
             # Nothing to watch tells when it is over, so ever longer pauses keep creates apart.
-            waited = now - (deadline - self.conflict_timeout)
             pause = max(conflict.retry_after, min(waited / 4, self.poll_interval * 5))
         not_before = now + pause
         if self.deferrable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -155,6 +156,25 @@ def test_the_gate_waits_for_any_backup(
     assert task.run() == {"backups": 1}
     assert world.clock() - begin > 100
     assert len(task.deferrals) == deferrable
+
+
+@MODES
+@pytest.mark.parametrize("status", ["PENDING", "COMPACTING", ""])
+def test_a_backup_in_a_state_that_nobody_has_documented_keeps_the_gate_shut(
+    world: World, deferrable: bool, status: str
+) -> None:
+    listed = {"backups": [{"backupId": "b", "status": status}]}
+    world.fault("list_backups", times=6, status=200, body={"code": 0, "data": listed})
+    assert gate(cluster_id=CLUSTER_ID, deferrable=deferrable).run() == {"backups": 0}
+    assert len(world.requests("list_backups")) == 6 + 2
+
+
+def test_execution_timeout_ends_the_wait_though_airflow_ignores_it_while_deferred(world: World) -> None:
+    world.someone_backs_up(seconds=10_000)
+    begin = world.clock()
+    with pytest.raises(AirflowSensorTimeout):
+        gate(cluster_id=CLUSTER_ID, deferrable=True, execution_timeout=timedelta(seconds=60)).run()
+    assert world.clock() - begin == pytest.approx(60, abs=1)
 
 
 def test_the_gate_needs_two_looks_in_a_row(world: World) -> None:

@@ -20,7 +20,7 @@ from airflow_provider_zbackup.get_provider_info import get_provider_info
 from airflow_provider_zbackup.hooks import zilliz
 from airflow_provider_zbackup.hooks.zilliz import CONNECTION_LIFETIME, ZillizHook
 from airflow_provider_zbackup.zilliz import client as client_module
-from airflow_provider_zbackup.zilliz.client import AsyncZillizClient
+from airflow_provider_zbackup.zilliz.client import AsyncZillizClient, ZillizClient
 from airflow_provider_zbackup.zilliz.errors import (
     ZillizAuthenticationError,
     ZillizConfigurationError,
@@ -35,7 +35,7 @@ CONNECTION_TYPE = get_provider_info()["connection-types"][0]
 
 def test_a_backup_is_created_described_and_followed(world: World) -> None:
     created = world.hook.create_backup(CLUSTER_ID)
-    assert world.hook.describe_backup(CLUSTER_ID, created.backup_id).is_creating
+    assert world.hook.describe_backup(CLUSTER_ID, created.backup_id).is_running
     assert not world.hook.describe_job(created.job_id).is_successful
     world.clock.sleep(60)
     backup = world.hook.describe_backup(CLUSTER_ID, created.backup_id)
@@ -146,6 +146,16 @@ def test_the_connection_button_says_what_is_wrong(world: World, change: dict[str
     assert message in said
     assert "unmistakable" not in said
     assert API_KEY not in said
+
+
+@pytest.mark.parametrize("status", [200, 503])
+def test_the_connection_button_leaves_no_connection_open(
+    world: World, mocker: MockerFixture, status: int
+) -> None:
+    closes = mocker.spy(ZillizClient, "close")
+    world.fault("list_clusters", status=status, body={"code": 0, "data": {"clusters": []}})
+    passed, _ = world.hook.test_connection()
+    assert (passed, closes.call_count) == (status == 200, 1)
 
 
 def test_the_connection_button_makes_one_attempt(world: World) -> None:

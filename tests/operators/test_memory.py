@@ -80,6 +80,19 @@ def test_a_delivered_record_counts_for_the_same_run_of_the_task_only(
     assert CreateMemory(task.context).recall() is None, "cleared by a user"
 
 
+def test_who_edits_the_retries_before_he_clears_gets_a_new_backup_too(
+    task: TaskInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow adds the retries to the tries made, which may come to the same ``max_tries`` again."""
+    monkeypatch.setattr(memory, "STORE_OUTLIVES_TASK", True)
+    task.retries = 2
+    CreateMemory(task.context).remember(RECORD)
+    CreateMemory(task.context).deliver()
+    assert task.store[KEY]["delivered"] == [2, 2]
+    task.retries = 1
+    assert CreateMemory(task.context).recall() is None
+
+
 @pytest.mark.usefixtures("store_outlives_task")
 def test_after_a_delivery_a_new_record_counts_and_can_be_delivered_in_turn(task: TaskInstance) -> None:
     CreateMemory(task.context).remember(RECORD)

@@ -1,9 +1,6 @@
-"""A create that is answered, refused, or got lost."""
+"""A create that is answered or refused."""
 
 from __future__ import annotations
-
-from collections.abc import Callable, Sequence
-from typing import Any
 
 import pytest
 
@@ -13,93 +10,28 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizConflictError,
     ZillizConnectionError,
     ZillizError,
-    ZillizNotFoundError,
-    ZillizProtocolError,
+    ZillizPermissionError,
     ZillizRefusedError,
-    ZillizServerError,
     ZillizThrottledError,
-    ZillizUncertainError,
 )
 from airflow_provider_zbackup.zilliz.flows.creation import (
-    CLOCK_TOLERANCE,
     CREATE_ATTEMPTS,
-    LIST_LAG,
+    UNEXPLAINED_PAUSE,
     CreateRecord,
-    create_backup_once,
 )
-from airflow_provider_zbackup.zilliz.flows.steps import Remember, Reply
-from airflow_provider_zbackup.zilliz.models import (
-    BackedUpCollection,
-    BackedUpDatabase,
-    Backup,
-    BackupCreation,
-    BackupPage,
-    CreateBackupRequest,
-)
+from airflow_provider_zbackup.zilliz.flows.steps import Reply
 from airflow_provider_zbackup.zilliz.operations import create_backup
-from tests.zilliz.driver import CLUSTER, Driver, at, backup, page
-
-WHOLE = CreateBackupRequest.of()
-SOME = CreateBackupRequest.of(["a"])
-MADE = BackupCreation(backup_id="new", backup_name="Name_backup1", job_id="job-1")
-LOST = ZillizConnectionError("Lost.")
-UNSENT = ZillizConnectionError("Unsent.", not_done=True)
-CATCH_ALL = ZillizRefusedError("Failed to create backup.", code=96038, not_done=True)
-RUNNING = backup("other", status="CREATING")
-
-
-def cloud(
-    create: Sequence[Any] = (),
-    listed: Callable[[float], BackupPage] = lambda elapsed: page(),
-    described: Any = None,
-    elsewhere: BackupPage | None = None,
-) -> Driver:
-    """
-    Return a cloud.
-
-    :param create: answers to the creates
-    :param listed: the cluster's backups by the seconds since the start
-    :param described: answer to every look at a backup
-    :param elsewhere: the backups of all clusters
-    """
-    creates = iter(create)
-
-    def answer(operation: Any) -> Any:
-        match operation.name:
-            case "create backup":
-                return next(creates)
-            case "describe backup":
-                return described
-            case "list backups" if "clusterId" in dict(operation.query):
-                return listed(driver.elapsed)
-            case "list backups" if elsewhere is not None:
-                return elsewhere
-        raise AssertionError(f"No {operation.name} was expected.")
-
-    driver = Driver(answer)
-    return driver
-
-
-def create(driver: Driver, request: CreateBackupRequest = WHOLE, **arguments: Any) -> CreateRecord:
-    return driver.run(create_backup_once(CLUSTER, request, **arguments))
-
-
-def made_later(*backups: Backup, after: float = 0.0) -> Callable[[float], BackupPage]:
-    """Return lists that show these backups once something can have been sent."""
-    first = [True]
-
-    def listed(elapsed: float) -> BackupPage:
-        is_first, first[:] = bool(first), []
-        return page() if is_first or elapsed < after else page(*backups)
-
-    return listed
-
-
-def some_backup(backup_id: str = "new", *collections: str, **facts: Any) -> Backup:
-    held = tuple(BackedUpCollection(collection_name=name) for name in collections)
-    databases = (BackedUpDatabase(collections=held),) if held else ()
-    return backup(backup_id, backup_type="COLLECTION", db_collections=databases, **facts)
-
+from tests.zilliz.creation_cloud import (
+    CATCH_ALL,
+    MADE,
+    RUNNING,
+    UNSENT,
+    WHOLE,
+    cloud,
+    create,
+    made_later,
+)
+from tests.zilliz.driver import CLUSTER, at, backup, page
 
 # Answered
 
@@ -153,8 +85,9 @@ def test_the_time_is_the_servers() -> None:
 
 
 @pytest.mark.parametrize("method", ["MANUAL", "AUTO"])
-def test_nothing_is_sent_while_another_backup_runs(method: str) -> None:
-    driver = cloud(listed=lambda elapsed: page(backup("b", status="CREATING", creation_method=method)))
+@pytest.mark.parametrize("status", ["CREATING", "PENDING", ""])
+def test_nothing_is_sent_while_another_backup_runs(method: str, status: str) -> None:
+    driver = cloud(listed=lambda elapsed: page(backup("b", status=status, creation_method=method)))
     with pytest.raises(ZillizConflictError, match=f"in the way: {method.lower()} cluster backup b") as caught:
         create(driver)
     assert caught.value.not_done
@@ -211,6 +144,7 @@ def test_a_catch_all_with_somebody_in_the_way_is_a_conflict() -> None:
         create(driver)
     assert caught.value.not_done
     assert caught.value.__cause__ is CATCH_ALL
+    assert caught.value.retry_after is None
     assert driver.calls == ["list backups", "create backup", "list backups"]
 
 
@@ -224,13 +158,25 @@ def test_a_catch_all_with_somebody_in_the_way_elsewhere_is_a_conflict() -> None:
     ) as caught:
         create(cloud([CATCH_ALL], elsewhere=elsewhere))
     assert "backup auto" not in str(caught.value)
+    assert caught.value.retry_after == UNEXPLAINED_PAUSE
 
 
 def test_a_catch_all_with_nobody_in_the_way_is_an_error() -> None:
     driver = cloud([CATCH_ALL], elsewhere=page(backup("auto", status="CREATING", creation_method="AUTO")))
     with pytest.raises(ZillizRefusedError):
         create(driver)
-    assert driver.records[-1] is None
+    kept = CreateRecord.model_validate(driver.records[-1])
+    assert (kept.backup_id, kept.first_sent, kept.answer_by) == ("", at(0), at(driver.elapsed))
+
+
+def test_after_a_catch_all_the_next_try_looks_first() -> None:
+    """It says "failed", which may have been said too early."""
+    refused = cloud([CATCH_ALL], elsewhere=page())
+    with pytest.raises(ZillizRefusedError):
+        create(refused)
+    late = cloud(listed=lambda elapsed: page(backup("late", create_time=at(0))))
+    found = create(late, record=refused.records[-1])
+    assert (found.backup_id, found.adopted, late.calls) == ("late", True, ["list backups"])
 
 
 @pytest.mark.parametrize(
@@ -242,145 +188,20 @@ def test_a_catch_all_with_nobody_in_the_way_is_an_error() -> None:
     ],
 )
 def test_a_named_conflict_needs_nobody_in_the_list(error: ZillizError, codes: list[int]) -> None:
-    with pytest.raises(ZillizConflictError, match=r"none is listed\. "):
+    with pytest.raises(ZillizConflictError, match=r"none is listed\. ") as caught:
         create(cloud([error], elsewhere=page()), conflict_codes=codes)
-
-
-# Lost
-
-
-@pytest.mark.parametrize(
-    "lost",
-    [
-        LOST,
-        ZillizServerError("Bad gateway."),
-        ZillizProtocolError("Garbage."),
-        BackupCreation(job_id="job-1"),
-    ],
-    ids=["connection", "5xx", "unreadable", "no backup id"],
-)
-@pytest.mark.parametrize("lag", [0.0, 5.0, LIST_LAG])
-def test_the_backup_of_a_lost_answer_is_found_in_the_list(lost: Any, lag: float) -> None:
-    ours = backup("ours", backup_name="Name", create_time=at(1))
-    driver = cloud([lost], made_later(ours, after=lag))
-    found = create(driver)
-    assert (found.backup_id, found.backup_name, found.job_id, found.adopted) == ("ours", "Name", "", True)
-    assert driver.calls.count("create backup") == 1
-    assert driver.steps[-1] == found.remember()
-    assert driver.notes[-1].startswith("Found manual cluster backup ours (AVAILABLE, ")
-
-
-def test_nothing_found_is_sent_again_only_after_the_list_can_be_trusted() -> None:
-    driver = cloud([LOST, MADE])
-    assert create(driver).backup_id == "new"
-    first, second = (
-        index for index, step in enumerate(driver.steps) if step == create_backup(CLUSTER, WHOLE)
-    )
-    assert driver.calls[1:3] == ["create backup", "list backups"]
-    between = Driver(driver.answer, steps=driver.steps[first:second])
-    assert sum(between.pauses) >= LIST_LAG
+    assert caught.value.retry_after == UNEXPLAINED_PAUSE
 
 
 @pytest.mark.parametrize(
-    "other",
-    [
-        backup("other", creation_method="AUTO", create_time=at(1)),
-        backup("other", backup_type="COLLECTION", create_time=at(1)),
-        backup("other", create_time=at(-3)),
-        backup("", create_time=at(1)),
-        backup("other", create_time=at(LIST_LAG + 1)),
-    ],
-    ids=["automatic", "of another type", "too old", "no id", "too young"],
+    ("codes", "raised"),
+    [([], ZillizRefusedError), ([96038], ZillizConflictError)],
+    ids=["catch-all", "named"],
 )
-def test_what_cannot_be_ours_is_not_adopted(other: Backup) -> None:
-    assert create(cloud([LOST, MADE], made_later(other))).backup_id == "new"
-
-
-def test_what_was_there_before_is_not_adopted() -> None:
-    driver = cloud([LOST, MADE], lambda elapsed: page(backup("undated", create_time=None)))
-    assert create(driver).backup_id == "new"
-
-
-def test_an_undated_newcomer_is_adopted() -> None:
-    assert create(cloud([LOST], made_later(backup("b", create_time=None)))).backup_id == "b"
-
-
-def test_a_newcomer_made_by_nobody_knows_whom_is_adopted() -> None:
-    assert create(cloud([LOST], made_later(backup("b", creation_method="")))).backup_id == "b"
-
-
-@pytest.mark.parametrize(
-    ("request_", "described"), [(WHOLE, backup("b")), (SOME, some_backup("b", "a"))], ids=["cluster", "some"]
-)
-def test_a_newcomer_of_unknown_type_is_looked_at(request_: CreateBackupRequest, described: Backup) -> None:
-    driver = cloud([LOST], made_later(backup("b", backup_type="")), described)
-    assert create(driver, request_).backup_id == "b"
-    assert "describe backup" in driver.calls
-
-
-def test_a_newcomer_whose_type_stays_unknown_is_not_passed_over() -> None:
-    unknown = backup("b", backup_type="")
-    with pytest.raises(ZillizUncertainError, match=r"backup b .*does not tell"):
-        create(cloud([LOST], made_later(unknown), unknown))
-
-
-def test_two_that_may_be_ours_are_one_too_many() -> None:
-    driver = cloud([LOST], made_later(backup("one"), backup("two")))
-    with pytest.raises(
-        ZillizUncertainError, match=r"2 backups that it may have made.*backup one.*backup two"
-    ):
-        create(driver)
-    assert driver.calls.count("create backup") == 1
-    assert driver.records[-1] is not None
-
-
-def test_a_running_backup_that_is_not_ours_is_a_conflict_in_the_end() -> None:
-    running = backup("auto", status="CREATING", creation_method="AUTO")
-    driver = cloud([LOST], made_later(running))
-    with pytest.raises(ZillizConflictError, match="backup auto"):
-        create(driver)
-    assert driver.elapsed == pytest.approx(LIST_LAG + CLOCK_TOLERANCE)
-    assert driver.records[-1] is not None
-
-
-def test_the_same_collections_are_ours() -> None:
-    listed = some_backup()
-    assert create(cloud([LOST], made_later(listed), some_backup("new", "a")), SOME).backup_id == "new"
-
-
-def test_other_collections_are_not_ours() -> None:
-    driver = cloud([LOST, MADE], made_later(some_backup("other")), some_backup("other", "a", "b"))
-    assert not create(driver, SOME).adopted
-
-
-@pytest.mark.parametrize(
-    ("listed", "described", "error"),
-    [
-        (some_backup(status="CREATING"), some_backup(status="CREATING"), ZillizConflictError),
-        (some_backup(status="CREATING"), ZillizNotFoundError("Unknown."), ZillizConflictError),
-        (some_backup(status="CREATING"), some_backup(), ZillizUncertainError),
-        (some_backup(), ZillizNotFoundError("Unknown."), ZillizUncertainError),
-    ],
-    ids=["running", "running, not found", "available", "available, not found"],
-)
-def test_unknown_collections(listed: Backup, described: Any, error: type[ZillizError]) -> None:
-    driver = cloud([LOST], made_later(listed), described)
-    with pytest.raises(error, match=r"collection backup new .*which collections it holds"):
-        create(driver, SOME)
-    assert driver.steps.count(Remember(None)) == 0
-
-
-def test_the_backup_in_the_way_is_not_adopted_afterwards() -> None:
-    blocker = backup("colleague's", create_time=at(1))
-    driver = cloud([CATCH_ALL], made_later(backup("colleague's", status="CREATING", create_time=at(1))))
-    with pytest.raises(ZillizConflictError):
-        create(driver)
-    later = cloud([MADE], lambda elapsed: page(blocker))
-    later.now = driver.now + 300
-    assert create(later, record=driver.records[-1]).backup_id == "new"
-
-
-def test_the_backup_in_the_way_is_not_adopted_for_a_conflict_code() -> None:
-    driver = cloud([ZillizRefusedError("Busy.", code=12345, not_done=True)], made_later(RUNNING))
-    with pytest.raises(ZillizConflictError):
-        create(driver, conflict_codes=[12345])
+def test_who_may_not_look_at_everything_gets_the_refusal_itself(
+    codes: list[int], raised: type[ZillizError]
+) -> None:
+    driver = cloud([CATCH_ALL], elsewhere=ZillizPermissionError("Not yours."))
+    with pytest.raises(raised, match="Failed to create") as caught:
+        create(driver, conflict_codes=codes)
+    assert CATCH_ALL in (caught.value, caught.value.__cause__)

@@ -144,9 +144,9 @@ def test_a_worker_remembers() -> None:
     assert driven.records == [{"a": 1}, None]
 
 
-def test_a_worker_may_have_no_memory() -> None:
-    with ZillizClient(OLD) as client:
-        assert client.run(remembering()) == "done"
+def test_a_worker_without_a_memory_creates_nothing() -> None:
+    with ZillizClient(OLD) as client, pytest.raises(TypeError, match="needs something that remembers"):
+        client.run(remembering())
 
 
 def test_a_triggerer_refuses_to_remember() -> None:

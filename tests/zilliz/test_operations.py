@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from airflow_provider_zbackup.zilliz import operations
+from airflow_provider_zbackup.zilliz.errors import ZillizBadRequestError
 from airflow_provider_zbackup.zilliz.models import BackupCreation, ClusterPage, CreateBackupRequest, Project
 from airflow_provider_zbackup.zilliz.operations import Operation
 
@@ -70,8 +71,9 @@ def test_ids_that_would_lead_elsewhere_are_refused(nothing: str) -> None:
         lambda: operations.describe_job(nothing),
         lambda: operations.describe_cluster(nothing),
     ):
-        with pytest.raises(ValueError, match="not a usable id"):
+        with pytest.raises(ZillizBadRequestError, match=r"Not a usable id in '\w+/.*'\.") as caught:
             make()
+        assert caught.value.not_done
 
 
 def test_operations_are_values() -> None:

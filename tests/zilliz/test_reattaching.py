@@ -32,6 +32,7 @@ SENT = CreateRecord(
     cluster_id=CLUSTER, request=REQUEST.body(), first_sent=at(-10), answer_by=at(20), known=("old",)
 )
 ANSWERED = SENT.model_copy(update={"backup_id": "backup-1", "job_id": "job-1"})
+FORGOTTEN = ANSWERED.model_copy(update={"job_id": ""})
 ADOPTED = SENT.model_copy(update={"backup_id": "backup-1", "adopted": True})
 UNKNOWN = ZillizNotFoundError("Unknown.")
 
@@ -86,7 +87,9 @@ def test_a_deleted_backup_is_made_anew(jobs: Callable[[float], Any]) -> None:
 
 def test_a_job_that_is_not_known_any_more_leaves_the_backup_to_look_at() -> None:
     driver = cloud(backups=lambda elapsed: backup())
-    assert create(driver, ANSWERED) == ANSWERED
+    assert create(driver, ANSWERED) == FORGOTTEN
+    assert driver.elapsed == 0
+    assert driver.notes == [f"Backup backup-1 is of an earlier try, begun {ANSWERED.first_sent}."]
 
 
 def test_an_adopted_backup_has_no_job_to_look_at() -> None:
@@ -96,10 +99,11 @@ def test_an_adopted_backup_has_no_job_to_look_at() -> None:
 
 
 def test_what_is_not_found_yet_is_looked_for_again() -> None:
-    driver = cloud(jobs=lambda elapsed: UNKNOWN if elapsed < 20 else job())
-    assert create(driver, ANSWERED) == ANSWERED
+    driver = cloud(backups=lambda elapsed: UNKNOWN if elapsed < 20 else backup(status="CREATING"))
+    assert create(driver, ANSWERED) == FORGOTTEN
     assert 20 <= driver.elapsed <= 25
-    assert set(driver.notes) == {"Backup backup-1 of an earlier try is not found. Looking again."}
+    assert driver.calls.count("describe job") == 1
+    assert set(driver.notes[:-1]) == {"Backup backup-1 of an earlier try is not found. Looking again."}
 
 
 def test_what_stays_unknown_is_made_anew() -> None:
@@ -200,5 +204,27 @@ def test_an_empty_record_cannot_be_read_either() -> None:
 @pytest.mark.parametrize("record", [SENT, ANSWERED], ids=["sent", "answered"])
 def test_the_record_of_something_else_does_not_count(record: CreateRecord, other: dict[str, Any]) -> None:
     driver = cloud()
-    assert create(driver, record.model_copy(update=other)).backup_id == "new"
+    earlier = record.model_copy(update=other)
+    assert create(driver, earlier).backup_id == "new"
     assert driver.calls == ["list backups", "create backup"]
+    assert driver.notes == [f"An earlier try asked for something else, {earlier.request}; it is left alone."]
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ({"collections": ["a", "b"]}, {"collections": ["b", "a"]}),
+        (
+            {"collections": ["a"], "copy_to_regions": ["x", "y"]},
+            {"collections": ["a"], "copy_to_regions": ["y", "x"]},
+        ),
+    ],
+    ids=["collections", "regions"],
+)
+def test_the_order_of_names_does_not_make_it_something_else(
+    first: dict[str, Any], then: dict[str, Any]
+) -> None:
+    earlier = ANSWERED.model_copy(update={"request": CreateBackupRequest.of(**first).body()})
+    driver = cloud(jobs=lambda elapsed: job())
+    flow = create_backup_once(CLUSTER, CreateBackupRequest.of(**then), record=earlier.remember().record)
+    assert driver.run(flow) == earlier

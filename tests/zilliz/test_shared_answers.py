@@ -71,6 +71,12 @@ async def test_an_answer_is_shared_while_it_is_younger_than_one_is_content_with(
 
 
 @playing
+async def test_no_answer_is_shared_that_is_too_old_however_content_one_is(source: Source) -> None:
+    ages = (0.0, LONGEST_AGE - 1, LONGEST_AGE)
+    assert [await source.get(age, max_age=10 * LONGEST_AGE) for age in ages] == ["1", "1", "2"]
+
+
+@playing
 async def test_who_wants_a_fresh_answer_gets_one_even_at_the_same_moment(source: Source) -> None:
     assert await source.get(100.0) == "1"
     assert await source.get(100.0) == "2"

@@ -139,7 +139,7 @@ def test_all_pages_are_read_and_no_more(pages: list[BackupPage], found: int) -> 
     ]
 
 
-def test_an_item_that_changes_between_two_pages_is_there_once_as_last_seen() -> None:
+def test_an_item_that_changes_between_two_pages_is_there_as_both() -> None:
     def changed(*facts: tuple[str, str]) -> BackupPage:
         shown = (Backup(backup_id=backup_id, status=status) for backup_id, status in facts)
         return BackupPage(page_size=2, backups=tuple(shown))
@@ -151,14 +151,24 @@ def test_an_item_that_changes_between_two_pages_is_there_once_as_last_seen() -> 
     found = driver.run(all_backups()).value
     assert [(backup.backup_id, backup.status) for backup in found] == [
         ("b1", "AVAILABLE"),
+        ("b2", "CREATING"),
         ("b2", "AVAILABLE"),
         ("b3", "AVAILABLE"),
     ]
 
 
-def test_items_without_an_id_are_kept_apart() -> None:
-    assert len(scripted(BackupPage(backups=(Backup(), Backup()))).run(all_backups()).value) == 2
-    assert len(scripted(ClusterPage(clusters=(Cluster(), Cluster()))).run(all_clusters()).value) == 2
+def test_items_that_show_the_same_are_one() -> None:
+    same, other = Backup(status="CREATING"), Backup(status="AVAILABLE")
+    driver = scripted(BackupPage(backups=(same, other, same)))
+    assert driver.run(all_backups()).value == [same, other]
+    assert scripted(ClusterPage(clusters=(Cluster(), Cluster()))).run(all_clusters()).value == [Cluster()]
+
+
+def test_a_page_is_full_by_all_that_it_holds_even_the_same_twice() -> None:
+    full = BackupPage(page_size=2, backups=backups(1, 1))
+    assert scripted(full, BackupPage(page_size=2, backups=backups(2))).run(all_backups()).value == list(
+        backups(1, 2)
+    )
 
 
 def test_many_pages_are_read_without_comparing_their_items() -> None:

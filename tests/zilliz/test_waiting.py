@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -297,9 +298,16 @@ def test_a_job_that_stays_unknown_is_an_error() -> None:
     assert LOOK_UP_LAG <= driver.elapsed <= 2 * LOOK_UP_LAG + 1
 
 
-def test_a_job_that_becomes_unknown_later_is_an_error() -> None:
+def test_a_job_that_becomes_unknown_later_is_an_error_when_it_has_been_missing_for_a_while() -> None:
     driver = Driver(lambda operation: RUNNING if driver.elapsed < 100 else UNKNOWN)
     with pytest.raises(ZillizNotFoundError):
         wait_job(driver)
     assert driver.sent.count(describe_job("job-1")) == len(driver.sent)
-    assert driver.elapsed < 120
+    first_missed = min(time for time in driver.times if time >= START + 100)
+    assert LOOK_UP_LAG <= driver.now - first_missed <= 2 * LOOK_UP_LAG + 1
+
+
+def test_a_job_may_be_unknown_now_and_then() -> None:
+    driver = Driver(lambda operation: DONE if driver.elapsed > 900 else next(answers))
+    answers = cycle([RUNNING, UNKNOWN, UNKNOWN])
+    assert wait_job(driver) == DONE

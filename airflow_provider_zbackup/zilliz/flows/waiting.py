@@ -91,7 +91,8 @@ def wait_until(
     if wait.not_before is not None and wait.not_before > time:
         time = yield Pause(max(0.0, min(wait.not_before, wait.deadline) - time))
     since = begin if wait.since is None else min(wait.since, begin)
-    refusals, pauses, seen_at = 0, backoff(first=1.0), begin
+    refusals, pauses = 0, backoff(first=1.0)
+    missed_at: float | None = None
     told, told_at = "", time
     max_age = 0.0
     while True:
@@ -101,7 +102,9 @@ def wait_until(
         except ZillizError as error:
             time = yield from now()
             refusals += not isinstance(error, ZillizTransientError | ZillizNotFoundError)
-            if not _can_be_waited_out(error, refusals, time - seen_at):
+            if isinstance(error, ZillizNotFoundError) and missed_at is None:
+                missed_at = time
+            if not _can_be_waited_out(error, refusals, time - (missed_at or time)):
                 raise
             sight = Sight(str(error).rstrip("."))
             pause = max(next(pauses), error.retry_after or 0)
@@ -111,7 +114,7 @@ def wait_until(
             if sight.done:
                 yield Pause(0, f"{sight.state}; {time - since:.0f} s elapsed.")
                 return reply.value
-            refusals, pauses, seen_at = 0, backoff(first=1.0), time
+            refusals, pauses, missed_at = 0, backoff(first=1.0), None
             if sight.age is not None:
                 since = min(since, time - sight.age)
             pause = poll_pause(time - since, sight.progress, wait.longest_pause)
@@ -136,12 +139,12 @@ def wait_until(
         max_age = 0.0 if sight.to_confirm else pause / 2
 
 
-def _can_be_waited_out(error: ZillizError, refusals: int, unseen: float) -> bool:
+def _can_be_waited_out(error: ZillizError, refusals: int, missing: float) -> bool:
     """Tell whether a failed look is no reason to end the wait."""
     if isinstance(error, ZillizTransientError):
         return True
     if isinstance(error, ZillizNotFoundError):
-        return unseen < LOOK_UP_LAG
+        return missing < LOOK_UP_LAG
     if isinstance(error, ZillizPermanentError | ZillizJobFailedError | ZillizBackupLostError):
         return False
     return refusals < TOLERATED_REFUSALS

@@ -1,0 +1,98 @@
+"""Creates that are refused, and creates whose job is forgotten: what the operator does then."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
+from airflow_provider_zbackup.zilliz.errors import ZillizError, ZillizTimeoutError
+from airflow_provider_zbackup.zilliz.flows.creation import UNEXPLAINED_PAUSE
+from tests.support import CLUSTER_ID, TaskInstance, World
+
+MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferrable"])
+CODE = 96777
+
+
+def create(**arguments: Any) -> TaskInstance:
+    arguments = {"cluster_id": CLUSTER_ID} | arguments
+    return TaskInstance(lambda: ZillizCreateBackupOperator(task_id="task", **arguments))
+
+
+@MODES
+def test_a_refusal_that_no_list_ever_explains_is_met_ever_more_rarely(world: World, deferrable: bool) -> None:
+    world.connect(extra={"conflict_codes": CODE})
+    world.fault("create_backup", code=CODE, message="later, please")
+    with pytest.raises(ZillizTimeoutError, match=r"Waited 72\d\d s for a turn\."):
+        create(deferrable=deferrable, conflict_timeout=7200).run()
+    sent = [request.time for request in world.requests("create_backup")]
+    pauses = [later - earlier for earlier, later in pairwise(sent)]
+    assert 10 < len(sent) < 60
+    assert min(pauses[:-1]) >= UNEXPLAINED_PAUSE, "but for the last, which the deadline cuts"
+    assert sum(pauses[:5]) < sum(pauses[-6:-1])
+
+
+@MODES
+def test_execution_timeout_ends_the_wait_for_a_turn(world: World, deferrable: bool) -> None:
+    world.someone_backs_up(seconds=10_000)
+    begin = world.clock()
+    with pytest.raises(ZillizTimeoutError):
+        create(deferrable=deferrable, execution_timeout=timedelta(seconds=120)).run()
+    assert world.clock() - begin == pytest.approx(120, abs=10)
+
+
+@pytest.mark.parametrize("cluster_id", ["", " in01-1", None])
+def test_what_templates_gave_is_looked_at_again_after_the_wait_for_a_turn(
+    world: World, cluster_id: Any
+) -> None:
+    operator = ZillizCreateBackupOperator(task_id="task", cluster_id="{{ params.cluster_id }}")
+    operator.cluster_id = cluster_id
+    event = {"status": "success", "deadline": world.clock() + 60}
+    with pytest.raises(AirflowFailException, match="cluster_id"):
+        operator.execute_after_conflict(create().context, event)
+    assert world.requests() == []
+
+
+@MODES
+def test_a_retry_succeeds_by_the_backup_when_its_job_is_forgotten(world: World, deferrable: bool) -> None:
+    world.control_plane.configure(job_seconds=600)
+    task = create(deferrable=deferrable, timeout=100)
+    with pytest.raises(ZillizTimeoutError):
+        task.run()
+    world.clock.sleep(86_400)
+    world.control_plane.jobs.clear()
+    (backup,) = world.backups()
+    result = task.run()
+    assert (result["backup_id"], result["status"]) == (backup.backup_id, "AVAILABLE")
+    assert len(world.requests("create_backup")) == 1
+
+
+@MODES
+def test_a_job_that_is_forgotten_in_mid_wait_leaves_the_backup_to_wait_for(
+    world: World, deferrable: bool
+) -> None:
+    world.control_plane.configure(job_seconds=300)
+    world.clock.at(100, world.control_plane.jobs.clear)
+    result = create(deferrable=deferrable).run()
+    assert result["status"] == "AVAILABLE"
+    assert len(world.backups()) == 1
+
+
+@MODES
+def test_after_an_unexplained_refusal_the_retry_looks_before_it_creates(
+    world: World, deferrable: bool
+) -> None:
+    """A catch-all may come from a server that has done the work all the same."""
+    world.fault("create_backup", times=1, code=96038, message="Failed.", after=True)
+    world.control_plane.configure(list_lag=5, job_seconds=1)
+    task = create(deferrable=deferrable)
+    with pytest.raises(ZillizError, match="96038"):
+        task.run()
+    world.clock.sleep(60)
+    result = task.run()
+    assert result["adopted"]
+    assert len(world.requests("create_backup")) == 1

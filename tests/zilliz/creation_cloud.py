@@ -1,0 +1,86 @@
+"""A cloud in which backups are created, answered by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from airflow_provider_zbackup.zilliz.errors import (
+    ZillizConnectionError,
+    ZillizError,
+    ZillizRefusedError,
+)
+from airflow_provider_zbackup.zilliz.flows.creation import (
+    CreateRecord,
+    create_backup_once,
+)
+from airflow_provider_zbackup.zilliz.models import (
+    BackedUpCollection,
+    BackedUpDatabase,
+    Backup,
+    BackupCreation,
+    BackupPage,
+    CreateBackupRequest,
+)
+from tests.zilliz.driver import CLUSTER, Driver, backup, page
+
+WHOLE = CreateBackupRequest.of()
+SOME = CreateBackupRequest.of(["a"])
+MADE = BackupCreation(backup_id="new", backup_name="Name_backup1", job_id="job-1")
+LOST = ZillizConnectionError("Lost.")
+UNSENT = ZillizConnectionError("Unsent.", not_done=True)
+CATCH_ALL = ZillizRefusedError("Failed to create backup.", code=96038, not_done=True)
+RUNNING = backup("other", status="CREATING")
+
+
+def cloud(
+    create: Sequence[Any] = (),
+    listed: Callable[[float], BackupPage] = lambda elapsed: page(),
+    described: Any = None,
+    elsewhere: BackupPage | ZillizError | None = None,
+) -> Driver:
+    """
+    Return a cloud.
+
+    :param create: answers to the creates
+    :param listed: the cluster's backups by the seconds since the start
+    :param described: answer to every look at a backup
+    :param elsewhere: the backups of all clusters
+    """
+    creates = iter(create)
+
+    def answer(operation: Any) -> Any:
+        match operation.name:
+            case "create backup":
+                return next(creates)
+            case "describe backup":
+                return described
+            case "list backups" if "clusterId" in dict(operation.query):
+                return listed(driver.elapsed)
+            case "list backups" if elsewhere is not None:
+                return elsewhere
+        raise AssertionError(f"No {operation.name} was expected.")
+
+    driver = Driver(answer)
+    return driver
+
+
+def create(driver: Driver, request: CreateBackupRequest = WHOLE, **arguments: Any) -> CreateRecord:
+    return driver.run(create_backup_once(CLUSTER, request, **arguments))
+
+
+def made_later(*backups: Backup, after: float = 0.0) -> Callable[[float], BackupPage]:
+    """Return lists that show these backups once something can have been sent."""
+    first = [True]
+
+    def listed(elapsed: float) -> BackupPage:
+        is_first, first[:] = bool(first), []
+        return page() if is_first or elapsed < after else page(*backups)
+
+    return listed
+
+
+def some_backup(backup_id: str = "new", *collections: str, **facts: Any) -> Backup:
+    held = tuple(BackedUpCollection(collection_name=name) for name in collections)
+    databases = (BackedUpDatabase(collections=held),) if held else ()
+    return backup(backup_id, backup_type="COLLECTION", db_collections=databases, **facts)

@@ -1,0 +1,183 @@
+"""A create whose answer got lost: what came of it is looked for in the list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_zbackup.zilliz.errors import (
+    ZillizConflictError,
+    ZillizError,
+    ZillizNotFoundError,
+    ZillizProtocolError,
+    ZillizRefusedError,
+    ZillizServerError,
+    ZillizUncertainError,
+)
+from airflow_provider_zbackup.zilliz.flows.creation import (
+    CLOCK_TOLERANCE,
+    LIST_LAG,
+)
+from airflow_provider_zbackup.zilliz.flows.steps import Remember
+from airflow_provider_zbackup.zilliz.models import (
+    Backup,
+    BackupCreation,
+    CreateBackupRequest,
+)
+from airflow_provider_zbackup.zilliz.operations import create_backup
+from tests.zilliz.creation_cloud import (
+    CATCH_ALL,
+    LOST,
+    MADE,
+    RUNNING,
+    SOME,
+    WHOLE,
+    cloud,
+    create,
+    made_later,
+    some_backup,
+)
+from tests.zilliz.driver import CLUSTER, Driver, at, backup, page
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        LOST,
+        ZillizServerError("Bad gateway."),
+        ZillizProtocolError("Garbage."),
+        BackupCreation(job_id="job-1"),
+    ],
+    ids=["connection", "5xx", "unreadable", "no backup id"],
+)
+@pytest.mark.parametrize("lag", [0.0, 5.0, LIST_LAG])
+def test_the_backup_of_a_lost_answer_is_found_in_the_list(lost: Any, lag: float) -> None:
+    ours = backup("ours", backup_name="Name", create_time=at(1))
+    driver = cloud([lost], made_later(ours, after=lag))
+    found = create(driver)
+    assert (found.backup_id, found.backup_name, found.job_id, found.adopted) == ("ours", "Name", "", True)
+    assert driver.calls.count("create backup") == 1
+    assert driver.steps[-1] == found.remember()
+    assert driver.notes[-1].startswith("Found manual cluster backup ours (AVAILABLE, ")
+
+
+def test_nothing_found_is_sent_again_only_after_the_list_can_be_trusted() -> None:
+    driver = cloud([LOST, MADE])
+    assert create(driver).backup_id == "new"
+    first, second = (
+        index for index, step in enumerate(driver.steps) if step == create_backup(CLUSTER, WHOLE)
+    )
+    assert driver.calls[1:3] == ["create backup", "list backups"]
+    between = Driver(driver.answer, steps=driver.steps[first:second])
+    assert sum(between.pauses) >= LIST_LAG
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        backup("other", creation_method="AUTO", create_time=at(1)),
+        backup("other", backup_type="COLLECTION", create_time=at(1)),
+        backup("other", create_time=at(-3)),
+        backup("", create_time=at(1)),
+        backup("other", create_time=at(LIST_LAG + 1)),
+    ],
+    ids=["automatic", "of another type", "too old", "no id", "too young"],
+)
+def test_what_cannot_be_ours_is_not_adopted(other: Backup) -> None:
+    assert create(cloud([LOST, MADE], made_later(other))).backup_id == "new"
+
+
+def test_what_was_there_before_is_not_adopted() -> None:
+    driver = cloud([LOST, MADE], lambda elapsed: page(backup("undated", create_time=None)))
+    assert create(driver).backup_id == "new"
+
+
+def test_an_undated_newcomer_is_adopted() -> None:
+    assert create(cloud([LOST], made_later(backup("b", create_time=None)))).backup_id == "b"
+
+
+def test_a_newcomer_made_by_nobody_knows_whom_is_adopted() -> None:
+    assert create(cloud([LOST], made_later(backup("b", creation_method="")))).backup_id == "b"
+
+
+@pytest.mark.parametrize(
+    ("request_", "described"), [(WHOLE, backup("b")), (SOME, some_backup("b", "a"))], ids=["cluster", "some"]
+)
+def test_a_newcomer_of_unknown_type_is_looked_at(request_: CreateBackupRequest, described: Backup) -> None:
+    driver = cloud([LOST], made_later(backup("b", backup_type="")), described)
+    assert create(driver, request_).backup_id == "b"
+    assert "describe backup" in driver.calls
+
+
+def test_a_newcomer_whose_type_stays_unknown_is_not_passed_over() -> None:
+    unknown = backup("b", backup_type="")
+    with pytest.raises(ZillizUncertainError, match=r"backup b .*does not tell"):
+        create(cloud([LOST], made_later(unknown), unknown))
+
+
+def test_two_that_may_be_ours_are_one_too_many() -> None:
+    driver = cloud([LOST], made_later(backup("one"), backup("two")))
+    with pytest.raises(
+        ZillizUncertainError, match=r"2 backups that it may have made.*backup one.*backup two"
+    ):
+        create(driver)
+    assert driver.calls.count("create backup") == 1
+    assert driver.records[-1] is not None
+
+
+def test_one_that_changes_between_two_pages_is_no_second_one() -> None:
+    same = [backup("one", status=status) for status in ("CREATING", "AVAILABLE")]
+    assert create(cloud([LOST], made_later(*same))).backup_id == "one"
+
+
+def test_a_running_backup_that_is_not_ours_is_a_conflict_in_the_end() -> None:
+    running = backup("auto", status="CREATING", creation_method="AUTO")
+    driver = cloud([LOST], made_later(running))
+    with pytest.raises(ZillizConflictError, match="backup auto"):
+        create(driver)
+    assert driver.elapsed == pytest.approx(LIST_LAG + CLOCK_TOLERANCE)
+    assert driver.records[-1] is not None
+
+
+def test_the_same_collections_are_ours() -> None:
+    listed = some_backup()
+    assert create(cloud([LOST], made_later(listed), some_backup("new", "a")), SOME).backup_id == "new"
+
+
+def test_other_collections_are_not_ours() -> None:
+    driver = cloud([LOST, MADE], made_later(some_backup("other")), some_backup("other", "a", "b"))
+    assert not create(driver, SOME).adopted
+
+
+@pytest.mark.parametrize(
+    ("listed", "described", "error"),
+    [
+        (some_backup(status="CREATING"), some_backup(status="CREATING"), ZillizConflictError),
+        (some_backup(status="CREATING"), ZillizNotFoundError("Unknown."), ZillizConflictError),
+        (some_backup(status="CREATING"), some_backup(), ZillizUncertainError),
+        (some_backup(), ZillizNotFoundError("Unknown."), ZillizUncertainError),
+    ],
+    ids=["running", "running, not found", "available", "available, not found"],
+)
+def test_unknown_collections(listed: Backup, described: Any, error: type[ZillizError]) -> None:
+    driver = cloud([LOST], made_later(listed), described)
+    with pytest.raises(error, match=r"collection backup new .*which collections it holds"):
+        create(driver, SOME)
+    assert driver.steps.count(Remember(None)) == 0
+
+
+def test_the_backup_in_the_way_is_not_adopted_afterwards() -> None:
+    blocker = backup("colleague's", create_time=at(1))
+    driver = cloud([CATCH_ALL], made_later(backup("colleague's", status="CREATING", create_time=at(1))))
+    with pytest.raises(ZillizConflictError):
+        create(driver)
+    later = cloud([MADE], lambda elapsed: page(blocker))
+    later.now = driver.now + 300
+    assert create(later, record=driver.records[-1]).backup_id == "new"
+
+
+def test_the_backup_in_the_way_is_not_adopted_for_a_conflict_code() -> None:
+    driver = cloud([ZillizRefusedError("Busy.", code=12345, not_done=True)], made_later(RUNNING))
+    with pytest.raises(ZillizConflictError):
+        create(driver, conflict_codes=[12345])
