@@ -92,12 +92,14 @@ class RequestBudget:
         # A short burst is harmless, and lets the few requests of one task pass without any pause.
         self._burst = max(0.0, 1.0 - self._interval)
         self._next = 0.0
+        self._seen = 0.0
 
     def reserve(self, now: float) -> float:
         """Reserve the next free moment and return how long it is from now."""
-        if self._next - now > LONGEST_RETRY_AFTER:
-            # The clock has been set back.
-            self._next = now
+        if now < self._seen:
+            # The clock has been set back, and all that is reserved with it.
+            self._next -= self._seen - now
+        self._seen = now
         at = max(self._next, now - self._burst)
         self._next = at + self._interval
         return max(0.0, at - now)
