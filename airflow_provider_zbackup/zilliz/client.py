@@ -12,6 +12,7 @@ import logging
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, TypeVar
 from urllib.request import getproxies, proxy_bypass
@@ -41,11 +42,13 @@ log = logging.getLogger(__name__)
 
 #: An answer larger than this, in bytes, is not one of Zilliz Cloud's.
 LARGEST_ANSWER = 16 * 1024 * 1024
-#: Requests that one asynchronous client has under way at the same time: httpx's pool slows down with more.
+#: Requests that a triggerer has under way at the same time, each in a thread.
 CONCURRENCY = 8
 #: A triggerer only reads, so that a connection which the server has just closed does no harm; most of
 #: its pauses are longer than the 5 s for which httpx keeps a connection, and a new one costs a handshake.
-_LIMITS = httpx.Limits(max_connections=CONCURRENCY, keepalive_expiry=55.0)
+_TRIGGERER_LIMITS = httpx.Limits(max_connections=CONCURRENCY, keepalive_expiry=55.0)
+#: How long the end of a triggerer's client waits for the requests that are still under way, in seconds.
+_CLOSING_TIME = 1.0
 _SUCCESS_CODES = (0, 200)
 #: Errors that come before anything is sent.
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
@@ -68,7 +71,7 @@ def _proxy(base_url: str) -> str | None:
 
 
 class _Exchange:
-    """How an operation becomes a request and a response becomes an answer, for both clients."""
+    """Sends an operation and reads its answer, for both clients. It blocks."""
 
     def __init__(self, settings: ClientSettings) -> None:
         self.settings = settings
@@ -82,7 +85,19 @@ class _Exchange:
             "User-Agent": "airflow-provider-zbackup",
         }
 
-    def request(self, operation: Operation[Any]) -> httpx.Request:
+    def send(self, operation: Operation[T], transport: httpx.BaseTransport) -> Reply[T]:
+        """Send an operation once; raises :class:`ZillizError`."""
+        try:
+            response = transport.handle_request(self._request(operation))
+            try:
+                content = self._receive(operation, response)
+            finally:
+                response.close()
+        except httpx.RequestError as error:
+            raise self._no_answer(operation, error) from None
+        return self._read(operation, response, content)
+
+    def _request(self, operation: Operation[Any]) -> httpx.Request:
         return httpx.Request(
             operation.method,
             self._base_url.copy_with(raw_path=self._prefix + operation.path.encode()),
@@ -92,7 +107,21 @@ class _Exchange:
             extensions={"timeout": self._timeout},
         )
 
-    def no_answer(self, operation: Operation[Any], error: httpx.RequestError) -> ZillizConnectionError:
+    def _receive(self, operation: Operation[Any], response: httpx.Response) -> bytes:
+        content = bytearray()
+        limit = time.monotonic() + 2 * self.settings.timeout
+        for chunk in response.iter_bytes():
+            content += chunk
+            if len(content) > LARGEST_ANSWER:
+                raise ZillizProtocolError(
+                    f"Zilliz Cloud answered {operation.name} with more than {LARGEST_ANSWER} bytes.",
+                    http_status=response.status_code,
+                )
+            if time.monotonic() > limit:
+                raise too_slow(operation)
+        return bytes(content)
+
+    def _no_answer(self, operation: Operation[Any], error: httpx.RequestError) -> ZillizConnectionError:
         """Return what it means that a request got no (whole) answer."""
         reason = self._scrub(str(error)) or type(error).__name__
         return ZillizConnectionError(
@@ -100,7 +129,7 @@ class _Exchange:
             not_done=isinstance(error, _UNSENT),
         )
 
-    def read(self, operation: Operation[T], response: httpx.Response, content: bytes) -> Reply[T]:
+    def _read(self, operation: Operation[T], response: httpx.Response, content: bytes) -> Reply[T]:
         """Return what the server answered; raises what it means if that is not a success."""
         status = response.status_code
         request_id = self._scrub(response.headers.get("requestid", ""))[:100] or None
@@ -134,18 +163,14 @@ class _Exchange:
             not_done=kind is not ZillizServerError,
         )
 
-    def too_large(self, operation: Operation[Any], response: httpx.Response) -> ZillizProtocolError:
-        return ZillizProtocolError(
-            f"Zilliz Cloud answered {operation.name} with more than {LARGEST_ANSWER} bytes.",
-            http_status=response.status_code,
-        )
-
-    def too_slow(self, operation: Operation[Any]) -> ZillizConnectionError:
-        return ZillizConnectionError(f"The answer to {operation.name} did not end in time.")
-
     def _scrub(self, text: str) -> str:
         """A server, or a proxy, that repeats the key must not bring it into a log."""
         return text.replace(self.settings.api_key, "***")
+
+
+def too_slow(operation: Operation[Any]) -> ZillizConnectionError:
+    """Return what it means that an answer began, or was awaited, and did not end."""
+    return ZillizConnectionError(f"The answer to {operation.name} did not end in time.")
 
 
 class ZillizClient:
@@ -247,34 +272,18 @@ class ZillizClient:
         if delay := self._budget.reserve(self._clock()):
             self._sleep(delay)
         try:
-            response = self._transport.handle_request(self._exchange.request(operation))
-            try:
-                content = self._receive(operation, response)
-            finally:
-                response.close()
-        except httpx.RequestError as error:
-            raise self._exchange.no_answer(operation, error) from None
-        try:
-            return self._exchange.read(operation, response, content)
+            return self._exchange.send(operation, self._transport)
         except ZillizThrottledError as error:
             self._budget.hold(self._clock() + (error.retry_after or 1.0))
             raise
-
-    def _receive(self, operation: Operation[Any], response: httpx.Response) -> bytes:
-        content = bytearray()
-        limit = time.monotonic() + 2 * self.settings.timeout
-        for chunk in response.iter_bytes():
-            content += chunk
-            if len(content) > LARGEST_ANSWER:
-                raise self._exchange.too_large(operation, response)
-            if time.monotonic() > limit:
-                raise self._exchange.too_slow(operation)
-        return bytes(content)
 
 
 class AsyncZillizClient:
     """
     Drives flows in a triggerer, any number of them at once. Open it with :meth:`open`.
+
+    Requests are sent by a few threads: httpx's synchronous transport takes less of the processor's time
+    than its asynchronous one, and what a thread does cannot block the event loop.
 
     Only workers create, so a flow that has something to remember cannot be run here.
 
@@ -299,8 +308,9 @@ class AsyncZillizClient:
         self._slots = asyncio.Semaphore(CONCURRENCY)
         self._answers = SharedAnswers()
         self._refreshing = asyncio.Lock()
-        self._transport = httpx.AsyncHTTPTransport(
-            verify=context, proxy=_proxy(settings.base_url), limits=_LIMITS
+        self._threads = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="zilliz")
+        self._transport = httpx.HTTPTransport(
+            verify=context, proxy=_proxy(settings.base_url), limits=_TRIGGERER_LIMITS
         )
 
     @classmethod
@@ -316,7 +326,13 @@ class AsyncZillizClient:
 
     async def aclose(self) -> None:
         await self._answers.aclose()
-        await self._transport.aclose()
+        closing = asyncio.get_running_loop().run_in_executor(None, self._close)
+        await asyncio.wait([closing], timeout=_CLOSING_TIME)
+
+    def _close(self) -> None:
+        # A thread cannot be interrupted, and a socket must not be closed under one that reads from it.
+        self._threads.shutdown(cancel_futures=True)
+        self._transport.close()
 
     @property
     def settings(self) -> ClientSettings:
@@ -383,25 +399,11 @@ class AsyncZillizClient:
             await self._sleep(delay)
         try:
             async with self._slots, asyncio.timeout(2 * self.settings.timeout):
-                response = await self._transport.handle_async_request(self._exchange.request(operation))
-                try:
-                    content = await self._receive(operation, response)
-                finally:
-                    await response.aclose()
+                return await asyncio.get_running_loop().run_in_executor(
+                    self._threads, self._exchange.send, operation, self._transport
+                )
         except TimeoutError:
-            raise self._exchange.too_slow(operation) from None
-        except httpx.RequestError as error:
-            raise self._exchange.no_answer(operation, error) from None
-        try:
-            return self._exchange.read(operation, response, content)
+            raise too_slow(operation) from None
         except ZillizThrottledError as error:
             self._budget.hold(self._clock() + (error.retry_after or 1.0))
             raise
-
-    async def _receive(self, operation: Operation[Any], response: httpx.Response) -> bytes:
-        content = bytearray()
-        async for chunk in response.aiter_bytes():
-            content += chunk
-            if len(content) > LARGEST_ANSWER:
-                raise self._exchange.too_large(operation, response)
-        return bytes(content)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+import threading
+import time
+from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any
 
@@ -210,30 +212,30 @@ def test_an_answer_that_does_not_end_is_given_up_by_the_worker(mocker: MockerFix
     assert not caught.value.not_done
 
 
-AsyncHandler = Callable[[httpx.Request], Awaitable[httpx.Response]]
+Handler = Callable[[httpx.Request], httpx.Response]
 
 
-def run_many(handle: AsyncHandler, count: int, timeout: float = 30.0) -> list[Any]:
+def run_many(handle: Handler, count: int, timeout: float = 30.0) -> list[Any]:
     """Ask for as many jobs at the same time."""
     return run_together(handle, [send(describe_job(f"job-{number}")) for number in range(count)], timeout)
 
 
-def run_together(handle: AsyncHandler, flows: list[Flow[Any]], timeout: float = 30.0) -> list[Any]:
+def run_together(handle: Handler, flows: list[Flow[Any]], timeout: float = 30.0) -> list[Any]:
     """Run flows at the same time with one client."""
 
     async def run() -> list[Any]:
         settings = ClientSettings("key", timeout=timeout, requests_per_second=1000.0)
         async with AsyncZillizClient(settings, ssl_context()) as client:
-            client._transport = httpx.MockTransport(handle)  # type: ignore[arg-type, assignment]
+            client._transport = httpx.MockTransport(handle)  # type: ignore[assignment]
             return await asyncio.gather(*map(client.run, flows), return_exceptions=True)
 
     return asyncio.run(run())
 
 
 def test_an_answer_that_does_not_end_is_given_up_by_the_triggerer() -> None:
-    async def hang(request: httpx.Request) -> httpx.Response:
-        await asyncio.Event().wait()
-        raise AssertionError
+    def hang(request: httpx.Request) -> httpx.Response:
+        time.sleep(0.3)
+        return httpx.Response(200)
 
     (error,) = run_many(hang, 1, timeout=0.01)
     assert isinstance(error, ZillizConnectionError)
@@ -241,15 +243,15 @@ def test_an_answer_that_does_not_end_is_given_up_by_the_triggerer() -> None:
 
 
 def test_many_flows_share_a_client_which_sends_few_requests_at_once() -> None:
-    at_once = most = 0
+    at_once: list[int] = []
+    most = 0
 
-    async def handle(request: httpx.Request) -> httpx.Response:
-        nonlocal at_once, most
-        at_once += 1
-        most = max(most, at_once)
-        for _ in range(5):
-            await asyncio.sleep(0)
-        at_once -= 1
+    def handle(request: httpx.Request) -> httpx.Response:
+        nonlocal most
+        at_once.append(1)
+        most = max(most, len(at_once))
+        time.sleep(0.01)
+        at_once.pop()
         return httpx.Response(200, json={"data": {"jobId": request.url.path.rpartition("/")[2]}})
 
     replies = run_many(handle, 50)
@@ -257,10 +259,40 @@ def test_many_flows_share_a_client_which_sends_few_requests_at_once() -> None:
     assert most == CONCURRENCY
 
 
+def test_a_client_that_is_closed_lets_a_request_end_before_its_sockets() -> None:
+    began, may_end = threading.Event(), threading.Event()
+    happened = []
+
+    def hang(request: httpx.Request) -> httpx.Response:
+        began.set()
+        assert may_end.wait(10)
+        happened.append("answered")
+        return httpx.Response(200)
+
+    class Transport(httpx.MockTransport):
+        def close(self) -> None:
+            happened.append("closed")
+
+    async def run() -> None:
+        async with AsyncZillizClient(OLD, ssl_context()) as client:
+            client._transport = Transport(hang)  # type: ignore[assignment]
+            waiting = asyncio.create_task(client.run(send(DESCRIBE)))
+            await asyncio.to_thread(began.wait)
+            waiting.cancel()
+        assert waiting.cancelled()
+        assert happened == []
+        may_end.set()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client_module, "_CLOSING_TIME", 0.01)
+        asyncio.run(run())
+    assert happened == ["answered", "closed"]
+
+
 def test_creates_are_never_shared() -> None:
     created = []
 
-    async def handle(request: httpx.Request) -> httpx.Response:
+    def handle(request: httpx.Request) -> httpx.Response:
         created.append(request)
         return httpx.Response(200, json={"data": {"backupId": f"b{len(created)}"}})
 
@@ -270,7 +302,7 @@ def test_creates_are_never_shared() -> None:
 
 
 def test_a_failure_of_one_flow_is_none_of_the_others() -> None:
-    async def handle(request: httpx.Request) -> httpx.Response:
+    def handle(request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("job-1"):
             raise httpx.ConnectError("No route.")
         return httpx.Response(200, json={"data": {}})
@@ -280,7 +312,7 @@ def test_a_failure_of_one_flow_is_none_of_the_others() -> None:
 
 
 def test_the_key_is_not_in_the_text_of_an_error() -> None:
-    async def handle(request: httpx.Request) -> httpx.Response:
+    def handle(request: httpx.Request) -> httpx.Response:
         raise httpx.ReadError(f"Bad header {request.headers['Authorization'].removeprefix('Bearer ')}")
 
     (error,) = run_many(handle, 1)
@@ -290,12 +322,12 @@ def test_the_key_is_not_in_the_text_of_an_error() -> None:
 def refused_together(fresh: list[ClientSettings], count: int = 5) -> tuple[list[Any], int]:
     """Let the old key be refused to many at once; return what each got, and how often the key was read."""
     read: list[ClientSettings] = []
-    meeting = asyncio.Barrier(count)
+    meeting = threading.Barrier(count, timeout=10)
 
-    async def handle(request: httpx.Request) -> httpx.Response:
+    def handle(request: httpx.Request) -> httpx.Response:
         is_old = request.headers["Authorization"] == f"Bearer {OLD.api_key}"
         if is_old and not read:
-            await meeting.wait()
+            meeting.wait()
         return httpx.Response(401 if is_old else 200, json={"data": {}})
 
     async def refresh() -> ClientSettings:
@@ -305,7 +337,7 @@ def refused_together(fresh: list[ClientSettings], count: int = 5) -> tuple[list[
 
     async def run() -> list[Any]:
         async with AsyncZillizClient(OLD, ssl_context(), refresh=refresh) as client:
-            client._transport = httpx.MockTransport(handle)  # type: ignore[arg-type, assignment]
+            client._transport = httpx.MockTransport(handle)  # type: ignore[assignment]
             flows = [client.run(send(describe_job(f"job-{number}"))) for number in range(count)]
             return await asyncio.gather(*flows, return_exceptions=True)
 
