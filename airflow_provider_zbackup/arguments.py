@@ -11,6 +11,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+#: Name of the connection that is used where none is named.
+DEFAULT_CONN_ID = "zilliz_default"
+
 
 class ArgumentError(ValueError):
     """What a DAG author wrote cannot be used."""

@@ -1,20 +1,30 @@
-"""How operators and sensors hand a wait over to the triggerer, and keep sight of what they wait for."""
+"""
+What operators and sensors have in common: the hook, and how they hand a wait over to the triggerer.
+
+What they need only when a task runs is imported then: a DAG file that is parsed needs neither the hook, which
+brings pydantic's models, nor Airflow's trigger classes.
+"""
 
 from __future__ import annotations
 
 import time
 import warnings
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_zbackup.hooks.zilliz import ZillizHook
     from airflow_provider_zbackup.triggers.base import ZillizTrigger
 
 #: An event within so many seconds of the deferral can find the task not yet deferred, and fail it:
 #: https://github.com/apache/airflow/issues/66374
 EARLIEST_EVENT = 6.0
+#: How long a deferrable task waits in its worker before it defers, by default: about what deferring costs, in
+#: delay and in time of a worker (docs/benchmarks.md).
+DEFER_AFTER = 6.0
 #: Airflow ends a deferral so many seconds after the trigger's own deadline, should the trigger be gone.
 BACKSTOP = 180.0
 NO_CANCEL = "Zilliz Cloud has no API to cancel a job: only its web console can."
@@ -28,6 +38,14 @@ class Deferral:
     error and the log say what goes on in Zilliz Cloud.
     """
 
+    zilliz_conn_id: str
+
+    @cached_property
+    def hook(self) -> ZillizHook:
+        from airflow_provider_zbackup.hooks.zilliz import ZillizHook
+
+        return ZillizHook(self.zilliz_conn_id)
+
     def what_goes_on(self, context: Context) -> str:
         """Return, in one sentence, what goes on in Zilliz Cloud."""
         raise NotImplementedError
@@ -39,7 +57,9 @@ class Deferral:
 
     def defer_to(self, trigger: ZillizTrigger, method_name: str) -> NoReturn:
         """Leave the wait to a trigger, whose event goes to a method of this task."""
-        remaining = max(0.0, trigger.deadline - time.time())
+        now = time.time()
+        trigger.not_before = max(trigger.not_before or 0.0, now + EARLIEST_EVENT)
+        remaining = max(0.0, trigger.deadline - now)
         self.defer(  # type: ignore[attr-defined]
             trigger=trigger, method_name=method_name, timeout=timedelta(seconds=remaining + BACKSTOP)
         )

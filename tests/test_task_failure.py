@@ -20,7 +20,7 @@ from pytest_mock import MockerFixture
 
 from airflow_provider_zbackup import deferral
 from airflow_provider_zbackup.arguments import ArgumentError
-from airflow_provider_zbackup.deferral import BACKSTOP, NO_CANCEL, Deferral
+from airflow_provider_zbackup.deferral import BACKSTOP, EARLIEST_EVENT, NO_CANCEL, Deferral
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
 from airflow_provider_zbackup.operators.memory import KEY
 from airflow_provider_zbackup.sensors.backup import ZillizNoActiveBackupSensor
@@ -336,12 +336,29 @@ def test_a_deferral_ends_after_its_trigger_and_never_returns(
     mocker.patch.object(deferral, "time", SimpleNamespace(time=lambda: START))
     task: Any = Deferral()
     task.defer = mocker.Mock()
-    trigger: Any = SimpleNamespace(deadline=deadline)
+    trigger: Any = SimpleNamespace(deadline=deadline, not_before=None)
     with pytest.raises(AssertionError, match="does not return"):
         task.defer_to(trigger, "execute_complete")
     task.defer.assert_called_once_with(
         trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=seconds)
     )
+
+
+@pytest.mark.parametrize(
+    ("not_before", "seconds"),
+    [(None, EARLIEST_EVENT), (START + 1, EARLIEST_EVENT), (START + 60, 60.0)],
+    ids=["at once", "soon", "later"],
+)
+def test_no_event_comes_before_airflow_knows_of_the_deferral(
+    not_before: float | None, seconds: float, mocker: MockerFixture
+) -> None:
+    mocker.patch.object(deferral, "time", SimpleNamespace(time=lambda: START))
+    task: Any = Deferral()
+    task.defer = mocker.Mock(side_effect=RuntimeError)
+    trigger: Any = SimpleNamespace(deadline=START + 600, not_before=not_before)
+    with pytest.raises(RuntimeError):
+        task.defer_to(trigger, "execute_complete")
+    assert trigger.not_before == START + seconds
 
 
 def test_whoever_takes_the_mixin_has_to_say_what_goes_on() -> None:

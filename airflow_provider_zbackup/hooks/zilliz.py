@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
+from airflow_provider_zbackup.arguments import DEFAULT_CONN_ID
 from airflow_provider_zbackup.get_provider_info import get_provider_info
 from airflow_provider_zbackup.hooks.connection import ZillizConnection
 from airflow_provider_zbackup.zilliz import operations
@@ -46,7 +47,7 @@ class ZillizHook(BaseHook):
     """
 
     conn_name_attr = "zilliz_conn_id"
-    default_conn_name = "zilliz_default"
+    default_conn_name = DEFAULT_CONN_ID
     conn_type = "zilliz"
     hook_name = "Zilliz Cloud"
 

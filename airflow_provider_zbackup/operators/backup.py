@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_zbackup.arguments import (
+    DEFAULT_CONN_ID,
     ArgumentError,
     check_choice,
     check_id,
     check_names,
     check_seconds,
 )
-from airflow_provider_zbackup.deferral import EARLIEST_EVENT, Deferral
-from airflow_provider_zbackup.hooks.zilliz import ZillizHook
+from airflow_provider_zbackup.deferral import DEFER_AFTER, EARLIEST_EVENT, Deferral
 from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
 from airflow_provider_zbackup.operators.memory import CreateMemory
-from airflow_provider_zbackup.result import confirmed, started
+from airflow_provider_zbackup.result import started
 from airflow_provider_zbackup.task_failure import failing, payload
 from airflow_provider_zbackup.version_compat import STORE_OUTLIVES_TASK
 from airflow_provider_zbackup.zilliz.errors import ZillizConflictError, ZillizTimeoutError
-from airflow_provider_zbackup.zilliz.flows.creation import create_backup_once
-from airflow_provider_zbackup.zilliz.flows.waiting import Wait, wait_for_created_backup, wait_until_free
-from airflow_provider_zbackup.zilliz.models import CreateBackupRequest
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -95,9 +91,9 @@ class ZillizCreateBackupOperator(Deferral, BaseOperator):
         timeout: float = 12 * 60 * 60.0,
         on_conflict: str = "wait",
         conflict_timeout: float = 2 * 60 * 60.0,
-        defer_after: float = 6.0,
+        defer_after: float = DEFER_AFTER,
         end_from_trigger: bool = False,
-        zilliz_conn_id: str = ZillizHook.default_conn_name,
+        zilliz_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -146,10 +142,6 @@ class ZillizCreateBackupOperator(Deferral, BaseOperator):
         if self.copy_to_regions is not None or "copy_to_regions" in self._given:
             check_names("copy_to_regions", self.copy_to_regions, "region ids", rendered=rendered)
 
-    @cached_property
-    def hook(self) -> ZillizHook:
-        return ZillizHook(self.zilliz_conn_id)
-
     def execute(self, context: Context) -> dict[str, Any]:
         with failing(self):
             self._check_arguments(rendered=True)
@@ -179,6 +171,9 @@ class ZillizCreateBackupOperator(Deferral, BaseOperator):
         )
 
     def _create(self, context: Context, conflict_deadline: float) -> dict[str, Any]:
+        from airflow_provider_zbackup.zilliz.flows.creation import create_backup_once
+        from airflow_provider_zbackup.zilliz.models import CreateBackupRequest
+
         memory = CreateMemory(context)
         client = self.hook.client
         while True:
@@ -214,6 +209,8 @@ class ZillizCreateBackupOperator(Deferral, BaseOperator):
 
     def _wait_for_turn(self, conflict: ZillizConflictError, deadline: float) -> None:
         """Wait, or defer, until no backup is running on the cluster."""
+        from airflow_provider_zbackup.triggers.backup import ZillizNoActiveBackupTrigger
+
         now = time.time()
         waited = now - (deadline - self.limited(self.conflict_timeout))
         if now >= deadline:
@@ -223,55 +220,38 @@ class ZillizCreateBackupOperator(Deferral, BaseOperator):
         if conflict.retry_after is not None:
             # Nothing to watch tells when it is over, so ever longer pauses keep creates apart.
             pause = max(conflict.retry_after, min(waited / 4, self.poll_interval * 5))
-        not_before = now + pause
-        if self.deferrable:
-            from airflow_provider_zbackup.triggers.backup import ZillizNoActiveBackupTrigger
-
-            self.defer_to(
-                ZillizNoActiveBackupTrigger(
-                    cluster_id=self.cluster_id,
-                    for_turn=True,
-                    zilliz_conn_id=self.zilliz_conn_id,
-                    deadline=deadline,
-                    poll_interval=self.poll_interval,
-                    not_before=not_before,
-                ),
-                self.execute_after_conflict.__name__,
-            )
-        wait = Wait(deadline, self.poll_interval, not_before=not_before)
-        self.hook.client.run(
-            wait_until_free(wait, cluster_id=self.cluster_id, for_turn=True), note=self.log.info
+        trigger = ZillizNoActiveBackupTrigger(
+            cluster_id=self.cluster_id,
+            for_turn=True,
+            zilliz_conn_id=self.zilliz_conn_id,
+            deadline=deadline,
+            poll_interval=self.poll_interval,
+            not_before=now + pause,
         )
+        if self.deferrable:
+            self.defer_to(trigger, self.execute_after_conflict.__name__)
+        trigger.wait_in_worker(self.hook)
 
     def _wait_for_backup(self, context: Context, result: dict[str, Any]) -> dict[str, Any]:
-        now = time.time()
-        wait = Wait(
-            deadline=now + self.limited(self.timeout),
-            longest_pause=self.poll_interval,
-            since=now,
-            leave_after=now + self.defer_after if self.deferrable else None,
-        )
-        flow = wait_for_created_backup(result["cluster_id"], result["backup_id"], result["job_id"], wait)
-        end = self.hook.client.run(flow, note=self.log.info)
-        if end is None:
-            # Here, for a DAG file that is only parsed needs none of Airflow's trigger classes.
-            from airflow_provider_zbackup.triggers.backup import ZillizBackupTrigger
+        from airflow_provider_zbackup.triggers.backup import ZillizBackupTrigger
 
+        now = time.time()
+        trigger = ZillizBackupTrigger(
+            result=result,
+            zilliz_conn_id=self.zilliz_conn_id,
+            deadline=now + self.limited(self.timeout),
+            poll_interval=self.poll_interval,
+            since=now,
+            end_from_trigger=self.end_from_trigger,
+        )
+        completed: dict[str, Any] | None = trigger.wait_in_worker(
+            self.hook, leave_after=now + self.defer_after if self.deferrable else None
+        )
+        if completed is None:
             if self.end_from_trigger:
                 CreateMemory(context).leave_to_trigger()
-            self.defer_to(
-                ZillizBackupTrigger(
-                    result=result,
-                    zilliz_conn_id=self.zilliz_conn_id,
-                    deadline=wait.deadline,
-                    poll_interval=self.poll_interval,
-                    since=now,
-                    not_before=time.time() + EARLIEST_EVENT,
-                    end_from_trigger=self.end_from_trigger,
-                ),
-                self.execute_complete.__name__,
-            )
-        return self._deliver(context, confirmed(result, end))
+            self.defer_to(trigger, self.execute_complete.__name__)
+        return self._deliver(context, completed)
 
     def _deliver(self, context: Context, result: dict[str, Any]) -> dict[str, Any]:
         self.log.info(

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_zbackup.arguments import ArgumentError, check_id
 from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
 from airflow_provider_zbackup.sensors.base import ZillizSensor
-from airflow_provider_zbackup.zilliz.flows.steps import Flow
-from airflow_provider_zbackup.zilliz.flows.waiting import Wait, wait_until_free
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -56,9 +54,6 @@ class ZillizNoActiveBackupSensor(ZillizSensor):
 
     def console_url(self) -> str:
         return self.hook.connection.console_url(self.cluster_id)
-
-    def flow(self, wait: Wait) -> Flow[Any]:
-        return wait_until_free(wait, cluster_id=self.cluster_id, project_id=self.project_id)
 
     def trigger(self, **timing: Any) -> ZillizTrigger:
         from airflow_provider_zbackup.triggers.backup import ZillizNoActiveBackupTrigger

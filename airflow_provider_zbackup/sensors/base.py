@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from abc import abstractmethod
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import (
@@ -15,13 +14,10 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_zbackup.arguments import check_choice, check_id, check_seconds
-from airflow_provider_zbackup.deferral import EARLIEST_EVENT, Deferral
-from airflow_provider_zbackup.hooks.zilliz import ZillizHook
+from airflow_provider_zbackup.arguments import DEFAULT_CONN_ID, check_choice, check_id, check_seconds
+from airflow_provider_zbackup.deferral import DEFER_AFTER, Deferral
 from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
 from airflow_provider_zbackup.task_failure import failing, payload
-from airflow_provider_zbackup.zilliz.flows.steps import Flow
-from airflow_provider_zbackup.zilliz.flows.waiting import Wait
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -46,9 +42,9 @@ class ZillizSensor(Deferral, BaseSensorOperator):
         self,
         *,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        defer_after: float = 6.0,
+        defer_after: float = DEFER_AFTER,
         end_from_trigger: bool = False,
-        zilliz_conn_id: str = ZillizHook.default_conn_name,
+        zilliz_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -78,24 +74,13 @@ class ZillizSensor(Deferral, BaseSensorOperator):
         """Return the page of the web console that shows what is waited for."""
 
     @abstractmethod
-    def flow(self, wait: Wait) -> Flow[Any]:
-        """Return the flow that waits; its result becomes the XCom, and ``None`` means not yet."""
-
-    @abstractmethod
     def trigger(self, **timing: Any) -> ZillizTrigger:
-        """Return the trigger that waits; its event has the XCom under ``result``."""
-
-    @cached_property
-    def hook(self) -> ZillizHook:
-        return ZillizHook(self.zilliz_conn_id)
+        """Return the trigger that waits, be it here or in the triggerer; its event has the XCom."""
 
     def poke(self, context: Context) -> PokeReturnValue:
         with failing(self):
-            now = time.time()
-            seen = self.hook.client.run(
-                self.flow(Wait(deadline=math.inf, longest_pause=self.poke_interval, leave_after=now)),
-                note=self.log.info,
-            )
+            trigger = self._trigger(deadline=math.inf)
+            seen = trigger.wait_in_worker(self.hook, leave_after=time.time())
         return PokeReturnValue(is_done=seen is not None, xcom_value=seen)
 
     def execute(self, context: Context) -> Any:
@@ -131,23 +116,17 @@ class ZillizSensor(Deferral, BaseSensorOperator):
     def _wait_in_worker(self, context: Context) -> Any:
         """Wait for a moment, since the answer may be there already, and only then defer."""
         now = time.time()
-        wait = Wait(
-            deadline=now + self.limited(self.timeout),
-            longest_pause=self.poke_interval,
-            leave_after=now + self.defer_after,
-        )
+        trigger = self._trigger(deadline=now + self.limited(self.timeout), since=now)
         with failing(self):
-            seen = self.hook.client.run(self.flow(wait), note=self.log.info)
+            seen = trigger.wait_in_worker(self.hook, leave_after=now + self.defer_after)
         if seen is not None:
             return seen
-        self.defer_to(
-            self.trigger(
-                zilliz_conn_id=self.zilliz_conn_id,
-                deadline=wait.deadline,
-                poll_interval=self.poke_interval,
-                since=now,
-                not_before=time.time() + EARLIEST_EVENT,
-                end_from_trigger=self.end_from_trigger,
-            ),
-            self.execute_complete.__name__,
+        self.defer_to(trigger, self.execute_complete.__name__)
+
+    def _trigger(self, **timing: float) -> ZillizTrigger:
+        return self.trigger(
+            zilliz_conn_id=self.zilliz_conn_id,
+            poll_interval=self.poke_interval,
+            end_from_trigger=self.end_from_trigger,
+            **timing,
         )

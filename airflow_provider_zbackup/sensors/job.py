@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_zbackup.arguments import ArgumentError, check_id, is_rendered_later
 from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
 from airflow_provider_zbackup.sensors.base import ZillizSensor
-from airflow_provider_zbackup.zilliz.flows.steps import Flow
-from airflow_provider_zbackup.zilliz.flows.waiting import Wait, wait_for_job_or_backup
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -69,9 +67,6 @@ class ZillizJobSensor(ZillizSensor):
 
     def console_url(self) -> str:
         return self.hook.connection.console_url(self._target()["cluster_id"])
-
-    def flow(self, wait: Wait) -> Flow[Any]:
-        return wait_for_job_or_backup(**self._target(), wait=wait)
 
     def trigger(self, **timing: Any) -> ZillizTrigger:
         from airflow_provider_zbackup.triggers.job import ZillizJobTrigger

@@ -18,6 +18,8 @@ class ZillizTrigger(BaseTrigger):
     """
     Base of the triggers: runs a flow in the triggerer and brings its result, or its error, as the event.
 
+    Workers run the very same flow, by :meth:`wait_in_worker`, before they defer, or instead.
+
     All arguments are plain JSON, and none is secret, since Airflow stores them as they are. Times are
     seconds since the epoch, so that a trigger which moves to another triggerer keeps its deadline.
 
@@ -68,11 +70,23 @@ class ZillizTrigger(BaseTrigger):
             "end_from_trigger": self.end_from_trigger,
         }
 
+    def wait_in_worker(self, hook: ZillizHook, leave_after: float | None = None) -> Any:
+        """
+        Wait here and now.
+
+        :param leave_after: when to stop waiting unless the end is near, in seconds since the epoch
+        :return: the task's result; ``None`` if it was time to leave
+        :raises ZillizError: the error that ended the wait
+        """
+        return hook.client.run(self.flow(self._wait(leave_after)), note=hook.log.info)["result"]
+
+    def _wait(self, leave_after: float | None = None) -> Wait:
+        return Wait(self.deadline, self.poll_interval, self.since, leave_after, self.not_before)
+
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        wait = Wait(self.deadline, self.poll_interval, since=self.since, not_before=self.not_before)
         try:
             async with ZillizHook(self.zilliz_conn_id).async_client() as client:
-                result = await client.run(self.flow(wait), note=self.log.info)
+                result = await client.run(self.flow(self._wait()), note=self.log.info)
             event = {"status": "success", **result}
         except ZillizError as error:
             event = {"status": "error", "error": error.to_dict()}

@@ -162,10 +162,10 @@ def strike(world: World, operation: str, persists: bool, **fault: Any) -> None:
 
 def heal(world: World) -> None:
     world.control_plane.faults.clear()
-    world.monkeypatch.setattr(_Exchange, "request", _REQUEST)
+    world.monkeypatch.setattr(_Exchange, "_request", _REQUEST)
 
 
-_REQUEST = _Exchange.request
+_REQUEST = _Exchange._request
 
 
 def refuse(world: World, operation: str, times: int) -> None:
@@ -182,7 +182,7 @@ def refuse(world: World, operation: str, times: int) -> None:
             made_request.url = made_request.url.copy_with(port=port)
         return made_request
 
-    world.monkeypatch.setattr(_Exchange, "request", request)
+    world.monkeypatch.setattr(_Exchange, "_request", request)
 
 
 def test_a_failed_job_does_not_count(world: World) -> None:

@@ -81,6 +81,14 @@ class Cloud:
         if not after:
             self.fault(operation, drop=True, skip=skip, times=1)
 
+    def add_cluster(self, cluster_id: str) -> None:
+        """
+        Add a dedicated cluster.
+
+        :param cluster_id: its id.
+        """
+        self._request("POST", "/clusters", {"cluster_id": cluster_id})
+
     def start_backup(self, *, seconds: float, creation_method: str = "MANUAL") -> Json:
         """
         Start a backup that is nobody's task's; nothing that runs already is in its way.
