@@ -8,7 +8,7 @@ OLDEST := .venv-oldest
 BENCH := .venv-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test test-e2e test-oldest lint types screenshots import-time bench pins clean
+.PHONY: help demo ui test test-e2e test-oldest lint types screenshots bench pins clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -35,7 +35,7 @@ $(OLDEST)/installed: pyproject.toml constraints/airflow-2.11.txt
 $(BENCH)/installed: pyproject.toml constraints/airflow-3.3.txt
 	$(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints/airflow-3.3.txt apache-airflow aiohttp --editable '.[test]'
+		--constraint constraints/airflow-3.3.txt apache-airflow --editable '.[bench]'
 	@touch $@
 
 demo: $(VENV)/installed ## Run backup_before_migration in a real Airflow against the emulator
@@ -65,13 +65,8 @@ types: $(VENV)/installed ## Check types
 screenshots: $(VENV)/installed ## Take the pictures of docs/images anew (needs Chromium)
 	$(BIN)/python -m dev.screenshots
 
-import-time: $(VENV)/installed ## Check what importing the provider adds to a DAG file
-	$(BIN)/python -m benchmarks.import_time
-
-bench: $(BENCH)/installed ## Measure import time, poll pacing, and what waits cost beside the ways of the peers
-	$(BENCH)/bin/python -m benchmarks.import_time
-	$(BENCH)/bin/python -m benchmarks.pacing
-	$(BENCH)/bin/python -m benchmarks.waits
+bench: $(BENCH)/installed ## Measure everything beside the peers and write docs/benchmarks.md (two hours; PARTS=imports: that alone)
+	$(BENCH)/bin/python -m benchmarks $(PARTS)
 
 clean: ## Remove what was made
 	rm -rf $(VENV) $(OLDEST) $(BENCH) .mypy_cache .pytest_cache .ruff_cache .coverage .hypothesis

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 EARLIEST_EVENT = 6.0
 #: How long a deferrable task waits in its worker before it defers, by default: about what deferring costs, in
 #: delay and in time of a worker (docs/benchmarks.md).
-DEFER_AFTER = 6.0
+DEFER_AFTER = 2.0
 #: Airflow ends a deferral so many seconds after the trigger's own deadline, should the trigger be gone.
 BACKSTOP = 180.0
 NO_CANCEL = "Zilliz Cloud has no API to cancel a job: only its web console can."

@@ -1,18 +1,12 @@
 """
 What many concurrent waits cost a triggerer: ours against the ways of the peers, over TLS on loopback.
 
-Each case is a fresh process with one event loop and so many waits, all polling a server in a process of
-its own; the process's CPU time is divided by the polls that were made. The peers' ways are written here as
-their triggers have them, at their simplest:
-
-- *session per poll*: a new aiohttp session for each look (dbt Cloud, Snowflake, http);
-- *session per wait*: one aiohttp session for each trigger (Databricks);
-- *thread per poll*: a look of a shared synchronous httpx client in a thread (Anthropic).
+Each case is a fresh process with one event loop and so many waits, all polling a server in another process.
+The peers' ways are written here as their triggers have them, at their simplest.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import resource
@@ -21,12 +15,30 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-INTERVAL = 10.0
+from benchmarks.report import table, verdict
+
+TITLE = "Concurrent waits in an event loop"
 PATH = "/v2/jobs/job-{}"
+#: How long the jobs have been running already when they are waited for, in seconds.
+AGE = 3600.0
+#: Over how long the waits begin, in seconds.
+ARRIVAL = 40.0
+#: For how long it is watched whether something blocks the event loop, in seconds.
+BLOCK_SECONDS = 15.0
+COST = """\
+What one poll costs, in milliseconds of the processor's time, when all poll at the same pace, without a
+budget. The sessions are aiohttp's, whose parser is written in C; the rest is httpx, which this provider is
+built on."""
+LOAD = """\
+As they are shipped, each at its own pace, waiting for jobs that have run for an hour: ours looks at most
+every 60 s and sends at most 10 requests a second, however many wait."""
 ANSWER = json.dumps(
     {"code": 0, "data": {"jobId": "job", "type": "BACKUP", "status": "IN_PROGRESS", "progress": ""}}
 ).encode()
@@ -87,29 +99,34 @@ Wait = Callable[[int], Awaitable[None]]
 Polled = Callable[[], None]
 
 
-async def ours(base_url: str, polled: Polled) -> Wait:
+async def ours(base_url: str, polled: Polled, interval: float | None) -> Wait:
     from airflow_provider_zbackup.zilliz.client import AsyncZillizClient
     from airflow_provider_zbackup.zilliz.flows import waiting
+    from airflow_provider_zbackup.zilliz.operations import Operation
     from airflow_provider_zbackup.zilliz.settings import ClientSettings
 
     class CountingClient(AsyncZillizClient):
-        async def send(self, operation):  # type: ignore[no-untyped-def]
+        async def send(self, operation: Operation[Any]) -> Any:
             reply = await super().send(operation)
             polled()
             return reply
 
-    # The pace is that of the others, so that a poll is compared with a poll.
-    waiting.poll_pause = lambda age, progress, longest: INTERVAL
-    client = await CountingClient.open(ClientSettings("key", base_url, requests_per_second=1e6))
+    settings = ClientSettings("key", base_url)
+    if interval is not None:
+        # The pace is that of the others, so that a poll is compared with a poll.
+        waiting.poll_pause = lambda age, progress, longest: interval
+        settings = replace(settings, requests_per_second=1e6)
+    client = await CountingClient.open(settings)
 
     async def wait(number: int) -> None:
-        forever = waiting.Wait(deadline=time.time() + 3600)
-        await client.run(waiting.wait_for_job(f"job-{number}", forever), note=lambda text: None)
+        now = time.time()
+        how = waiting.Wait(deadline=now + 36_000, since=now - AGE)
+        await client.run(waiting.wait_for_job(f"job-{number}", how), note=lambda text: None)
 
     return wait
 
 
-async def session_per_poll(base_url: str, polled: Polled) -> Wait:
+async def session_per_poll(base_url: str, polled: Polled, interval: float | None) -> Wait:
     import aiohttp
 
     async def wait(number: int) -> None:
@@ -120,12 +137,12 @@ async def session_per_poll(base_url: str, polled: Polled) -> Wait:
             ):
                 await response.json()
             polled()
-            await asyncio.sleep(INTERVAL)
+            await asyncio.sleep(interval or 60)
 
     return wait
 
 
-async def session_per_wait(base_url: str, polled: Polled) -> Wait:
+async def session_per_wait(base_url: str, polled: Polled, interval: float | None) -> Wait:
     import aiohttp
 
     async def wait(number: int) -> None:
@@ -134,12 +151,12 @@ async def session_per_wait(base_url: str, polled: Polled) -> Wait:
                 async with session.get(base_url + PATH.format(number)) as response:
                     await response.json()
                 polled()
-                await asyncio.sleep(INTERVAL)
+                await asyncio.sleep(interval or 30)
 
     return wait
 
 
-async def thread_per_poll(base_url: str, polled: Polled) -> Wait:
+async def thread_per_poll(base_url: str, polled: Polled, interval: float | None) -> Wait:
     import httpx
 
     client = httpx.Client(headers={"Authorization": "Bearer key"})
@@ -148,16 +165,16 @@ async def thread_per_poll(base_url: str, polled: Polled) -> Wait:
         while True:
             (await asyncio.to_thread(client.get, base_url + PATH.format(number))).json()
             polled()
-            await asyncio.sleep(INTERVAL)
+            await asyncio.sleep(interval or 60)
 
     return wait
 
 
 WAYS = {
     "ours": ours,
-    "session per poll": session_per_poll,
-    "session per wait": session_per_wait,
-    "thread per poll": thread_per_poll,
+    "session per poll, as dbt-cloud (60 s)": session_per_poll,
+    "session per wait, as databricks (30 s)": session_per_wait,
+    "thread per poll, as anthropic (60 s)": thread_per_poll,
 }
 
 
@@ -166,98 +183,158 @@ def memory_kb() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1024
 
 
-async def watch(seconds: float) -> tuple[float, float]:
-    """Return the CPU time of so many seconds, and the longest time for which the loop was blocked."""
-    longest_block = 0.0
-    cpu, begin = time.process_time(), time.perf_counter()
+async def longest_block(seconds: float) -> float:
+    """Return the longest time for which the loop was blocked within so many seconds."""
+    longest = 0.0
+    begin = time.perf_counter()
     while (at := time.perf_counter()) - begin < seconds:
         await asyncio.sleep(0.005)
-        longest_block = max(longest_block, time.perf_counter() - at - 0.005)
-    return time.process_time() - cpu, longest_block
+        longest = max(longest, time.perf_counter() - at - 0.005)
+    return longest
 
 
-async def measure(way: str, base_url: str, waits: int, seconds: float) -> dict[str, float]:
-    """Run so many waits, and measure once each has looked for the first time."""
+async def run_case(
+    way: str, base_url: str, waits: int, seconds: float, interval: float | None
+) -> dict[str, float]:
+    """Run so many waits, and measure once they are under way."""
     polls = 0
 
     def polled() -> None:
         nonlocal polls
         polls += 1
 
-    wait = await WAYS[way](base_url, polled)
+    wait = await WAYS[way](base_url, polled, interval)
     first = asyncio.ensure_future(wait(0))
     while not polls:
         await asyncio.sleep(0.01)
     first.cancel()
     memory = memory_kb()
-    # What the watching itself costs.
-    watching, _ = await watch(5.0)
     polls = 0
     tasks = []
     for number in range(waits):
         tasks.append(asyncio.ensure_future(wait(number)))
         # Triggers arrive over some time, not in one instant.
-        await asyncio.sleep(INTERVAL / waits)
-    while polls < waits:
+        await asyncio.sleep(min(interval or ARRIVAL, ARRIVAL) / waits)
+    # A budget of requests makes the last ones wait for long; that is how they are from then on.
+    patience = time.monotonic() + ARRIVAL
+    while polls < waits and time.monotonic() < patience:
         await asyncio.sleep(0.1)
     polls = 0
-    cpu, longest_block = await watch(seconds)
+    cpu = time.process_time()
+    await asyncio.sleep(seconds)
+    cpu = time.process_time() - cpu
+    counted = polls
     memory = memory_kb() - memory
+    # Afterwards, since to watch costs more than to wait.
+    block = await longest_block(BLOCK_SECONDS)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     return {
-        "polls": polls,
-        "cpu_ms_per_poll": 1000 * (cpu - watching * seconds / 5.0) / max(polls, 1),
-        "longest_block_ms": 1000 * longest_block,
+        "polls_per_second": counted / seconds,
+        "cpu_ms_per_poll": 1000 * cpu / max(counted, 1),
+        "cpu_ms_per_wait_minute": 60_000 * cpu / seconds / waits,
+        "longest_block_ms": 1000 * block,
         "memory_kb_per_wait": memory / waits,
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--waits", type=int, nargs="+", default=[1, 200, 1000, 5000])
-    parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--serve", nargs=2, type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--case", nargs=3, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.serve:
-        asyncio.run(serve(*arguments.serve))
-        return
-    if arguments.case:
-        way, base_url, waits = arguments.case
-        print(json.dumps(asyncio.run(measure(way, base_url, int(waits), arguments.seconds))))
-        return
+@contextmanager
+def server() -> Iterator[Callable[..., dict[str, float]]]:
+    """Run the server; gives a function that runs one case against it, in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         certificate, key = make_certificate(Path(folder))
         command = [sys.executable, "-m", "benchmarks.waits"]
-        environment = {"SSL_CERT_FILE": str(certificate), "PATH": ""}
-        server = subprocess.Popen(
-            [*command, "--serve", str(certificate), str(key)], stdout=subprocess.PIPE, text=True
+        process = subprocess.Popen(
+            [*command, "serve", str(certificate), str(key)], stdout=subprocess.PIPE, text=True
         )
+
+        def run(way: str, waits: int, seconds: float, interval: float | None) -> dict[str, float]:
+            arguments = [way, base_url, str(waits), str(seconds), str(interval or "")]
+            done = subprocess.run(
+                [*command, "case", *arguments],
+                env={"SSL_CERT_FILE": str(certificate), "PATH": ""},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            seen: dict[str, float] = json.loads(done.stdout)
+            print(way, waits, seen, file=sys.stderr)
+            return seen
+
         try:
-            assert server.stdout
-            base_url = f"https://127.0.0.1:{server.stdout.readline().strip()}"
-            print("| waits | way | CPU ms per poll | longest block, ms | memory kB per wait | polls |")
-            print("|---|---|---|---|---|---|")
-            for waits in arguments.waits:
-                for way in WAYS:
-                    done = subprocess.run(
-                        [*command, "--seconds", str(arguments.seconds), "--case", way, base_url, str(waits)],
-                        env=environment,
-                        capture_output=True,
-                        text=True,
-                        check=True,
-                    )
-                    seen = json.loads(done.stdout)
-                    print(
-                        f"| {waits} | {way} | {seen['cpu_ms_per_poll']:.2f} | {seen['longest_block_ms']:.1f} "
-                        f"| {seen['memory_kb_per_wait']:.0f} | {seen['polls']:.0f} |",
-                        flush=True,
-                    )
+            assert process.stdout
+            base_url = f"https://127.0.0.1:{process.stdout.readline().strip()}"
+            yield run
         finally:
-            server.kill()
-            server.wait()
+            process.kill()
+            process.wait()
+
+
+def measure(*, quick: bool) -> str:
+    """Run all cases and return the section."""
+    seconds = 5.0 if quick else 45.0
+    paced = {1: 0.1, 200: 10.0}
+    counts = (50,) if quick else (200, 1000, 5000)
+    with server() as run:
+        alike = {
+            (way, waits): run(way, waits, min(seconds, 20.0), interval)
+            for waits, interval in paced.items()
+            for way in WAYS
+        }
+        shipped = {(way, waits): run(way, waits, seconds, None) for waits in counts for way in WAYS}
+    cost = table(
+        ["way", *(f"{waits} waiting, every {interval:g} s" for waits, interval in paced.items())],
+        [[way, *(f"{alike[way, waits]['cpu_ms_per_poll']:.2f}" for waits in paced)] for way in WAYS],
+    )
+    rows = [
+        [
+            f"{waits:,}",
+            way,
+            f"{seen['cpu_ms_per_wait_minute']:.2f}",
+            f"{seen['polls_per_second']:.1f}",
+            f"{seen['longest_block_ms']:.1f}",
+            f"{seen['memory_kb_per_wait']:.0f}",
+        ]
+        for (way, waits), seen in shipped.items()
+    ]
+    load = table(
+        ["waits", "way", "CPU ms per wait and minute", "requests/s", "longest block, ms", "kB per wait"], rows
+    )
+    ours_seen = {waits: shipped["ours", waits] for waits in counts}
+    least = all(
+        mine["cpu_ms_per_wait_minute"] < seen["cpu_ms_per_wait_minute"]
+        for (way, waits), seen in shipped.items()
+        for mine in [ours_seen[waits]]
+        if way != "ours"
+    )
+    return "\n\n".join(
+        [
+            COST,
+            cost,
+            LOAD,
+            load,
+            verdict("less CPU per wait and minute than each", least),
+            verdict(
+                "no block above 10 ms", all(seen["longest_block_ms"] <= 10 for seen in ours_seen.values())
+            ),
+            verdict(
+                "less than 30 kB per wait", all(it["memory_kb_per_wait"] < 30 for it in ours_seen.values())
+            ),
+        ]
+    )
+
+
+def main() -> None:
+    """Be the server, or one case."""
+    role, *arguments = sys.argv[1:]
+    if role == "serve":
+        certificate, key = arguments
+        asyncio.run(serve(Path(certificate), Path(key)))
+    else:
+        way, base_url, waits, seconds, interval = arguments
+        case = run_case(way, base_url, int(waits), float(seconds), float(interval) if interval else None)
+        print(json.dumps(asyncio.run(case)))
 
 
 if __name__ == "__main__":

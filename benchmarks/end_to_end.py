@@ -1,0 +1,336 @@
+"""
+Backup, wait, next task in a real Airflow: how long it takes, how long it holds a worker, how often it fails.
+
+All ways take turns, so that each meets the same load. Airflow's settings are its defaults, with which an
+event that comes soon after a deferral can find its task not yet deferred, and fail it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from airflow_provider_zbackup.deferral import DEFER_AFTER
+from benchmarks import defer_after
+from benchmarks.defer_after import ResumeCost
+from benchmarks.report import percentile, table, verdict
+from dev.airflow_stack import COMPONENTS, AirflowStack
+from dev.emulated_cloud import EmulatedCloud
+from tests.e2e.cloud import Cloud
+from tests.e2e.conftest import CELERY_EXECUTOR
+from tests.e2e.database import Database
+from tests.e2e.services import postgresql, redis
+
+TITLE = "Backup, wait, next task in a real Airflow"
+DAGS = Path(__file__).resolve().parent / "dags"
+
+OURS = {
+    "backup_in_worker": "one task, in the worker",
+    "backup_deferrable": "one task, deferrable",
+    "backup_end_from_trigger": "one task, ended from the trigger",
+    "sensor_deferrable": "backup and sensor, deferrable",
+    "sensor_end_from_trigger": "backup and sensor, ended from the trigger",
+}
+PEERS = {
+    "http_poke": "HTTP provider, every 5 s, `deferrable`",
+    "http_reschedule": "HTTP provider, every 5 s, `reschedule`",
+}
+LABELS = OURS | PEERS
+EVENT_AFTER = "event_after"
+#: Airflow's own values, which the stack otherwise changes for quicker tests.
+AIRFLOW_DEFAULTS = {
+    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "5",
+    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "1",
+}
+#: Enough for all that run at a time, so that no task waits for a slot.
+PARALLELISM = 32
+MOST_ACTIVE_RUNS = 28
+RUN_SECONDS = 300.0
+#: Seconds between the starts of two runs: what two cores bear without being the bottleneck.
+GAP = 1.2
+LENGTHS = (1.0, 10.0, 60.0)
+CELERY_WAYS = ("backup_in_worker", "backup_deferrable", "backup_end_from_trigger", "http_poke")
+EVENT_DELAYS = (2.0, 4.0, 6.0)
+
+INTRODUCTION = """\
+Jobs of three lengths, in each way by turns, with Airflow's default settings on PostgreSQL, a new run every
+1.2 s. *Time* is from the start of the run to the start of the task after the backup, in seconds: median (95th
+percentile). *Worker* is how long the tasks before that occupy a worker, in seconds a run. Jobs tell their
+progress, as Zilliz Cloud documents it. The HTTP provider's sensor cannot look into an answer while it is
+deferred, so with `deferrable` it waits in the worker all the same."""
+RACE = """\
+Why no event comes sooner than 6 s after a deferral: runs that failed, by the time from the deferral to the
+event, with Airflow's default settings (https://github.com/apache/airflow/issues/66374)."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """
+    One way to run the pipeline.
+
+    :param dag_id: its DAG.
+    :param job_seconds: how long the backup takes.
+    :param event_after: when the trigger has its event, for the DAG that asks for it.
+    """
+
+    dag_id: str
+    job_seconds: float
+    event_after: float = 0.0
+
+
+@dataclass
+class Outcome:
+    """
+    What the runs of one way came to.
+
+    :param times: seconds from the start of each run to the start of the task that comes after the backup.
+    :param worker_seconds: how long the tasks before that occupied workers, of all runs together.
+    :param failed: how many runs had a task that failed.
+    """
+
+    times: list[float] = field(default_factory=list)
+    worker_seconds: float = 0.0
+    failed: int = 0
+
+    @property
+    def runs(self) -> int:
+        return len(self.times) + self.failed
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.times) if self.times else math.inf
+
+    @property
+    def worker_seconds_per_run(self) -> float:
+        return self.worker_seconds / self.runs
+
+
+class WorkerClock:
+    """
+    Adds up, for each DAG, how long its tasks occupy workers; looks at the database five times a second.
+
+    That includes ``queued``: slots are free here, so a queued task is one whose process is starting.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @contextmanager
+    def ticking(self) -> Iterator[Counter[str]]:
+        """Count for the time of a ``with`` block."""
+        seconds: Counter[str] = Counter()
+        stopped = threading.Event()
+
+        def tick() -> None:
+            last = time.monotonic()
+            while not stopped.wait(0.2):
+                running = self._database.rows(
+                    "SELECT dag_id, count(*) FROM task_instance "
+                    "WHERE state IN ('queued', 'running') AND task_id <> 'migrate' GROUP BY dag_id"
+                )
+                now = time.monotonic()
+                for dag_id, count in running:
+                    seconds[dag_id] += count * (now - last)
+                last = now
+
+        thread = threading.Thread(target=tick)
+        thread.start()
+        try:
+            yield seconds
+        finally:
+            stopped.set()
+            thread.join()
+
+
+class Bench:
+    """
+    An Airflow, an emulated Zilliz Cloud, and runs of the pipeline.
+
+    :param stack: the Airflow.
+    :param cloud: the Zilliz Cloud.
+    :param database: the database of the Airflow.
+    :param gap: seconds between the starts of two runs.
+    """
+
+    def __init__(self, stack: AirflowStack, cloud: Cloud, database: Database, gap: float) -> None:
+        self._stack = stack
+        self._cloud = cloud
+        self._database = database
+        self._gap = gap
+        self._count = 0
+
+    def run(self, ways: Sequence[Way], runs: int) -> dict[Way, Outcome]:
+        """
+        Run the pipeline in all ways, taking turns.
+
+        :param ways: all with jobs of the same length.
+        :param runs: how often in each way.
+        """
+        (job_seconds,) = {way.job_seconds for way in ways}
+        self._cloud.configure(job_seconds=job_seconds)
+        started: dict[str, Way] = {}
+        with WorkerClock(self._database).ticking() as worker_seconds:
+            due = time.monotonic()
+            for way in [way for _ in range(runs) for way in ways]:
+                time.sleep(max(0.0, due - time.monotonic()))
+                self._stack.wait_until(
+                    lambda: len(self._unfinished(started)) < MOST_ACTIVE_RUNS, "Some runs end", RUN_SECONDS
+                )
+                due = time.monotonic() + self._gap
+                started[self._start(way)] = way
+            self._stack.wait_until(lambda: not self._unfinished(started), "All runs end", RUN_SECONDS)
+        outcomes = {way: Outcome(worker_seconds=worker_seconds[way.dag_id]) for way in ways}
+        print(f"jobs of {job_seconds:g} s: {len(started)} runs", file=sys.stderr)
+        for run_id, state, seconds in self._ended(started):
+            if state == "success":
+                outcomes[started[run_id]].times.append(seconds)
+            else:
+                outcomes[started[run_id]].failed += 1
+        return outcomes
+
+    def _start(self, way: Way) -> str:
+        self._count += 1
+        cluster_id = f"in01-{self._count:015x}"
+        self._cloud.add_cluster(cluster_id)
+        conf = {"cluster_id": cluster_id, "event_after": way.event_after}
+        return self._stack.api.trigger_dag_run(way.dag_id, conf)
+
+    def _unfinished(self, run_ids: Iterable[str]) -> list[str]:
+        rows = self._database.rows(
+            "SELECT run_id FROM dag_run WHERE run_id = ANY(%s) AND state NOT IN ('success', 'failed')",
+            list(run_ids),
+        )
+        return [run_id for (run_id,) in rows]
+
+    def _ended(self, run_ids: Iterable[str]) -> list[tuple[str, str, float]]:
+        return self._database.rows(
+            "SELECT dr.run_id, dr.state, extract(epoch FROM ti.start_date - dr.start_date)::float "
+            "FROM dag_run dr JOIN task_instance ti ON ti.dag_id = dr.dag_id AND ti.run_id = dr.run_id "
+            "WHERE ti.task_id = 'migrate' AND dr.run_id = ANY(%s)",
+            list(run_ids),
+        )
+
+
+@contextmanager
+def bench(*, celery: bool, gap: float) -> Iterator[Bench]:
+    """
+    Start everything.
+
+    :param celery: whether to use the CeleryExecutor; else the LocalExecutor.
+    :param gap: see :class:`Bench`.
+    """
+    with ExitStack() as stack:
+        server = stack.enter_context(postgresql())
+        emulator = stack.enter_context(EmulatedCloud(job_seconds=1))
+        cloud = Cloud(emulator)
+        stack.callback(cloud.close)
+        http = {
+            "conn_type": "http",
+            "host": emulator.base_url,
+            "extra": {"Authorization": f"Bearer {cloud.secret}"},
+        }
+        settings = {
+            **AIRFLOW_DEFAULTS,
+            **emulator.environment,
+            "AIRFLOW_CONN_ZILLIZ_HTTP": json.dumps(http),
+        }
+        components = COMPONENTS
+        if celery:
+            url = stack.enter_context(redis())
+            settings |= {"AIRFLOW__CELERY__BROKER_URL": url, "AIRFLOW__CELERY__RESULT_BACKEND": url}
+            components = (*COMPONENTS, "worker")
+        name = "celery" if celery else "local"
+        airflow = stack.enter_context(
+            AirflowStack(
+                DAGS,
+                dag_ids=[*OURS, *PEERS, EVENT_AFTER],
+                environment=settings,
+                components=components,
+                database_url=server.create(name),
+                executor=CELERY_EXECUTOR if celery else "LocalExecutor",
+                parallelism=PARALLELISM,
+            )
+        )
+        yield Bench(airflow, cloud, Database(server, name), gap)
+
+
+Outcomes: TypeAlias = dict[Way, Outcome]
+
+
+def comparison(outcomes: Outcomes, dag_ids: Iterable[str], lengths: Sequence[float]) -> str:
+    """Return the table of all ways and job lengths."""
+    rows = []
+    for dag_id in dag_ids:
+        cells = [outcomes[Way(dag_id, seconds)] for seconds in lengths]
+        rows.append(
+            [
+                LABELS[dag_id],
+                *(
+                    f"{cell.median:.1f} ({percentile(cell.times, 0.95):.1f})" if cell.times else "none ended"
+                    for cell in cells
+                ),
+                *(f"{cell.worker_seconds_per_run:.1f}" for cell in cells),
+                f"{sum(cell.failed for cell in cells)} of {sum(cell.runs for cell in cells)}",
+            ]
+        )
+    names = [f"{seconds:g} s" for seconds in lengths]
+    return table(
+        ["way", *(f"{it}: time" for it in names), *(f"{it}: worker" for it in names), "failed runs"], rows
+    )
+
+
+def resume_cost(outcomes: Outcomes) -> ResumeCost:
+    """Return what it costs to defer and to come back to a worker, from the shortest and the longest jobs."""
+    short, long = Way("backup_in_worker", LENGTHS[0]), LENGTHS[-1]
+    stayed, deferred = (outcomes[Way(dag_id, long)] for dag_id in ("backup_in_worker", "backup_deferrable"))
+    begin = outcomes[short].worker_seconds_per_run - short.job_seconds
+    return ResumeCost(
+        delay=deferred.median - stayed.median,
+        worker_seconds=deferred.worker_seconds_per_run - DEFER_AFTER - begin,
+    )
+
+
+def is_least(outcomes: Outcomes) -> bool:
+    """Tell whether the best of our ways takes less time, and less of a worker, than the peer's."""
+    return all(
+        min(measured(outcomes[Way(dag_id, seconds)]) for dag_id in OURS)
+        <= measured(outcomes[Way("http_poke", seconds)])
+        for seconds in LENGTHS
+        for measured in (lambda it: it.median, lambda it: it.worker_seconds_per_run)
+    )
+
+
+def measure(*, quick: bool) -> str:
+    """Run everything and return the section."""
+    plans = {
+        "LocalExecutor": (False, LABELS, 2 if quick else 34, 3 if quick else 100),
+        "CeleryExecutor": (True, CELERY_WAYS, 2 if quick else 8, 3 if quick else 100),
+    }
+    parts, events, reached, costs = [INTRODUCTION], {}, [], []
+    for executor, (celery, dag_ids, runs, event_runs) in plans.items():
+        with bench(celery=celery, gap=GAP) as it:
+            outcomes: Outcomes = {}
+            for seconds in LENGTHS:
+                outcomes |= it.run([Way(dag_id, seconds) for dag_id in dag_ids], runs)
+            events[executor] = it.run([Way(EVENT_AFTER, 1.0, delay) for delay in EVENT_DELAYS], event_runs)
+        parts.append(f"{executor}, {runs} runs of each:\n\n{comparison(outcomes, dag_ids, LENGTHS)}")
+        reached.append(is_least(outcomes))
+        costs.append(resume_cost(outcomes))
+    parts.append(verdict("least time and least of a worker, against the HTTP provider", all(reached)))
+    rows = [
+        [executor, *(f"{seen.failed} of {seen.runs}" for seen in outcomes.values())]
+        for executor, outcomes in events.items()
+    ]
+    parts.append(RACE + "\n\n" + table(["failed runs", *(f"{delay:g} s" for delay in EVENT_DELAYS)], rows))
+    parts.append(defer_after.choice(dict(zip(plans, costs, strict=True))))
+    return "\n\n".join(parts)

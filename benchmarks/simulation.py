@@ -1,0 +1,67 @@
+"""
+Waits without time passing: the very flow that waits in workers and triggerers is fed the answers of a job of
+known length.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import NamedTuple
+
+from airflow_provider_zbackup.zilliz.flows.steps import Pause, Reply
+from airflow_provider_zbackup.zilliz.flows.waiting import Wait, wait_for_job
+from airflow_provider_zbackup.zilliz.models import Job
+
+SHORTEST_JOB, LONGEST_JOB = 0.5, 7200.0
+
+
+class Watched(NamedTuple):
+    """
+    What one wait came to.
+
+    :param ended: when, in seconds since the job's begin.
+    :param requests: how often the job was asked for.
+    :param is_done: whether the job's end was seen; else the wait was left to somebody else.
+    """
+
+    ended: float
+    requests: int
+    is_done: bool
+
+
+def watch(length: float, *, tells_progress: bool, begin: float = 0.0, **how: float) -> Watched:
+    """
+    Wait for a job.
+
+    :param length: how long it takes, in seconds.
+    :param tells_progress: whether its progress is known.
+    :param begin: when the wait begins, in seconds since the job's begin.
+    :param how: further arguments of ``Wait``.
+    """
+    flow = wait_for_job("job", Wait(deadline=math.inf, since=0.0, **how))
+    time, requests = begin, 0
+    step = next(flow)
+    try:
+        while True:
+            if isinstance(step, Pause):
+                time += step.seconds
+                step = flow.send(time)
+                continue
+            requests += 1
+            done = time >= length
+            progress = int(100 * min(1.0, time / length)) if tells_progress else None
+            step = flow.send(Reply(Job(status="SUCCESSFUL" if done else "IN_PROGRESS", progress=progress)))
+    except StopIteration as end:
+        return Watched(time, requests, end.value is not None)
+
+
+def job_lengths(count: int) -> list[float]:
+    """
+    Return job lengths from the shortest to the longest, as many of 1 s to 10 s as of 10 s to 100 s.
+
+    :param count: how many.
+    """
+    chance = random.Random(1)
+    shortest, longest = math.log(SHORTEST_JOB), math.log(LONGEST_JOB)
+    return [math.exp(chance.uniform(shortest, longest)) for _ in range(count)]

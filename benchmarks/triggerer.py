@@ -1,0 +1,302 @@
+"""
+Many concurrent waits in a real triggerer: ours against a peer's way, at an emulated Zilliz Cloud.
+
+Each way gets a fresh triggerer of a real Airflow on PostgreSQL. The task instances are put into the deferred
+state in the database, by what the execution API writes when a task defers: to run a thousand tasks until they
+defer would take longer than the waits. The triggers end their tasks themselves, without a worker, so that a
+task's end date is the moment of the notice.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import resource
+import statistics
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+
+from airflow_provider_zbackup.deferral import EARLIEST_EVENT
+from airflow_provider_zbackup.zilliz.settings import ClientSettings
+from benchmarks.report import percentile, table, verdict
+from dev.airflow_stack import AirflowStack
+from dev.emulated_cloud import EmulatedCloud
+from tests.e2e.cloud import Cloud
+from tests.e2e.database import Database
+from tests.e2e.services import PostgreSQL, postgresql
+
+TITLE = "Concurrent waits in a real triggerer"
+REPOSITORY = Path(__file__).resolve().parent.parent
+DATABASE = DAG_ID = "waits"
+#: Every wait has a log file, and a peer's a socket too, whose other end the emulator has.
+OPEN_FILES = 8192
+#: The emulator's log holds no more.
+LOGGED_REQUESTS = 10_000
+#: How long after its job's end a wait may go on before it counts as not noticed, in seconds.
+PATIENCE = 300.0
+#: What Zilliz Cloud allows, per user and endpoint: requests in a second.
+DOCUMENTED_LIMIT = 20
+BUDGET = ClientSettings.requests_per_second
+MOST_IN_A_SECOND, MOST_ON_AVERAGE = 2 * BUDGET, 1.05 * BUDGET
+
+INTRODUCTION = """\
+{count:,} tasks were deferred in one instant, each to wait for a job of its own of {shortest:g} to
+{longest:g} s that tells its progress. The peer's way is that of Databricks: each trigger reads the
+connection, has an aiohttp session, and looks every 30 s, the default there. *Airflow alone* is a trigger that
+sleeps until the job's end. *Delay* is from the end of a job to that of its task, in seconds: median (95th
+percentile). *Requests a second* are told on average (and the most in any one). CPU time is that of the
+triggerer's two processes, per wait and minute of its job; memory is what they held more than before.
+*Blocked* is how often the triggerer's log says that its event loop was blocked (and for how many seconds in
+all); Airflow does that itself when many triggers start, as it writes their log lines to a busy supervisor."""
+
+BLOCKED = re.compile(r"async thread was blocked for ([0-9.]+) seconds")
+INSERT_TRIGGER = "INSERT INTO trigger (classpath, kwargs, created_date) VALUES (%s, %s, now()) RETURNING id"
+DEFER = """
+    UPDATE task_instance
+    SET state = 'deferred', trigger_id = %s, next_method = 'execute_complete', next_kwargs = '{}',
+        trigger_timeout = now() + interval '1 day', start_date = now(), try_number = 1
+    WHERE dag_id = %s AND run_id = %s AND map_index = %s
+"""
+COUNT_DEFERRED = "SELECT count(*) FROM task_instance WHERE run_id = %s AND state = 'deferred'"
+ENDS = """
+    SELECT map_index, extract(epoch FROM end_date)::float FROM task_instance
+    WHERE run_id = %s AND state = 'success'
+"""
+
+
+class Job(NamedTuple):
+    """A job: its id, and when it begins and ends, in seconds since the epoch."""
+
+    job_id: str
+    start: float
+    end: float
+
+
+class Way(NamedTuple):
+    """A way to wait: the class of a trigger, and its arguments apart from the job's id and the connection."""
+
+    classpath: str
+    kwargs: Callable[[Job], dict[str, Any]]
+
+
+OURS, PEER, FLOOR = "ours", "peer's way", "Airflow alone"
+WAYS = {
+    OURS: Way(
+        "airflow_provider_zbackup.triggers.job.ZillizJobTrigger",
+        # As the sensor has it.
+        lambda job: {
+            "deadline": job.start + 3600.0,
+            "poll_interval": 60.0,
+            "since": job.start,
+            "not_before": time.time() + EARLIEST_EVENT,
+            "end_from_trigger": True,
+        },
+    ),
+    PEER: Way("benchmarks.peer_triggers.FixedIntervalJobTrigger", lambda job: {"poll_interval": 30.0}),
+    FLOOR: Way("benchmarks.peer_triggers.SleepingTrigger", lambda job: {"until": job.end}),
+}
+
+
+@dataclass
+class Outcome:
+    """
+    What the waits of one way came to.
+
+    :param delays: seconds from a job's end to its task's, for each task that ended well.
+    :param per_second: how many requests there were, by the second.
+    :param cpu: seconds of CPU time that the triggerer took.
+    :param memory: most bytes that it held, above what it held before.
+    :param blocks: for how many seconds it found its event loop blocked, each time that it did.
+    """
+
+    delays: list[float]
+    per_second: Counter[int]
+    cpu: float
+    memory: float
+    blocks: list[float]
+
+    @property
+    def most(self) -> int:
+        return max(self.per_second.values(), default=0)
+
+    @property
+    def rate(self) -> float:
+        """Requests per second, from the first to the last."""
+        seconds = self.per_second.keys()
+        return self.per_second.total() / (max(seconds) - min(seconds) + 1) if seconds else 0.0
+
+
+class Triggerer:
+    """What the triggerer, a child of this process, takes with its own children."""
+
+    def __init__(self) -> None:
+        (first,) = (it for it in psutil.Process().children() if "triggerer" in it.cmdline())
+        self._processes = [first, *first.children(recursive=True)]
+
+    def cpu(self) -> float:
+        """Return the CPU time taken so far, in seconds; with that of processes that have ended."""
+        return sum(sum(process.cpu_times()[:4]) for process in self._processes)
+
+    def memory(self) -> float:
+        """Return the bytes held; what the processes share counts once."""
+        return sum(process.memory_full_info().pss for process in self._processes)
+
+
+class Bench:
+    """An Airflow without a triggerer, its database server, and the Zilliz Cloud that it uses."""
+
+    def __init__(self, stack: AirflowStack, server: PostgreSQL, cloud: Cloud) -> None:
+        self._stack = stack
+        self._server = server
+        self._cloud = cloud
+        self._database = Database(server, DATABASE)
+
+    def run(self, way: Way, lengths: Sequence[float]) -> Outcome:
+        """Let a fresh triggerer wait for jobs of these lengths."""
+        self._stack.start("triggerer")
+        # What is imported and opened once, however many waits there are, is not what they cost.
+        self._wait_for_end(self._defer(way, self._start_jobs([0.0])), PATIENCE)
+        self._cloud.reset()
+        triggerer = Triggerer()
+        cpu, memory, log = triggerer.cpu(), triggerer.memory(), len(self._stack.log("triggerer"))
+        jobs = self._start_jobs(lengths)
+        run_id = self._defer(way, jobs)
+        peak = self._wait_for_end(run_id, max(lengths) + PATIENCE, triggerer.memory)
+        cpu = triggerer.cpu() - cpu
+        blocks = [float(seconds) for seconds in BLOCKED.findall(self._stack.log("triggerer")[log:])]
+        self._stack.stop("triggerer")
+        delays = [end - jobs[index].end for index, end in self._database.rows(ENDS, run_id)]
+        return Outcome(delays, self._requests(), cpu, peak - memory, blocks)
+
+    def _start_jobs(self, lengths: Sequence[float]) -> list[Job]:
+        jobs = []
+        for length in lengths:
+            before = time.time()
+            backup = self._cloud.start_backup(seconds=length)
+            start = (before + time.time()) / 2
+            jobs.append(Job(backup["jobId"], start, start + length))
+        return jobs
+
+    def _defer(self, way: Way, jobs: Sequence[Job]) -> str:
+        """Let the tasks of a new run wait for the jobs, in one transaction; returns the run."""
+        run_id = self._stack.api.trigger_dag_run(DAG_ID)
+        connection = self._server.connect(DATABASE)
+        connection.autocommit = False
+        try:
+            with connection, connection.cursor() as cursor:
+                for index, job in enumerate(jobs):
+                    kwargs = {"job_id": job.job_id, "zilliz_conn_id": "zilliz_default", **way.kwargs(job)}
+                    cursor.execute(INSERT_TRIGGER, (way.classpath, json.dumps(kwargs)))
+                    (trigger_id,) = cursor.fetchone()
+                    cursor.execute(DEFER, (trigger_id, DAG_ID, run_id, index))
+        finally:
+            connection.close()
+        return run_id
+
+    def _wait_for_end(self, run_id: str, timeout: float, memory: Callable[[], float] = lambda: 0.0) -> float:
+        """Wait until no task of a run is deferred any more; returns the most memory seen."""
+        deadline, peak = time.monotonic() + timeout, 0.0
+        while self._database.rows(COUNT_DEFERRED, run_id)[0][0] and time.monotonic() < deadline:
+            self._stack.check()
+            peak = max(peak, memory())
+            time.sleep(1.0)
+        return peak
+
+    def _requests(self) -> Counter[int]:
+        requests = self._cloud.requests("describe_job")
+        if len(requests) >= LOGGED_REQUESTS:
+            raise RuntimeError("There were more requests than the emulator remembers")
+        return Counter(int(datetime.fromisoformat(request["time"]).timestamp()) for request in requests)
+
+
+@contextmanager
+def bench() -> Iterator[Bench]:
+    """Start everything but a triggerer."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, most))
+    with ExitStack() as stack:
+        server = stack.enter_context(postgresql())
+        emulator = stack.enter_context(EmulatedCloud(job_seconds=1))
+        cloud = Cloud(emulator)
+        stack.callback(cloud.close)
+        settings = {
+            **emulator.environment,
+            # The triggerer imports the peer's trigger.
+            "PYTHONPATH": str(REPOSITORY),
+            "AIRFLOW__TRIGGERER__CAPACITY": "2000",
+        }
+        airflow = stack.enter_context(
+            AirflowStack(
+                REPOSITORY / "benchmarks" / "dags_triggerer",
+                environment=settings,
+                components=("api-server", "scheduler", "dag-processor"),
+                database_url=server.create(DATABASE),
+            )
+        )
+        # The DAG stays paused, so that the scheduler leaves its tasks alone.
+        airflow.wait_until(lambda: DAG_ID in airflow.api.dag_ids(), "The DAG is parsed")
+        yield Bench(airflow, server, cloud)
+
+
+def even_lengths(shortest: float, longest: float, count: int) -> list[float]:
+    """Return lengths that are evenly spread, always in the same disorder."""
+    lengths = [shortest + (longest - shortest) * index / (count - 1) for index in range(count)]
+    random.Random(1).shuffle(lengths)
+    return lengths
+
+
+def comparison(outcomes: dict[str, Outcome], lengths: Sequence[float]) -> str:
+    """Return the table of all ways."""
+    count, minutes = len(lengths), sum(lengths) / 60
+    rows = [
+        [
+            name,
+            f"{len(it.delays):,} of {count:,}",
+            f"{statistics.median(it.delays):.1f} ({percentile(it.delays, 0.95):.1f})" if it.delays else "-",
+            f"{it.per_second.total():,}",
+            f"{it.rate:.1f} ({it.most})",
+            f"{1000 * it.cpu / minutes:.1f}",
+            f"{it.memory / 1024 / count:.0f}",
+            f"{len(it.blocks)} ({sum(it.blocks):.1f})",
+        ]
+        for name, it in outcomes.items()
+    ]
+    header = ["way", "noticed", "delay", "requests", "requests a second"]
+    return table([*header, "CPU ms per wait and minute", "memory kB per wait", "blocked"], rows)
+
+
+def measure(*, quick: bool) -> str:
+    """Let a triggerer wait in every way and return the section."""
+    lengths = even_lengths(10.0, 20.0, 50) if quick else even_lengths(60.0, 240.0, 1000)
+    outcomes = {}
+    with bench() as it:
+        for name, way in WAYS.items():
+            print(f"{name}: {len(lengths)} waits", file=sys.stderr)
+            outcomes[name] = it.run(way, lengths)
+    ours, peer = outcomes[OURS], outcomes[PEER]
+    over = sum(requests > DOCUMENTED_LIMIT for requests in peer.per_second.values())
+    return "\n\n".join(
+        [
+            INTRODUCTION.format(count=len(lengths), shortest=min(lengths), longest=max(lengths)),
+            comparison(outcomes, lengths),
+            f"A budget of {BUDGET:g} requests a second gives each of {len(lengths):,} waits a look every "
+            f"{len(lengths) / BUDGET:.0f} s. Zilliz Cloud documents a limit of {DOCUMENTED_LIMIT} requests a "
+            "second per user and endpoint, which the emulator does not enforce: the peer's way was above it "
+            f"in {over} seconds.",
+            verdict("all waits are noticed", len(ours.delays) == len(lengths)),
+            verdict(
+                f"at most {MOST_IN_A_SECOND:g} requests in any one second, {MOST_ON_AVERAGE:g} on average",
+                ours.most <= MOST_IN_A_SECOND and ours.rate <= MOST_ON_AVERAGE,
+            ),
+        ]
+    )
