@@ -59,6 +59,7 @@ class Deferral:
         """Leave the wait to a trigger, whose event goes to a method of this task."""
         now = time.time()
         trigger.not_before = max(trigger.not_before or 0.0, now + EARLIEST_EVENT)
+        trigger.deadline = max(trigger.deadline, trigger.not_before)
         remaining = max(0.0, trigger.deadline - now)
         self.defer(  # type: ignore[attr-defined]
             trigger=trigger, method_name=method_name, timeout=timedelta(seconds=remaining + BACKSTOP)

@@ -327,7 +327,11 @@ def test_a_killed_task_says_what_stays(make: Callable[..., Any], mocker: MockerF
 
 @pytest.mark.parametrize(
     ("deadline", "seconds"),
-    [(START + 60, 60 + BACKSTOP), (START, BACKSTOP), (START - 60, BACKSTOP)],
+    [
+        (START + 60, 60 + BACKSTOP),
+        (START, EARLIEST_EVENT + BACKSTOP),
+        (START - 60, EARLIEST_EVENT + BACKSTOP),
+    ],
     ids=["to come", "now", "over"],
 )
 def test_a_deferral_ends_after_its_trigger_and_never_returns(
@@ -355,10 +359,11 @@ def test_no_event_comes_before_airflow_knows_of_the_deferral(
     mocker.patch.object(deferral, "time", SimpleNamespace(time=lambda: START))
     task: Any = Deferral()
     task.defer = mocker.Mock(side_effect=RuntimeError)
-    trigger: Any = SimpleNamespace(deadline=START + 600, not_before=not_before)
+    trigger: Any = SimpleNamespace(deadline=START + 3, not_before=not_before)
     with pytest.raises(RuntimeError):
         task.defer_to(trigger, "execute_complete")
     assert trigger.not_before == START + seconds
+    assert trigger.deadline == START + seconds, "A time-out is an event too"
 
 
 def test_whoever_takes_the_mixin_has_to_say_what_goes_on() -> None:

@@ -35,7 +35,7 @@ def _split_codes(value: Any) -> Any:
 class _Extra(BaseModel):
     """The connection's extra fields; the form of the UI saves those that were left empty as null."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     project_id: str | None = None
     organization_id: str | None = None

@@ -16,7 +16,7 @@ from airflow_provider_zbackup.arguments import (
     check_names,
     check_seconds,
 )
-from airflow_provider_zbackup.deferral import DEFER_AFTER, EARLIEST_EVENT, Deferral
+from airflow_provider_zbackup.deferral import DEFER_AFTER, Deferral
 from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
 from airflow_provider_zbackup.operators.memory import CreateMemory
 from airflow_provider_zbackup.result import started
@@ -26,6 +26,9 @@ from airflow_provider_zbackup.zilliz.errors import ZillizConflictError, ZillizTi
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+#: A backup that is in the way is not looked at again sooner, in seconds.
+TURN_PAUSE = 6.0
 
 
 class ZillizCreateBackupOperator(Deferral, BaseOperator):
@@ -55,7 +58,7 @@ class ZillizCreateBackupOperator(Deferral, BaseOperator):
         After a time-out the job goes on, and a retry of the task finds it
     :param on_conflict: ``"wait"`` for a backup that is in the way, or ``"fail"``
     :param conflict_timeout: how long to wait for that, in seconds
-    :param defer_after: how long to wait in the worker before deferring, in seconds: most backups take no
+    :param defer_after: how long to wait in the worker before deferring, in seconds: many backups take no
         longer, and deferring one has its price
     :param end_from_trigger: whether a deferred task that went well ends in the triggerer, without coming
         back to a worker: sooner and cheaper, but Airflow then ignores its ``outlets`` and success callbacks,
@@ -216,7 +219,7 @@ class ZillizCreateBackupOperator(Deferral, BaseOperator):
         if now >= deadline:
             raise ZillizTimeoutError(f"Waited {waited:.0f} s for a turn. {conflict.sentence}") from conflict
         self.log.info("%s Waiting for it to end.", conflict.sentence)
-        pause = EARLIEST_EVENT
+        pause = TURN_PAUSE
         if conflict.retry_after is not None:
             # Nothing to watch tells when it is over, so ever longer pauses keep creates apart.
             pause = max(conflict.retry_after, min(waited / 4, self.poll_interval * 5))
@@ -230,7 +233,7 @@ class ZillizCreateBackupOperator(Deferral, BaseOperator):
         )
         if self.deferrable:
             self.defer_to(trigger, self.execute_after_conflict.__name__)
-        trigger.wait_in_worker(self.hook)
+        trigger.wait_in_worker(self.hook, note=self.log.info)
 
     def _wait_for_backup(self, context: Context, result: dict[str, Any]) -> dict[str, Any]:
         from airflow_provider_zbackup.triggers.backup import ZillizBackupTrigger
@@ -245,7 +248,9 @@ class ZillizCreateBackupOperator(Deferral, BaseOperator):
             end_from_trigger=self.end_from_trigger,
         )
         completed: dict[str, Any] | None = trigger.wait_in_worker(
-            self.hook, leave_after=now + self.defer_after if self.deferrable else None
+            self.hook,
+            note=self.log.info,
+            leave_after=now + self.defer_after if self.deferrable else None,
         )
         if completed is None:
             if self.end_from_trigger:

@@ -80,7 +80,7 @@ class ZillizSensor(Deferral, BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:
         with failing(self):
             trigger = self._trigger(deadline=math.inf)
-            seen = trigger.wait_in_worker(self.hook, leave_after=time.time())
+            seen = trigger.wait_in_worker(self.hook, note=self.log.info, leave_after=time.time())
         return PokeReturnValue(is_done=seen is not None, xcom_value=seen)
 
     def execute(self, context: Context) -> Any:
@@ -118,7 +118,7 @@ class ZillizSensor(Deferral, BaseSensorOperator):
         now = time.time()
         trigger = self._trigger(deadline=now + self.limited(self.timeout), since=now)
         with failing(self):
-            seen = trigger.wait_in_worker(self.hook, leave_after=now + self.defer_after)
+            seen = trigger.wait_in_worker(self.hook, note=self.log.info, leave_after=now + self.defer_after)
         if seen is not None:
             return seen
         self.defer_to(trigger, self.execute_complete.__name__)

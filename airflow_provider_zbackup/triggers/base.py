@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from abc import abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
@@ -70,15 +72,19 @@ class ZillizTrigger(BaseTrigger):
             "end_from_trigger": self.end_from_trigger,
         }
 
-    def wait_in_worker(self, hook: ZillizHook, leave_after: float | None = None) -> Any:
+    def wait_in_worker(
+        self, hook: ZillizHook, *, note: Callable[[str], None], leave_after: float | None = None
+    ) -> Any:
         """
         Wait here and now.
 
+        :param hook: of the connection that is named
+        :param note: writes a line to the log
         :param leave_after: when to stop waiting unless the end is near, in seconds since the epoch
         :return: the task's result; ``None`` if it was time to leave
         :raises ZillizError: the error that ended the wait
         """
-        return hook.client.run(self.flow(self._wait(leave_after)), note=hook.log.info)["result"]
+        return hook.client.run(self.flow(self._wait(leave_after)), note=note)["result"]
 
     def _wait(self, leave_after: float | None = None) -> Wait:
         return Wait(self.deadline, self.poll_interval, self.since, leave_after, self.not_before)
@@ -90,6 +96,8 @@ class ZillizTrigger(BaseTrigger):
             event = {"status": "success", **result}
         except ZillizError as error:
             event = {"status": "error", "error": error.to_dict()}
+        # An error may come before the flow's own first pause.
+        await asyncio.sleep(max(0.0, (self.not_before or 0.0) - time.time()))
         # Without a task instance this is dag.test(), which can do nothing but resume.
         if self.end_from_trigger and event["status"] == "success" and self.task_instance is not None:
             yield TaskSuccessEvent(xcoms={"return_value": event["result"]})

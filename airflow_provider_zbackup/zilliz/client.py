@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -42,13 +43,11 @@ log = logging.getLogger(__name__)
 
 #: An answer larger than this, in bytes, is not one of Zilliz Cloud's.
 LARGEST_ANSWER = 16 * 1024 * 1024
-#: Requests that a triggerer has under way at the same time, each in a thread.
+#: Requests that one asynchronous client has under way at the same time, each in a thread.
 CONCURRENCY = 8
 #: A triggerer only reads, so that a connection which the server has just closed does no harm; most of
 #: its pauses are longer than the 5 s for which httpx keeps a connection, and a new one costs a handshake.
 _TRIGGERER_LIMITS = httpx.Limits(max_connections=CONCURRENCY, keepalive_expiry=55.0)
-#: How long the end of a triggerer's client waits for the requests that are still under way, in seconds.
-_CLOSING_TIME = 1.0
 _SUCCESS_CODES = (0, 200)
 #: Errors that come before anything is sent.
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
@@ -88,9 +87,10 @@ class _Exchange:
     def send(self, operation: Operation[T], transport: httpx.BaseTransport) -> Reply[T]:
         """Send an operation once; raises :class:`ZillizError`."""
         try:
+            limit = time.monotonic() + 2 * self.settings.timeout
             response = transport.handle_request(self._request(operation))
             try:
-                content = self._receive(operation, response)
+                content = self._receive(operation, response, limit)
             finally:
                 response.close()
         except httpx.RequestError as error:
@@ -107,9 +107,8 @@ class _Exchange:
             extensions={"timeout": self._timeout},
         )
 
-    def _receive(self, operation: Operation[Any], response: httpx.Response) -> bytes:
+    def _receive(self, operation: Operation[Any], response: httpx.Response, limit: float) -> bytes:
         content = bytearray()
-        limit = time.monotonic() + 2 * self.settings.timeout
         for chunk in response.iter_bytes():
             content += chunk
             if len(content) > LARGEST_ANSWER:
@@ -283,7 +282,7 @@ class AsyncZillizClient:
     Drives flows in a triggerer, any number of them at once. Open it with :meth:`open`.
 
     Requests are sent by a few threads: httpx's synchronous transport takes less of the processor's time
-    than its asynchronous one, and what a thread does cannot block the event loop.
+    than its asynchronous one, and leaves the event loop alone.
 
     Only workers create, so a flow that has something to remember cannot be run here.
 
@@ -305,6 +304,7 @@ class AsyncZillizClient:
         self._sleep = sleep
         self._clock = clock
         self._budget = RequestBudget(settings.requests_per_second)
+        # As many as there are threads, so that a request's time begins when a thread is free for it.
         self._slots = asyncio.Semaphore(CONCURRENCY)
         self._answers = SharedAnswers()
         self._refreshing = asyncio.Lock()
@@ -326,11 +326,11 @@ class AsyncZillizClient:
 
     async def aclose(self) -> None:
         await self._answers.aclose()
-        closing = asyncio.get_running_loop().run_in_executor(None, self._close)
-        await asyncio.wait([closing], timeout=_CLOSING_TIME)
+        # A thread cannot be interrupted, and a socket must not be closed under one that reads from it; no
+        # event loop waits for that.
+        threading.Thread(target=self._close, daemon=True).start()
 
     def _close(self) -> None:
-        # A thread cannot be interrupted, and a socket must not be closed under one that reads from it.
         self._threads.shutdown(cancel_futures=True)
         self._transport.close()
 

@@ -75,7 +75,6 @@ class Answer(BaseModel):
         extra="ignore",
         frozen=True,
         coerce_numbers_to_str=True,
-        defer_build=True,
     )
 
     @field_validator("*", mode="wrap")

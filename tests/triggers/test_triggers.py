@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from pytest_mock import MockerFixture
 from airflow_provider_zbackup.emulator import JobPlan
 from airflow_provider_zbackup.hooks import zilliz
 from airflow_provider_zbackup.hooks.zilliz import ZillizHook
+from airflow_provider_zbackup.triggers import base
 from airflow_provider_zbackup.triggers.backup import ZillizBackupTrigger, ZillizNoActiveBackupTrigger
 from airflow_provider_zbackup.triggers.base import ZillizTrigger
 from airflow_provider_zbackup.triggers.job import ZillizJobTrigger
@@ -248,3 +250,16 @@ def test_an_error_that_is_not_ours_is_left_to_airflow(world: World, mocker: Mock
     mocker.patch.object(AsyncZillizClient, "run", autospec=True, side_effect=RuntimeError("a defect"))
     with pytest.raises(RuntimeError, match="a defect"):
         events(ZillizJobTrigger(job_id="job-1", **TIMING))
+
+
+def test_an_error_before_the_first_look_waits_like_any_event(mocker: MockerFixture) -> None:
+    """Airflow may not know of the deferral yet."""
+    mocker.patch.object(MetastoreBackend, "get_connection", autospec=True, return_value=None)
+    sleep = mocker.AsyncMock()
+    mocker.patch.object(base, "asyncio", SimpleNamespace(sleep=sleep))
+    mocker.patch.object(base, "time", SimpleNamespace(time=lambda: START))
+    (event,) = events(
+        ZillizJobTrigger(job_id="job-1", **TIMING | {"zilliz_conn_id": "gone", "not_before": START + 6})
+    )
+    assert event["status"] == "error"
+    sleep.assert_awaited_once_with(6)
