@@ -7,7 +7,7 @@ Each run gets a cluster of its own in ``params``. Nothing is retried, so that ev
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 from airflow.providers.common.compat.sdk import DAG, task
 
@@ -30,9 +30,10 @@ class BackupWithEventAfter(ZillizCreateBackupOperator):
         super().__init__(deferrable=True, defer_after=0, **kwargs)
         self.event_after = event_after
 
-    def defer_to(self, trigger: Any, method_name: str) -> Any:
+    def defer(self, *, trigger: Any, **options: Any) -> NoReturn:
+        # Here, since defer_to() lets no event come so soon.
         trigger.not_before = time.time() + float(self.event_after)
-        return super().defer_to(trigger, method_name)
+        super().defer(trigger=trigger, **options)
 
 
 @task
