@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 #: An event within so many seconds of the deferral can find the task not yet deferred, and fail it:
 #: https://github.com/apache/airflow/issues/66374
 EARLIEST_EVENT = 6.0
-#: How long a deferrable task waits in its worker before it defers, by default: about what deferring costs, in
-#: delay and in time of a worker (docs/benchmarks.md).
+#: How long a deferrable task waits in its worker before it defers, by default: less makes the end of short
+#: backups noticed later, more holds a worker for nothing (docs/benchmarks.md).
 DEFER_AFTER = 2.0
 #: Airflow ends a deferral so many seconds after the trigger's own deadline, should the trigger be gone.
 BACKSTOP = 180.0

@@ -16,6 +16,9 @@ from benchmarks.simulation import job_lengths, watch
 
 CANDIDATES = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 10.0, 20.0, 60.0)
 JOBS = 1000
+CONCLUSION = f"""\
+So a moment in the worker takes a second off the delay, and more of it takes nothing off and holds the worker:
+the default is {DEFER_AFTER:g} s."""
 
 
 class ResumeCost(NamedTuple):
@@ -68,7 +71,7 @@ def choice(costs: Mapping[str, ResumeCost]) -> str:
             header += [f"delay{kind}", f"worker{kind}", f"sum{kind}"]
         parts.append(
             f"`defer_after`, with {executor}: deferring and coming back was measured to make the next task "
-            f"{cost.delay:.1f} s later and to occupy a worker for {cost.worker_seconds:.1f} s more. For "
-            f"jobs of 0.5 s to 2 h (log-uniform), by simulation, means in seconds:\n\n{table(header, rows)}"
+            f"{cost.delay:.1f} s later and to occupy a worker for {cost.worker_seconds:.1f} s. For jobs of "
+            f"0.5 s to 2 h (log-uniform), by simulation, means in seconds:\n\n{table(header, rows)}"
         )
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, CONCLUSION])

@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from airflow_provider_zbackup.deferral import DEFER_AFTER
 from benchmarks import defer_after
 from benchmarks.defer_after import ResumeCost
 from benchmarks.report import percentile, table, verdict
@@ -291,13 +290,14 @@ def comparison(outcomes: Outcomes, dag_ids: Iterable[str], lengths: Sequence[flo
 
 
 def resume_cost(outcomes: Outcomes) -> ResumeCost:
-    """Return what it costs to defer and to come back to a worker, from the shortest and the longest jobs."""
-    short, long = Way("backup_in_worker", LENGTHS[0]), LENGTHS[-1]
-    stayed, deferred = (outcomes[Way(dag_id, long)] for dag_id in ("backup_in_worker", "backup_deferrable"))
-    begin = outcomes[short].worker_seconds_per_run - short.job_seconds
+    """Return what it costs to defer and to come back to a worker, from the longest jobs."""
+    stayed, ended, resumed = (
+        outcomes[Way(dag_id, LENGTHS[-1])]
+        for dag_id in ("backup_in_worker", "backup_end_from_trigger", "backup_deferrable")
+    )
     return ResumeCost(
-        delay=deferred.median - stayed.median,
-        worker_seconds=deferred.worker_seconds_per_run - DEFER_AFTER - begin,
+        delay=resumed.median - stayed.median,
+        worker_seconds=resumed.worker_seconds_per_run - ended.worker_seconds_per_run,
     )
 
 
