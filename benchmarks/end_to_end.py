@@ -57,7 +57,7 @@ MOST_ACTIVE_RUNS = 28
 RUN_SECONDS = 300.0
 #: Seconds between the starts of two runs: what two cores bear without being the bottleneck.
 GAP = 1.2
-RUNS, CELERY_RUNS, EVENT_RUNS = 14, 4, 50
+RUNS, CELERY_RUNS, EVENT_RUNS = 34, 8, 100
 LENGTHS = (1.0, 10.0, 60.0)
 CELERY_WAYS = ("backup_in_worker", "backup_deferrable", "backup_end_from_trigger", "http_poke")
 EVENT_DELAYS = (2.0, 4.0, 6.0)
