@@ -65,7 +65,7 @@ types: $(VENV)/installed ## Check types
 screenshots: $(VENV)/installed ## Take the pictures of docs/images anew (needs Chromium)
 	$(BIN)/python -m dev.screenshots
 
-bench: $(BENCH)/installed ## Measure everything beside the peers and write docs/benchmarks.md (80 minutes; PARTS=imports: that alone)
+bench: $(BENCH)/installed ## Measure everything beside the peers and write docs/benchmarks.md (90 minutes; PARTS=imports: that alone)
 	$(BENCH)/bin/python -m benchmarks $(PARTS)
 
 clean: ## Remove what was made

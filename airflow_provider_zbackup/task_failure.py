@@ -31,15 +31,15 @@ def failing(task: BaseOperator) -> Iterator[None]:
     Make the errors of Zilliz Cloud into what Airflow understands.
 
     What would fail again fails the task without retries, unless the task has a ``retry_policy``
-    (Airflow 3.3 and later), which then decides. A sensor cannot bring a job back to life, so for it the
-    end of its job is such a failure too, and its time-out is Airflow's own.
+    (Airflow 3.3 and later) and no ``soft_fail``: the policy then decides. A sensor cannot bring a job back
+    to life, so for it the end of its job is such a failure too, and its time-out is Airflow's own.
     """
     try:
         yield
     except ArgumentError as error:
         raise AirflowFailException(f"{type(task).__name__}: {error}.") from error
     except ZillizPermanentError as error:
-        if getattr(task, "retry_policy", None) is not None:
+        if getattr(task, "retry_policy", None) is not None and not getattr(task, "soft_fail", False):
             raise
         raise AirflowFailException(str(error)) from error
     except ZillizTimeoutError as error:

@@ -68,8 +68,15 @@ class _VariableStore:
         Variable.set(
             self._key(key), value, description=f"airflow-provider-zbackup: {self._name}", serialize_json=True
         )
+        self._check(key, value)
 
     def delete(self, key: str) -> None:
         from airflow.providers.common.compat.sdk import Variable
 
         Variable.delete(self._key(key))
+        self._check(key, None)
+
+    def _check(self, key: str, value: Any) -> None:
+        # Airflow 3.0 to 3.2 only log that they could not write: https://github.com/apache/airflow/issues/68537
+        if self.get(key) != value:
+            raise RuntimeError(f"Airflow could not write its Variable {self._key(key)!r}.")

@@ -57,9 +57,15 @@ MOST_ACTIVE_RUNS = 28
 RUN_SECONDS = 300.0
 #: Seconds between the starts of two runs: what two cores bear without being the bottleneck.
 GAP = 1.2
-RUNS, CELERY_RUNS, EVENT_RUNS = 34, 8, 100
+RUNS, CELERY_RUNS, EVENT_RUNS = 34, 20, 100
 LENGTHS = (1.0, 10.0, 60.0)
-CELERY_WAYS = ("backup_in_worker", "backup_deferrable", "backup_end_from_trigger", "http_poke")
+CELERY_WAYS = (
+    "backup_in_worker",
+    "backup_deferrable",
+    "backup_end_from_trigger",
+    "sensor_end_from_trigger",
+    "http_poke",
+)
 EVENT_DELAYS = (2.0, 4.0, 6.0)
 
 INTRODUCTION = """\
@@ -301,16 +307,18 @@ def resume_cost(outcomes: Outcomes) -> ResumeCost:
     )
 
 
-def is_least(outcomes: Outcomes) -> bool:
-    """Tell whether the best of our ways takes less time, and less of a worker, than the peer's."""
-    ours = [way for way in outcomes if way.dag_id in OURS]
+def behind(outcomes: Outcomes) -> Iterator[str]:
+    """Yield where the best of our ways takes more time, or more of a worker, than the peer's."""
     for peer in (way for way in outcomes if way.dag_id == "http_poke"):
-        rivals = [outcomes[way] for way in ours if way.job_seconds == peer.job_seconds]
-        if min(it.median for it in rivals) > outcomes[peer].median:
-            return False
-        if min(it.worker_seconds_per_run for it in rivals) > outcomes[peer].worker_seconds_per_run:
-            return False
-    return True
+        ours = [
+            outcome
+            for way, outcome in outcomes.items()
+            if way.dag_id in OURS and way.job_seconds == peer.job_seconds
+        ]
+        if min(it.median for it in ours) > outcomes[peer].median:
+            yield f"time, {peer.job_seconds:g} s"
+        if min(it.worker_seconds_per_run for it in ours) > outcomes[peer].worker_seconds_per_run:
+            yield f"worker, {peer.job_seconds:g} s"
 
 
 def measure(*, quick: bool) -> str:
@@ -319,7 +327,7 @@ def measure(*, quick: bool) -> str:
         "LocalExecutor": (False, LABELS, 2 if quick else RUNS, 3 if quick else EVENT_RUNS),
         "CeleryExecutor": (True, CELERY_WAYS, 2 if quick else CELERY_RUNS, 3 if quick else EVENT_RUNS),
     }
-    parts, events, reached, costs = [INTRODUCTION], {}, [], []
+    parts, events, missed, costs = [INTRODUCTION], {}, [], []
     for executor, (celery, dag_ids, runs, event_runs) in plans.items():
         with bench(celery=celery, gap=GAP) as it:
             outcomes: Outcomes = {}
@@ -327,9 +335,11 @@ def measure(*, quick: bool) -> str:
                 outcomes |= it.run([Way(dag_id, seconds) for dag_id in dag_ids], runs)
             events[executor] = it.run([Way(EVENT_AFTER, 1.0, delay) for delay in EVENT_DELAYS], event_runs)
         parts.append(f"{executor}, {runs} runs of each:\n\n{comparison(outcomes, dag_ids, LENGTHS)}")
-        reached.append(is_least(outcomes))
+        missed += [f"{where}, {executor}" for where in behind(outcomes)]
         costs.append(resume_cost(outcomes))
-    parts.append(verdict("least time and least of a worker, against the HTTP provider", all(reached)))
+    parts.append(verdict("least time and least of a worker, against the HTTP provider", not missed))
+    if missed:
+        parts.append(f"Not the least: {'; '.join(missed)}.")
     rows = [
         [executor, *(f"{seen.failed} of {seen.runs}" for seen in outcomes.values())]
         for executor, outcomes in events.items()

@@ -35,6 +35,7 @@ with DAG(
         cluster_id="{{ params.cluster_id }}",
         collections="{{ params.collections }}",
         wait_for_completion=False,
+        deferrable=True,  # for as long as another backup is in the way
     )
     backup_done = ZillizJobSensor(task_id="backup_done", job_id=backup.output, deferrable=True)
     no_other_backup = ZillizNoActiveBackupSensor(

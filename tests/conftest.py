@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 _HOME = tempfile.mkdtemp(prefix="zbackup-tests-")
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
@@ -23,6 +24,8 @@ os.environ.update(
 )
 
 import pytest  # noqa: E402
+from airflow.providers.common.compat.sdk import Variable  # noqa: E402
+from pytest_mock import MockerFixture  # noqa: E402
 
 from tests.support import World, make_world  # noqa: E402
 
@@ -32,3 +35,23 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A Zilliz Cloud and an Airflow, both on one virtual clock, talking real HTTP."""
     with make_world(monkeypatch) as world:
         yield world
+
+
+@pytest.fixture
+def variables(mocker: MockerFixture) -> dict[str, Any]:
+    """Airflow's Variables, in memory: by key, their value as the database would keep it."""
+    kept: dict[str, Any] = {}
+    mocker.patch.object(
+        Variable,
+        "get",
+        autospec=True,
+        side_effect=lambda key, default, deserialize_json: kept.get(key, default),
+    )
+    mocker.patch.object(
+        Variable,
+        "set",
+        autospec=True,
+        side_effect=lambda key, value, description, serialize_json: kept.update({key: value}),
+    )
+    mocker.patch.object(Variable, "delete", autospec=True, side_effect=lambda key: kept.pop(key, None))
+    return kept

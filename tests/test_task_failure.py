@@ -78,6 +78,14 @@ def test_a_retry_policy_sees_the_error_itself(make: Callable[..., Any], kind: ty
     assert outcome(task, error) is error
 
 
+@pytest.mark.parametrize("kind", PERMANENT)
+@SENSORS
+def test_soft_fail_comes_before_a_retry_policy(make: Callable[..., Any], kind: type[ZillizError]) -> None:
+    sensor = make(soft_fail=True)
+    sensor.retry_policy = SimpleNamespace()
+    assert type(outcome(sensor, kind("It is so."))) is AirflowFailException
+
+
 @pytest.mark.parametrize("kind", OTHERS)
 @TASKS
 def test_what_may_pass_is_left_to_airflow_s_retries(

@@ -29,26 +29,6 @@ def variable_store(**identity: Any) -> Any:
     return task_state_store({"ti": task_instance(**identity)})  # type: ignore[typeddict-item]
 
 
-@pytest.fixture
-def variables(mocker: MockerFixture) -> dict[str, Any]:
-    """Airflow's Variables, in memory: by key, their value as the database would keep it."""
-    kept: dict[str, Any] = {}
-    mocker.patch.object(
-        Variable,
-        "get",
-        autospec=True,
-        side_effect=lambda key, default, deserialize_json: kept.get(key, default),
-    )
-    mocker.patch.object(
-        Variable,
-        "set",
-        autospec=True,
-        side_effect=lambda key, value, description, serialize_json: kept.update({key: value}),
-    )
-    mocker.patch.object(Variable, "delete", autospec=True, side_effect=lambda key: kept.pop(key, None))
-    return kept
-
-
 def test_airflow_s_own_store_is_taken_where_there_is_one(variables: dict[str, Any]) -> None:
     ti = task_instance()
     assert task_state_store(ti.context) is ti.store
@@ -73,8 +53,21 @@ def test_a_variable_stands_in_for_it(variables: dict[str, Any]) -> None:
     store.delete("key")
 
 
+@pytest.mark.parametrize("call", ["set", "delete"])
+def test_a_variable_that_was_not_written_is_an_error(
+    variables: dict[str, Any], mocker: MockerFixture, call: str
+) -> None:
+    """Airflow 3.0 to 3.2 only log it."""
+    store = variable_store()
+    store.set("key", VALUE)
+    mocker.patch.object(Variable, call)
+    with pytest.raises(RuntimeError, match="Airflow could not write its Variable 'key_"):
+        store.delete("key") if call == "delete" else store.set("key", {"record": None})
+
+
 def test_the_variable_is_json_and_says_whose_it_is(mocker: MockerFixture) -> None:
     put = mocker.patch.object(Variable, "set", autospec=True)
+    mocker.patch.object(Variable, "get", autospec=True, return_value=VALUE)
     variable_store(dag_id="nightly", run_id="manual__1", task_id="backup", map_index=3).set("key", VALUE)
     (call,) = put.call_args_list
     assert call.args[1] == VALUE

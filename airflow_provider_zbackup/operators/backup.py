@@ -229,7 +229,7 @@ class ZillizCreateBackupOperator(Deferral, BaseOperator):
             zilliz_conn_id=self.zilliz_conn_id,
             deadline=deadline,
             poll_interval=self.poll_interval,
-            not_before=now + pause,
+            not_before=min(now + pause, deadline),
         )
         if self.deferrable:
             self.defer_to(trigger, self.execute_after_conflict.__name__)

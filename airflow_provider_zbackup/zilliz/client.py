@@ -113,7 +113,7 @@ class _Exchange:
             content += chunk
             if len(content) > LARGEST_ANSWER:
                 raise ZillizProtocolError(
-                    f"Zilliz Cloud answered {operation.name} with more than {LARGEST_ANSWER} bytes.",
+                    f"Zilliz Cloud answered {operation} with more than {LARGEST_ANSWER} bytes.",
                     http_status=response.status_code,
                 )
             if time.monotonic() > limit:
@@ -124,7 +124,7 @@ class _Exchange:
         """Return what it means that a request got no (whole) answer."""
         reason = self._scrub(str(error)) or type(error).__name__
         return ZillizConnectionError(
-            f"No answer to {operation.name} from {self._base_url.host}: {reason}.",
+            f"No answer to {operation} from {self._base_url.host}: {reason}.",
             not_done=isinstance(error, _UNSENT),
         )
 
@@ -143,7 +143,7 @@ class _Exchange:
                 envelope = None
         if 300 <= status < 400 or (status < 300 and (envelope is None or code is None)):
             raise ZillizProtocolError(
-                f"Zilliz Cloud answered {operation.name} with something that is not an answer: "
+                f"Zilliz Cloud answered {operation} with something that is not an answer: "
                 f"{len(content)} bytes of {self._scrub(response.headers.get('content-type', '?'))[:100]}.",
                 http_status=status,
                 request_id=request_id,
@@ -151,7 +151,7 @@ class _Exchange:
         kind = classify(status, code or 0)
         text = str(envelope.get("message") or "") if envelope is not None else ""
         raise kind(
-            f"Zilliz Cloud refused to {operation.name}: {self._scrub(text or response.reason_phrase)[:500]}",
+            f"Zilliz Cloud refused to {operation}: {self._scrub(text or response.reason_phrase)[:500]}",
             code=code or None,
             http_status=status,
             request_id=request_id,
@@ -169,7 +169,7 @@ class _Exchange:
 
 def too_slow(operation: Operation[Any]) -> ZillizConnectionError:
     """Return what it means that an answer began, or was awaited, and did not end."""
-    return ZillizConnectionError(f"The answer to {operation.name} did not end in time.")
+    return ZillizConnectionError(f"The answer to {operation} did not end in time.")
 
 
 class ZillizClient:
@@ -268,13 +268,9 @@ class ZillizClient:
             return self._send_once(operation)
 
     def _send_once(self, operation: Operation[T]) -> Reply[T]:
-        if delay := self._budget.reserve(self._clock()):
+        while delay := self._budget.take(self._clock()):
             self._sleep(delay)
-        try:
-            return self._exchange.send(operation, self._transport)
-        except ZillizThrottledError as error:
-            self._budget.hold(self._clock() + (error.retry_after or 1.0))
-            raise
+        return self._exchange.send(operation, self._transport)
 
 
 class AsyncZillizClient:
@@ -306,6 +302,8 @@ class AsyncZillizClient:
         self._budget = RequestBudget(settings.requests_per_second)
         # As many as there are threads, so that a request's time begins when a thread is free for it.
         self._slots = asyncio.Semaphore(CONCURRENCY)
+        # Who has it is the next to send. All others still queue, so that "too many requests" slows them too.
+        self._turn = asyncio.Lock()
         self._answers = SharedAnswers()
         self._refreshing = asyncio.Lock()
         self._threads = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="zilliz")
@@ -379,7 +377,7 @@ class AsyncZillizClient:
     async def send(self, operation: Operation[T]) -> Reply[T]:
         """Send one operation, within the budget, or share an answer; raises :class:`ZillizError`."""
         if not operation.idempotent:
-            return await self._send(operation)
+            raise TypeError(f"Only a worker creates: a triggerer must not {operation}.")
         return await self._answers.get(operation, self._clock(), lambda: self._send(operation))
 
     async def _send(self, operation: Operation[T]) -> Reply[T]:
@@ -395,15 +393,17 @@ class AsyncZillizClient:
             return await self._send_once(operation)
 
     async def _send_once(self, operation: Operation[T]) -> Reply[T]:
-        if delay := self._budget.reserve(self._clock()):
-            await self._sleep(delay)
-        try:
-            async with self._slots, asyncio.timeout(2 * self.settings.timeout):
-                return await asyncio.get_running_loop().run_in_executor(
-                    self._threads, self._exchange.send, operation, self._transport
-                )
-        except TimeoutError:
-            raise too_slow(operation) from None
-        except ZillizThrottledError as error:
-            self._budget.hold(self._clock() + (error.retry_after or 1.0))
-            raise
+        async with self._slots:
+            async with self._turn:
+                while delay := self._budget.take(self._clock()):
+                    await self._sleep(delay)
+            try:
+                async with asyncio.timeout(2 * self.settings.timeout):
+                    return await asyncio.get_running_loop().run_in_executor(
+                        self._threads, self._exchange.send, operation, self._transport
+                    )
+            except TimeoutError:
+                raise too_slow(operation) from None
+            except ZillizThrottledError as error:
+                self._budget.hold(self._clock() + (error.retry_after or 1.0))
+                raise

@@ -33,7 +33,8 @@ class Operation(Generic[T]):
     """
     One call of the API.
 
-    :param name: what the call does, in words, for logs and errors
+    :param name: what the call does, in words
+    :param subject: what it does that to, for logs and errors
     :param path: below the base URL, quoted
     :param answer: type of the answer's ``data``
     :param idempotent: whether sending it a second time does no harm
@@ -41,6 +42,7 @@ class Operation(Generic[T]):
     """
 
     name: str
+    subject: str
     method: str
     path: str
     answer: type[T]
@@ -48,6 +50,9 @@ class Operation(Generic[T]):
     request: Request | None = None
     idempotent: bool = True
     max_age: float = field(default=0.0, compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.subject}".rstrip()
 
     def shared(self, max_age: float) -> Operation[T]:
         """Return the same operation, content with an answer that somebody else got a moment ago."""
@@ -80,6 +85,7 @@ def create_backup(cluster_id: str, request: CreateBackupRequest) -> Operation[Ba
     """https://docs.zilliz.com/reference/restful/create-backup-v2 - has no idempotency key."""
     return Operation(
         "create backup",
+        f"of cluster {cluster_id}",
         "POST",
         _path("clusters", cluster_id, "backups", "create"),
         BackupCreation,
@@ -90,7 +96,8 @@ def create_backup(cluster_id: str, request: CreateBackupRequest) -> Operation[Ba
 
 def describe_backup(cluster_id: str, backup_id: str) -> Operation[Backup]:
     """https://docs.zilliz.com/reference/restful/describe-backup-v2"""
-    return Operation("describe backup", "GET", _path("clusters", cluster_id, "backups", backup_id), Backup)
+    path = _path("clusters", cluster_id, "backups", backup_id)
+    return Operation("describe backup", f"{backup_id} of cluster {cluster_id}", "GET", path, Backup)
 
 
 def list_backups(
@@ -106,25 +113,26 @@ def list_backups(
         pageSize=PAGE_SIZE,
         currentPage=page,
     )
-    return Operation("list backups", "GET", _path("backups"), BackupPage, query)
+    subject = f"of cluster {cluster_id}" if cluster_id else f"of project {project_id}" if project_id else ""
+    return Operation("list backups", subject, "GET", _path("backups"), BackupPage, query)
 
 
 def describe_job(job_id: str) -> Operation[Job]:
     """https://docs.zilliz.com/reference/restful/describe-job-v2"""
-    return Operation("describe job", "GET", _path("jobs", job_id), Job)
+    return Operation("describe job", job_id, "GET", _path("jobs", job_id), Job)
 
 
 def list_clusters(*, page: int = 1) -> Operation[ClusterPage]:
     """https://docs.zilliz.com/reference/restful/list-clusters-v2"""
     query = _query(pageSize=PAGE_SIZE, currentPage=page)
-    return Operation("list clusters", "GET", _path("clusters"), ClusterPage, query)
+    return Operation("list clusters", "", "GET", _path("clusters"), ClusterPage, query)
 
 
 def describe_cluster(cluster_id: str) -> Operation[Cluster]:
     """https://docs.zilliz.com/reference/restful/describe-cluster-v2"""
-    return Operation("describe cluster", "GET", _path("clusters", cluster_id), Cluster)
+    return Operation("describe cluster", cluster_id, "GET", _path("clusters", cluster_id), Cluster)
 
 
 def list_projects() -> Operation[list[Project]]:
     """https://docs.zilliz.com/reference/restful/list-projects-v2 - the one list without pages."""
-    return Operation("list projects", "GET", _path("projects"), list[Project])
+    return Operation("list projects", "", "GET", _path("projects"), list[Project])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-#: Zilliz Cloud is never asked about one thing more often than this.
+#: A look at something that is under way is followed by a pause that is no shorter.
 SHORTEST_PAUSE = 1.0
 #: A server that asks for more patience than this is asked again nevertheless.
 LONGEST_RETRY_AFTER = 120.0
@@ -79,10 +79,7 @@ def parse_http_date(value: str | None) -> datetime | None:
 
 class RequestBudget:
     """
-    Spreads the requests of one client so that it stays below a rate.
-
-    Whoever wants to send reserves the next free moment, in the order of asking: that is fair however
-    many wait.
+    Keeps the requests of one client below a rate.
 
     :param per_second: requests per second in the long run
     """
@@ -94,15 +91,16 @@ class RequestBudget:
         self._next = 0.0
         self._seen = 0.0
 
-    def reserve(self, now: float) -> float:
-        """Reserve the next free moment and return how long it is from now."""
+    def take(self, now: float) -> float:
+        """Return 0 if one may send now, which is counted; else how long to wait before asking again."""
         if now < self._seen:
-            # The clock has been set back, and all that is reserved with it.
+            # The clock has been set back.
             self._next -= self._seen - now
         self._seen = now
-        at = max(self._next, now - self._burst)
-        self._next = at + self._interval
-        return max(0.0, at - now)
+        if now < self._next:
+            return self._next - now
+        self._next = max(self._next, now - self._burst) + self._interval
+        return 0.0
 
     def hold(self, until: float) -> None:
         """Let nobody send before a moment: one answer "too many requests" slows all."""

@@ -40,7 +40,8 @@ class SharedAnswers:
         """
         asked_at, answer = self._asked.get(operation, (0.0, None))
         if answer is None or (
-            answer.done() and (_failed(answer) or time - asked_at >= min(operation.max_age, LONGEST_AGE))
+            answer.done()
+            and (_failed(answer) or not 0 <= time - asked_at < min(operation.max_age, LONGEST_AGE))
         ):
             self._asked.pop(operation, None)
             self._drop_old(time)
@@ -56,7 +57,7 @@ class SharedAnswers:
     def _drop_old(self, time: float) -> None:
         while self._asked:
             operation, (asked_at, answer) = next(iter(self._asked.items()))
-            if time - asked_at <= LONGEST_AGE or not answer.done():
+            if 0 <= time - asked_at <= LONGEST_AGE or not answer.done():
                 break
             _failed(answer)
             del self._asked[operation]

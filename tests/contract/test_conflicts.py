@@ -27,8 +27,10 @@ def create(**arguments: Any) -> TaskInstance:
 def test_a_refusal_that_no_list_ever_explains_is_met_ever_more_rarely(world: World, deferrable: bool) -> None:
     world.connect(extra={"conflict_codes": CODE})
     world.fault("create_backup", code=CODE, message="later, please")
+    begin = world.clock()
     with pytest.raises(ZillizTimeoutError, match=r"Waited 72\d\d s for a turn\."):
         create(deferrable=deferrable, conflict_timeout=7200).run()
+    assert world.clock() - begin == pytest.approx(7200, abs=20)
     sent = [request.time for request in world.requests("create_backup")]
     pauses = [later - earlier for earlier, later in pairwise(sent)]
     assert 10 < len(sent) < 60

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import Variable
-from pytest_mock import MockerFixture
 
 from airflow_provider_zbackup.emulator import JobPlan
 from airflow_provider_zbackup.operators import memory
@@ -128,20 +126,15 @@ def test_a_store_that_nobody_cleans_up_is_empty_after_the_delivery(
 
 
 def test_without_a_store_of_airflow_s_a_variable_remembers(
-    mocker: MockerFixture, monkeypatch: pytest.MonkeyPatch
+    variables: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "STORE_OUTLIVES_TASK", False)
-    kept = mocker.patch.object(Variable, "set", autospec=True)
-    forgotten = mocker.patch.object(Variable, "delete", autospec=True)
-    read = mocker.patch.object(Variable, "get", autospec=True, return_value={"record": RECORD})
     remembers = CreateMemory({"ti": TaskInstance(lambda: None)})  # type: ignore[typeddict-item]
     remembers.remember(RECORD)
+    assert list(variables.values()) == [{"record": RECORD}]
     assert remembers.recall() == RECORD
     remembers.deliver()
-    keys = {call.args[0] for calls in (kept, read, forgotten) for call in calls.call_args_list}
-    assert len(keys) == 1
-    assert kept.call_args.args[1] == {"record": RECORD}
-    assert forgotten.call_count == 1
+    assert variables == {}
 
 
 def creating(**arguments: Any) -> TaskInstance:

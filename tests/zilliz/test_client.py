@@ -85,7 +85,6 @@ def failure(send: Send, *answers: bytes | None, operation: Operation[Any] = DESC
             "GET /v2/backups?projectId=a%26b%3Dc+d%2B%C3%BC&pageSize=100&currentPage=2 HTTP/1.1",
         ),
         (list_projects(), "GET /v2/projects HTTP/1.1"),
-        (create_backup("c", CreateBackupRequest.of()), "POST /v2/clusters/c/backups/create HTTP/1.1"),
     ],
 )
 def test_an_id_arrives_as_it_was_quoted(send: Send, operation: Operation[Any], line: str) -> None:
@@ -116,10 +115,11 @@ def test_headers(send: Send) -> None:
     assert server.body() == b""
 
 
-def test_a_body_is_json(send: Send) -> None:
+def test_a_create() -> None:
     with serving(answer({"code": 0, "data": {"backupId": "b"}})) as server:
-        reply = send(server.url, create_backup("c", CreateBackupRequest.of(["ä"])))
+        reply = send_sync(server.url, create_backup("c", CreateBackupRequest.of(["ä"])))
     assert reply.value.backup_id == "b"
+    assert server.lines == ["POST /v2/clusters/c/backups/create HTTP/1.1"]
     assert server.header("Content-Type") == "application/json"
     assert json.loads(server.body()) == {
         "backupType": "COLLECTION",
@@ -217,14 +217,20 @@ def test_a_refusal_means_not_done_whatever_the_status(status: str, code: int) ->
 @pytest.mark.parametrize(
     ("reply", "text"),
     [
-        (answer({"code": 96026, "message": "No job."}), "Zilliz Cloud refused to describe job: No job."),
-        (answer({"code": 1, "message": None}), "Zilliz Cloud refused to describe job: OK"),
-        (answer(b"?", "502 Bad Gateway"), "Zilliz Cloud refused to describe job: Bad Gateway"),
+        (
+            answer({"code": 96026, "message": "No job."}),
+            "Zilliz Cloud refused to describe job job-1: No job.",
+        ),
+        (answer({"code": 1, "message": None}), "Zilliz Cloud refused to describe job job-1: OK"),
+        (answer(b"?", "502 Bad Gateway"), "Zilliz Cloud refused to describe job job-1: Bad Gateway"),
         (
             answer({"code": 1, "message": f"Bad key {KEY}!"}),
-            "Zilliz Cloud refused to describe job: Bad key ***!",
+            "Zilliz Cloud refused to describe job job-1: Bad key ***!",
         ),
-        (answer({"code": 1, "message": "x" * 900}), f"Zilliz Cloud refused to describe job: {'x' * 500}"),
+        (
+            answer({"code": 1, "message": "x" * 900}),
+            f"Zilliz Cloud refused to describe job job-1: {'x' * 500}",
+        ),
     ],
     ids=["message", "no message", "no document", "with the key in it", "long"],
 )
@@ -297,7 +303,7 @@ def test_answers_are_bounded(send: Send, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(client_module, "LARGEST_ANSWER", 100)
     error = failure(send, answer({"code": 0, "data": {"reason": "x" * 200}}))
     assert (type(error), error.not_done) == (ZillizProtocolError, False)
-    assert error.message == "Zilliz Cloud answered describe job with more than 100 bytes."
+    assert error.message == "Zilliz Cloud answered describe job job-1 with more than 100 bytes."
 
 
 # No answers
@@ -306,7 +312,7 @@ def test_answers_are_bounded(send: Send, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_refused_connection_did_nothing(send: Send) -> None:
     url = unused_url()
     with pytest.raises(
-        ZillizConnectionError, match=r"No answer to describe job from 127\.0\.0\.1: "
+        ZillizConnectionError, match=r"No answer to describe job job-1 from 127\.0\.0\.1: "
     ) as caught:
         send(url, DESCRIBE)
     assert caught.value.not_done

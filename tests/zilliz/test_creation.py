@@ -16,6 +16,7 @@ from airflow_provider_zbackup.zilliz.errors import (
 )
 from airflow_provider_zbackup.zilliz.flows.creation import (
     CREATE_ATTEMPTS,
+    LIST_LAG,
     UNEXPLAINED_PAUSE,
     CreateRecord,
 )
@@ -161,10 +162,23 @@ def test_a_catch_all_with_somebody_in_the_way_elsewhere_is_a_conflict() -> None:
     assert caught.value.retry_after == UNEXPLAINED_PAUSE
 
 
+@pytest.mark.parametrize("lag", [5.0, LIST_LAG])
+def test_whoever_is_in_the_way_may_be_missing_in_the_list_at_first(lag: float) -> None:
+    driver = cloud([CATCH_ALL], made_later(RUNNING, after=lag), elsewhere=page())
+    with pytest.raises(ZillizConflictError, match="backup other"):
+        create(driver)
+    assert lag <= driver.elapsed <= lag + 5
+    assert driver.records[-1] is None, "The next try must not take it for its own"
+    assert driver.notes == [
+        "Failed to create backup. (code 96038). Looking whether another backup is in the way."
+    ]
+
+
 def test_a_catch_all_with_nobody_in_the_way_is_an_error() -> None:
     driver = cloud([CATCH_ALL], elsewhere=page(backup("auto", status="CREATING", creation_method="AUTO")))
     with pytest.raises(ZillizRefusedError):
         create(driver)
+    assert driver.elapsed == pytest.approx(LIST_LAG)
     kept = CreateRecord.model_validate(driver.records[-1])
     assert (kept.backup_id, kept.first_sent, kept.answer_by) == ("", at(0), at(driver.elapsed))
 

@@ -186,18 +186,85 @@ def test_requests_stay_within_the_budget(driven: World) -> None:
     assert times == pytest.approx([0.0] * 5 + [0.2 * number for number in range(1, 16)], abs=1e-3)
 
 
-@pytest.mark.parametrize(("headers", "seconds"), [({"Retry-After": "30"}, 30.0), ({}, 1.0)])
-def test_too_many_requests_slows_the_next_one_too(
-    driven: World, headers: dict[str, str], seconds: float
-) -> None:
-    def flow() -> Flow[None]:
-        with pytest.raises(ZillizThrottledError):
-            yield DESCRIBE
+def throttled() -> Flow[None]:
+    with pytest.raises(ZillizThrottledError):
+        yield DESCRIBE
 
-    driven.answers = [httpx.Response(429, headers=headers)]
-    driven.run(flow(), send(OTHER))
-    (first, _), (second, _) = driven.sent
+
+@pytest.mark.parametrize(("headers", "seconds"), [({"Retry-After": "30"}, 30.0), ({}, 1.0)])
+def test_too_many_requests_slows_all_waits_of_a_triggerer(headers: dict[str, str], seconds: float) -> None:
+    triggerer = World(is_async=True)
+    triggerer.answers = [httpx.Response(429, headers=headers)]
+    triggerer.run(throttled(), send(OTHER))
+    (first, _), (second, _) = triggerer.sent
     assert second - first == pytest.approx(seconds)
+
+
+def test_too_many_requests_are_for_the_flow_alone_in_a_worker() -> None:
+    """It knows its deadline, and whether it may leave; a pause in here would overrun both."""
+    worker = World(is_async=False)
+    worker.answers = [httpx.Response(429, headers={"Retry-After": "30"})]
+    worker.run(throttled(), send(OTHER))
+    assert worker.clock.slept == []
+
+
+def test_too_many_requests_slows_those_too_who_queue_already() -> None:
+    clock, sent = Clock(), []
+    may_answer, refused = threading.Event(), threading.Event()
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        if len(sent) > 1:
+            return httpx.Response(200, json={"data": {}})
+        assert may_answer.wait(10)
+        return httpx.Response(429, headers={"Retry-After": "30"})
+
+    async def sleep(seconds: float) -> None:
+        # The second one waits for its moment when the first is answered.
+        may_answer.set()
+        await asyncio.to_thread(refused.wait, 10)
+        clock.sleep(seconds)
+
+    async def first(client: AsyncZillizClient) -> None:
+        await client.run(throttled())
+        refused.set()
+
+    async def run() -> None:
+        settings = ClientSettings("key", requests_per_second=1.0)
+        async with AsyncZillizClient(settings, ssl_context(), sleep=sleep, clock=clock) as client:
+            client._transport = httpx.MockTransport(handle)  # type: ignore[assignment]
+            others = [client.run(send(describe_job(f"job-{number}"))) for number in range(20, 23)]
+            await asyncio.gather(first(client), *others)
+
+    asyncio.run(run())
+    assert len(sent) == 4
+    assert clock.slept == [1.0, 29.0, 1.0, 1.0]
+
+
+def test_those_who_queue_behind_a_slow_server_do_not_all_send_when_it_recovers() -> None:
+    """The budget is spent when a request is sent, not when it begins to wait for a free thread."""
+    clock, may_answer = Clock(), threading.Event()
+    all_wait = threading.Barrier(CONCURRENCY + 1, timeout=10)
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        if not may_answer.is_set():
+            all_wait.wait()
+            assert may_answer.wait(10)
+        return httpx.Response(200, json={"data": {}})
+
+    async def run() -> None:
+        async with AsyncZillizClient(OLD, ssl_context(), sleep=clock.asleep, clock=clock) as client:
+            client._transport = httpx.MockTransport(handle)  # type: ignore[assignment]
+            flows = [client.run(send(describe_job(f"job-{number}"))) for number in range(CONCURRENCY + 30)]
+            waiting = asyncio.gather(*flows)
+            await asyncio.to_thread(all_wait.wait)
+            clock.sleep(60.0)
+            may_answer.set()
+            await waiting
+
+    asyncio.run(run())
+    burst = OLD.requests_per_second
+    assert sum(clock.slept) == pytest.approx(60.0 + (30 - burst) / OLD.requests_per_second)
 
 
 def test_an_answer_that_does_not_end_is_given_up_by_the_worker(mocker: MockerFixture) -> None:
@@ -239,7 +306,7 @@ def test_an_answer_that_does_not_end_is_given_up_by_the_triggerer() -> None:
 
     (error,) = run_many(hang, 1, timeout=0.01)
     assert isinstance(error, ZillizConnectionError)
-    assert (error.message, error.not_done) == ("The answer to describe job did not end in time.", False)
+    assert (error.message, error.not_done) == ("The answer to describe job job-0 did not end in time.", False)
 
 
 def test_many_flows_share_a_client_which_sends_few_requests_at_once() -> None:
@@ -299,16 +366,13 @@ def test_a_request_has_its_whole_time_however_long_it_had_to_queue() -> None:
     assert [type(reply) for reply in replies] == [Reply] * 3 * CONCURRENCY
 
 
-def test_creates_are_never_shared() -> None:
-    created = []
-
+def test_a_triggerer_creates_nothing() -> None:
     def handle(request: httpx.Request) -> httpx.Response:
-        created.append(request)
-        return httpx.Response(200, json={"data": {"backupId": f"b{len(created)}"}})
+        raise AssertionError("Something was sent.")
 
-    operation = create_backup("c", CreateBackupRequest.of())
-    replies = run_together(handle, [send(operation), send(operation)])
-    assert {reply.value.backup_id for reply in replies} == {"b1", "b2"}
+    (error,) = run_together(handle, [send(create_backup("c", CreateBackupRequest.of()))])
+    assert isinstance(error, TypeError)
+    assert str(error) == "Only a worker creates: a triggerer must not create backup of cluster c."
 
 
 def test_a_failure_of_one_flow_is_none_of_the_others() -> None:
@@ -326,7 +390,7 @@ def test_the_key_is_not_in_the_text_of_an_error() -> None:
         raise httpx.ReadError(f"Bad header {request.headers['Authorization'].removeprefix('Bearer ')}")
 
     (error,) = run_many(handle, 1)
-    assert error.message == "No answer to describe job from api.cloud.zilliz.com: Bad header ***."
+    assert error.message == "No answer to describe job job-0 from api.cloud.zilliz.com: Bad header ***."
 
 
 def refused_together(fresh: list[ClientSettings], count: int = 5) -> tuple[list[Any], int]:

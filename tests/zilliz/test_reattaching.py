@@ -11,6 +11,7 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizConflictError,
     ZillizConnectionError,
     ZillizNotFoundError,
+    ZillizRefusedError,
     ZillizServerError,
     ZillizUncertainError,
 )
@@ -109,6 +110,22 @@ def test_what_is_not_found_yet_is_looked_for_again() -> None:
 def test_what_stays_unknown_is_made_anew() -> None:
     driver = cloud()
     assert create(driver, ANSWERED).backup_id == "new"
+    assert LOOK_UP_LAG <= driver.elapsed <= LOOK_UP_LAG + 5
+
+
+REFUSED = ZillizRefusedError("No such thing.", code=12345)
+
+
+def test_a_backup_that_cannot_be_described_is_looked_for_in_the_list() -> None:
+    """No code is documented for a backup that does not exist."""
+    listed = cloud(backups=lambda elapsed: REFUSED, listed=lambda elapsed: page(backup(status="CREATING")))
+    assert create(listed, ADOPTED) == ADOPTED
+    assert listed.elapsed == 0
+
+
+def test_a_backup_that_can_neither_be_described_nor_found_in_the_list_is_made_anew() -> None:
+    driver = cloud(backups=lambda elapsed: REFUSED)
+    assert create(driver, ADOPTED).backup_id == "new"
     assert LOOK_UP_LAG <= driver.elapsed <= LOOK_UP_LAG + 5
 
 

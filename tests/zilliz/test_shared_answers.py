@@ -142,6 +142,15 @@ async def test_what_is_being_asked_is_not_dropped(source: Source) -> None:
 
 
 @playing
+async def test_a_clock_that_is_set_back_makes_no_answer_new(source: Source) -> None:
+    await source.get(1000.0)
+    assert await source.get(990.0, max_age=5.0) == "2"
+    assert await source.get(980.0) == "3"
+    await source.get(970.0, OTHER)
+    assert list(source.shared._asked) == [OTHER]
+
+
+@playing
 async def test_closing_stops_asking(source: Source) -> None:
     source.may_answer.clear()
     asking = asyncio.create_task(source.get(0.0))

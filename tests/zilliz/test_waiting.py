@@ -216,6 +216,18 @@ def test_a_wait_can_be_left_in_the_middle_of_trouble() -> None:
     assert driver.elapsed == pytest.approx(6, abs=0.2)
 
 
+@pytest.mark.parametrize("retry_after", [6.0, 120.0])
+def test_who_may_not_ask_before_it_is_time_to_leave_leaves_at_once(retry_after: float) -> None:
+    driver = scripted(ZillizThrottledError("Slow.", retry_after=retry_after))
+    assert wait_job(driver, leave_after=START + 6) is None
+    assert driver.elapsed == 0
+
+
+def test_who_may_ask_again_before_it_is_time_to_leave_stays() -> None:
+    driver = scripted(ZillizThrottledError("Slow.", retry_after=3.0), DONE)
+    assert wait_job(driver, leave_after=START + 6) == DONE
+
+
 @pytest.mark.parametrize(
     ("error", "answers"), [(UNKNOWN, [UNKNOWN] * 4), (REFUSED, [REFUSED] * 4)], ids=["not found", "refused"]
 )

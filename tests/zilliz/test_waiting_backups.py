@@ -9,11 +9,14 @@ import pytest
 from airflow_provider_zbackup.zilliz.errors import (
     ZillizBackupLostError,
     ZillizNotFoundError,
+    ZillizRefusedError,
     ZillizThrottledError,
     ZillizTimeoutError,
 )
 from airflow_provider_zbackup.zilliz.flows.waiting import (
     CONFIRMATION_PAUSE,
+    LOOK_UP_LAG,
+    NEAR_END,
     QUEUE_SPREAD,
     Wait,
     wait_for_backup,
@@ -57,6 +60,20 @@ def test_a_backup_that_is_not_found_is_lost() -> None:
     assert isinstance(caught.value.__cause__, ZillizNotFoundError)
 
 
+def test_a_backup_that_cannot_be_described_and_is_not_listed_is_lost() -> None:
+    """No code is documented for a backup that does not exist."""
+    driver = Driver(
+        lambda operation: (
+            page(backup("other"))
+            if operation.name == "list backups"
+            else ZillizRefusedError("No such thing.", code=12345)
+        )
+    )
+    with pytest.raises(ZillizBackupLostError, match=r"b .*cannot be found.*No such thing\. \(code 12345\)"):
+        driver.run(wait_for_backup(CLUSTER, "b", WAIT))
+    assert LOOK_UP_LAG <= driver.elapsed <= 2 * LOOK_UP_LAG + 1
+
+
 @pytest.mark.parametrize(
     ("job_id", "end"),
     [("job-1", DONE), (None, backup("b")), ("", backup("b"))],
@@ -98,12 +115,23 @@ def test_a_created_backup_without_a_job_id() -> None:
     assert driver.run(wait_for_created_backup(CLUSTER, "b", None, WAIT)) == backup("b")
 
 
+def test_a_backup_whose_job_has_ended_is_confirmed_soon_however_long_that_took() -> None:
+    creating = backup("b", status="CREATING", create_time=at(-3000))
+    driver = scripted(DONE, creating, creating, backup("b"))
+    driver.run(wait_for_created_backup(CLUSTER, "b", "job-1", WAIT._replace(since=START - 3000)))
+    assert max(driver.pauses) <= 3000 / 100
+
+
 @pytest.mark.parametrize(
-    "answers", [[RUNNING], [DONE, backup("b", status="CREATING")]], ids=["in its job", "in its confirmation"]
+    ("answers", "seconds"),
+    [([RUNNING], 0.0), ([DONE, backup("b", status="CREATING")], 2 * NEAR_END)],
+    ids=["in its job", "in its confirmation, whose end is near"],
 )
-def test_leaving_a_created_backup(answers: list[Any]) -> None:
+def test_leaving_a_created_backup(answers: list[Any], seconds: float) -> None:
     leave = WAIT._replace(leave_after=START)
-    assert scripted(*answers).run(wait_for_created_backup(CLUSTER, "b", "job-1", leave)) is None
+    driver = always(*answers)
+    assert driver.run(wait_for_created_backup(CLUSTER, "b", "job-1", leave)) is None
+    assert driver.elapsed == pytest.approx(seconds, abs=1.5)
 
 
 # A free cluster

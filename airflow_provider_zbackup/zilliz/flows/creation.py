@@ -29,13 +29,14 @@ from airflow_provider_zbackup.zilliz.flows.steps import (
     Remember,
     Reply,
     all_backups,
+    find_backup,
     now,
     retrying,
     send,
 )
 from airflow_provider_zbackup.zilliz.flows.waiting import LOOK_UP_LAG
 from airflow_provider_zbackup.zilliz.models import Backup, CreateBackupRequest
-from airflow_provider_zbackup.zilliz.operations import create_backup, describe_backup, describe_job
+from airflow_provider_zbackup.zilliz.operations import create_backup, describe_job
 from airflow_provider_zbackup.zilliz.pacing import backoff
 
 #: A new backup may be missing from the list for so long, in seconds.
@@ -210,7 +211,7 @@ def _reattach(record: CreateRecord) -> Flow[CreateRecord | None]:
             # How long a finished job can be looked up is documented nowhere; the backup tells as much.
             record = record.model_copy(update={"job_id": ""})
         try:
-            backup = (yield from retrying(describe_backup(record.cluster_id, record.backup_id))).value
+            backup = (yield from find_backup(record.cluster_id, record.backup_id)).value
             return None if backup.is_deleted else record
         except ZillizNotFoundError:
             # Right after the creation neither need be known to look-ups.
@@ -266,7 +267,7 @@ def _covers_same(cluster_id: str, request: CreateBackupRequest, listed: Backup) 
     if covers is not None:
         return covers
     try:
-        backup = (yield from retrying(describe_backup(cluster_id, listed.backup_id))).value
+        backup = (yield from find_backup(cluster_id, listed.backup_id)).value
     except ZillizNotFoundError:
         backup = listed
     covers = request.covers_same(backup)
@@ -298,22 +299,33 @@ def _raise_if_in_the_way(cluster_id: str, error: ZillizError, conflict_codes: Co
     named = isinstance(error, ZillizConflictError) or error.code in conflict_codes
     if not named and not isinstance(error, ZillizRefusedError):
         return
-    reply = yield from all_backups(cluster_id=cluster_id)
-    running = [backup for backup in reply.value if backup.is_running]
-    if running:
-        raise _conflict(running, reply.server_time, f" {error}") from error
-    try:
-        # Whether one manual backup at a time means per cluster or in all is documented nowhere.
-        reply = yield from all_backups()
-    except ZillizError:
-        # The key may be for this cluster alone; what counts is why the create was refused.
-        elsewhere = []
-    else:
-        elsewhere = [backup for backup in reply.value if backup.is_running and backup.is_manual]
-    if named or elsewhere:
-        conflict = _conflict(elsewhere, reply.server_time, f" {error}")
-        conflict.retry_after = UNEXPLAINED_PAUSE
-        raise conflict from error
+    look_until: float | None = None
+    pauses = backoff(first=1.0, longest=5.0)
+    while True:
+        reply = yield from all_backups(cluster_id=cluster_id)
+        running = [backup for backup in reply.value if backup.is_running]
+        if running:
+            raise _conflict(running, reply.server_time, f" {error}") from error
+        try:
+            # Whether one manual backup at a time means per cluster or in all is documented nowhere.
+            reply = yield from all_backups()
+        except ZillizError:
+            # The key may be for this cluster alone; what counts is why the create was refused.
+            elsewhere = []
+        else:
+            elsewhere = [backup for backup in reply.value if backup.is_running and backup.is_manual]
+        if named or elsewhere:
+            conflict = _conflict(elsewhere, reply.server_time, f" {error}")
+            conflict.retry_after = UNEXPLAINED_PAUSE
+            raise conflict from error
+        time = yield from now()
+        note = None
+        if look_until is None:
+            look_until = time + LIST_LAG
+            note = f"{error.sentence} Looking whether another backup is in the way."
+        if time >= look_until:
+            return
+        yield Pause(min(next(pauses), look_until - time), note)
 
 
 def _refuse_if_busy(reply: Reply[list[Backup]]) -> None:

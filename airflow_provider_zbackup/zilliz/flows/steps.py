@@ -6,11 +6,16 @@ from collections.abc import Callable, Generator, Mapping
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
-from airflow_provider_zbackup.zilliz.errors import ZillizTransientError
+from airflow_provider_zbackup.zilliz.errors import (
+    ZillizNotFoundError,
+    ZillizRefusedError,
+    ZillizTransientError,
+)
 from airflow_provider_zbackup.zilliz.models import Backup, BackupPage, Cluster, ClusterPage
 from airflow_provider_zbackup.zilliz.operations import (
     PAGE_SIZE,
     Operation,
+    describe_backup,
     list_backups,
     list_clusters,
 )
@@ -125,6 +130,27 @@ def all_backups(
         return list_backups(cluster_id=cluster_id, project_id=project_id, page=number).shared(max_age)
 
     return (yield from all_pages(page, attempts))
+
+
+def find_backup(
+    cluster_id: str, backup_id: str, *, max_age: float = 0.0, attempts: int = ATTEMPTS
+) -> Flow[Reply[Backup]]:
+    """
+    Return a backup.
+
+    :raises ZillizNotFoundError: when there is none of that id
+    """
+    try:
+        return (yield from retrying(describe_backup(cluster_id, backup_id).shared(max_age), attempts))
+    except ZillizRefusedError as refusal:
+        # No code is documented for a backup that does not exist, so the list has to say whether it does.
+        listed = yield from all_backups(cluster_id=cluster_id, max_age=max_age, attempts=attempts)
+        for backup in listed.value:
+            if backup.backup_id == backup_id:
+                return Reply(backup, listed.server_time)
+        raise ZillizNotFoundError(
+            f"Backup {backup_id} of cluster {cluster_id} is not in the list of backups. {refusal}"
+        ) from refusal
 
 
 def all_clusters(attempts: int = ATTEMPTS) -> Flow[Reply[list[Cluster]]]:

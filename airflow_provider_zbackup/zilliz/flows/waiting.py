@@ -16,9 +16,17 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizTimeoutError,
     ZillizTransientError,
 )
-from airflow_provider_zbackup.zilliz.flows.steps import Flow, Pause, Reply, all_backups, now, send
+from airflow_provider_zbackup.zilliz.flows.steps import (
+    Flow,
+    Pause,
+    Reply,
+    all_backups,
+    find_backup,
+    now,
+    send,
+)
 from airflow_provider_zbackup.zilliz.models import Backup, Job
-from airflow_provider_zbackup.zilliz.operations import describe_backup, describe_job
+from airflow_provider_zbackup.zilliz.operations import describe_job
 from airflow_provider_zbackup.zilliz.pacing import backoff, poll_pause, spread
 
 T = TypeVar("T")
@@ -107,7 +115,8 @@ def wait_until(
             if not _can_be_waited_out(error, refusals, time - (missed_at or time)):
                 raise
             sight = Sight(str(error).rstrip("."))
-            pause = max(next(pauses), error.retry_after or 0)
+            retry_after = error.retry_after or 0.0
+            pause = max(next(pauses), retry_after)
             may_leave = isinstance(error, ZillizTransientError)
         else:
             time = yield from now()
@@ -115,6 +124,7 @@ def wait_until(
                 yield Pause(0, f"{sight.state}; {time - since:.0f} s elapsed.")
                 return reply.value
             refusals, pauses, missed_at = 0, backoff(first=1.0), None
+            retry_after = 0.0
             if sight.age is not None:
                 since = min(since, time - sight.age)
             pause = poll_pause(time - since, sight.progress, wait.longest_pause)
@@ -125,7 +135,9 @@ def wait_until(
         if time >= wait.deadline:
             raise ZillizTimeoutError(f"Gave up after {time - since:.0f} s. Last seen: {sight.state}.")
         if wait.leave_after is not None and may_leave:
-            if time >= wait.leave_after and not _is_near_end(time, since, sight.progress, wait.leave_after):
+            near_end = _is_near_end(time, since, sight.progress, wait.leave_after)
+            # Who may not ask again before it is time to leave need not stay until then.
+            if time + retry_after >= wait.leave_after and not near_end:
                 return None
             if time < wait.leave_after:
                 pause = min(pause, wait.leave_after - time)
@@ -210,20 +222,27 @@ def wait_for_job(job_id: str, wait: Wait) -> Flow[Job | None]:
     return (yield from wait_until(look, judge_job, wait))
 
 
-def wait_for_backup(cluster_id: str, backup_id: str, wait: Wait) -> Flow[Backup | None]:
+def wait_for_backup(
+    cluster_id: str, backup_id: str, wait: Wait, *, job_ended: bool = False
+) -> Flow[Backup | None]:
     """
-    Wait until a backup is AVAILABLE, by its status: to confirm it, or when no job id is known.
+    Wait until a backup is AVAILABLE, by its status.
 
     No failed status is documented: a backup that cannot be found any more has failed.
+
+    :param job_ended: whether its job has ended well, so that it is only to be confirmed
     """
-    operation = describe_backup(cluster_id, backup_id)
 
     def look(max_age: float) -> Flow[Reply[Backup]]:
-        reply = yield from send(operation.shared(max_age))
+        reply = yield from find_backup(cluster_id, backup_id, max_age=max_age, attempts=1)
         return Reply(reply.value.model_copy(update={"backup_id": backup_id}), reply.server_time)
 
+    def judge(backup: Backup, server_time: datetime | None) -> Sight:
+        sight = judge_backup(backup, server_time)
+        return sight._replace(progress=100) if job_ended else sight
+
     try:
-        return (yield from wait_until(look, judge_backup, wait))
+        return (yield from wait_until(look, judge, wait))
     except ZillizNotFoundError as error:
         raise ZillizBackupLostError(
             f"Backup {backup_id} of cluster {cluster_id} cannot be found: its creation failed, or somebody "
@@ -256,13 +275,15 @@ def wait_for_created_backup(
     :param job_id: the job that makes the backup; ``None`` waits by the backup's status alone
     :return: ``None`` if it was time to leave
     """
+    job_ended = False
     if job_id:
         try:
             if (yield from wait_for_job(job_id, wait)) is None:
                 return None
+            job_ended = True
         except ZillizNotFoundError as error:
             yield Pause(0, f"{error.sentence} Waiting by the status of backup {backup_id} instead.")
-    return (yield from wait_for_backup(cluster_id, backup_id, wait))
+    return (yield from wait_for_backup(cluster_id, backup_id, wait, job_ended=job_ended))
 
 
 def wait_until_free(
