@@ -8,6 +8,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import (
+    AirflowSensorTimeout,
     AirflowSkipException,
     BaseSensorOperator,
     PokeReturnValue,
@@ -99,6 +100,9 @@ class ZillizSensor(Deferral, BaseSensorOperator):
             # Airflow itself applies it to its own errors only, and before 3.0 not at all.
             if getattr(self, "never_fail", False):
                 raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
+            # Airflow 3.0 forgets it when it ends a deferral itself.
+            if self.soft_fail and isinstance(error, AirflowSensorTimeout):
+                raise AirflowSkipException(str(error)) from error
             raise
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
