@@ -270,7 +270,11 @@ class ZillizClient:
     def _send_once(self, operation: Operation[T]) -> Reply[T]:
         while delay := self._budget.take(self._clock()):
             self._sleep(delay)
-        return self._exchange.send(operation, self._transport)
+        try:
+            return self._exchange.send(operation, self._transport)
+        except ZillizThrottledError as error:
+            self._budget.hold(self._clock() + (error.retry_after or 1.0))
+            raise
 
 
 class AsyncZillizClient:
@@ -302,7 +306,7 @@ class AsyncZillizClient:
         self._budget = RequestBudget(settings.requests_per_second)
         # As many as there are threads, so that a request's time begins when a thread is free for it.
         self._slots = asyncio.Semaphore(CONCURRENCY)
-        # Who has it is the next to send. All others still queue, so that "too many requests" slows them too.
+        # Who has it is the next to send; the others follow in the order in which they came.
         self._turn = asyncio.Lock()
         self._answers = SharedAnswers()
         self._refreshing = asyncio.Lock()

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-#: A look at something that is under way is followed by a pause that is no shorter.
+from airflow_provider_zbackup.zilliz.errors import ZillizThrottledError
+
+#: The shortest pause between two looks, but for one that ends when a wait ends.
 SHORTEST_PAUSE = 1.0
 #: A server that asks for more patience than this is asked again nevertheless.
 LONGEST_RETRY_AFTER = 120.0
@@ -79,7 +81,7 @@ def parse_http_date(value: str | None) -> datetime | None:
 
 class RequestBudget:
     """
-    Keeps the requests of one client below a rate.
+    Keeps the requests of one client below a rate, and holds them all after "too many requests".
 
     :param per_second: requests per second in the long run
     """
@@ -89,19 +91,31 @@ class RequestBudget:
         # A short burst is harmless, and lets the few requests of one task pass without any pause.
         self._burst = max(0.0, 1.0 - self._interval)
         self._next = 0.0
+        self._held_until = 0.0
         self._seen = 0.0
 
     def take(self, now: float) -> float:
-        """Return 0 if one may send now, which is counted; else how long to wait before asking again."""
+        """
+        Return 0 if one may send now, which is counted; else how long to wait before asking again.
+
+        :raises ZillizThrottledError: while all are held, since how to wait for longer is not decided here
+        """
         if now < self._seen:
             # The clock has been set back.
             self._next -= self._seen - now
+            self._held_until -= self._seen - now
         self._seen = now
+        if now < self._held_until:
+            raise ZillizThrottledError(
+                "Nothing was sent, since Zilliz Cloud had just answered that there are too many requests.",
+                retry_after=self._held_until - now,
+                not_done=True,
+            )
         if now < self._next:
             return self._next - now
         self._next = max(self._next, now - self._burst) + self._interval
         return 0.0
 
     def hold(self, until: float) -> None:
-        """Let nobody send before a moment: one answer "too many requests" slows all."""
-        self._next = max(self._next, until)
+        """Let nobody send before a moment."""
+        self._held_until = max(self._held_until, until)

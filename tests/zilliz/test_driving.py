@@ -26,7 +26,7 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizServerError,
     ZillizThrottledError,
 )
-from airflow_provider_zbackup.zilliz.flows.steps import Flow, Pause, Remember, Reply, send
+from airflow_provider_zbackup.zilliz.flows.steps import Flow, Pause, Remember, Reply, retrying, send
 from airflow_provider_zbackup.zilliz.models import CreateBackupRequest
 from airflow_provider_zbackup.zilliz.operations import create_backup, describe_job
 from airflow_provider_zbackup.zilliz.settings import ClientSettings
@@ -192,30 +192,22 @@ def throttled() -> Flow[None]:
 
 
 @pytest.mark.parametrize(("headers", "seconds"), [({"Retry-After": "30"}, 30.0), ({}, 1.0)])
-def test_too_many_requests_slows_all_waits_of_a_triggerer(headers: dict[str, str], seconds: float) -> None:
-    triggerer = World(is_async=True)
-    triggerer.answers = [httpx.Response(429, headers=headers)]
-    triggerer.run(throttled(), send(OTHER))
-    (first, _), (second, _) = triggerer.sent
+def test_too_many_requests_holds_the_next_one_too(
+    driven: World, headers: dict[str, str], seconds: float
+) -> None:
+    driven.answers = [httpx.Response(429, headers=headers)]
+    driven.run(throttled(), throttled(), retrying(OTHER))
+    (first, _), (second, _) = driven.sent
     assert second - first == pytest.approx(seconds)
+    assert driven.clock.slept == [pytest.approx(seconds)], "by the flow, which knows its deadline"
 
 
-def test_too_many_requests_are_for_the_flow_alone_in_a_worker() -> None:
-    """It knows its deadline, and whether it may leave; a pause in here would overrun both."""
-    worker = World(is_async=False)
-    worker.answers = [httpx.Response(429, headers={"Retry-After": "30"})]
-    worker.run(throttled(), send(OTHER))
-    assert worker.clock.slept == []
-
-
-def test_too_many_requests_slows_those_too_who_queue_already() -> None:
+def test_too_many_requests_holds_those_too_who_queue_already() -> None:
     clock, sent = Clock(), []
     may_answer, refused = threading.Event(), threading.Event()
 
     def handle(request: httpx.Request) -> httpx.Response:
         sent.append(request)
-        if len(sent) > 1:
-            return httpx.Response(200, json={"data": {}})
         assert may_answer.wait(10)
         return httpx.Response(429, headers={"Retry-After": "30"})
 
@@ -229,16 +221,16 @@ def test_too_many_requests_slows_those_too_who_queue_already() -> None:
         await client.run(throttled())
         refused.set()
 
-    async def run() -> None:
+    async def run() -> list[Any]:
         settings = ClientSettings("key", requests_per_second=1.0)
         async with AsyncZillizClient(settings, ssl_context(), sleep=sleep, clock=clock) as client:
             client._transport = httpx.MockTransport(handle)  # type: ignore[assignment]
             others = [client.run(send(describe_job(f"job-{number}"))) for number in range(20, 23)]
-            await asyncio.gather(first(client), *others)
+            return await asyncio.gather(first(client), *others, return_exceptions=True)
 
-    asyncio.run(run())
-    assert len(sent) == 4
-    assert clock.slept == [1.0, 29.0, 1.0, 1.0]
+    _, *errors = asyncio.run(run())
+    assert [(type(error), error.retry_after) for error in errors] == [(ZillizThrottledError, 29.0)] * 3
+    assert len(sent) == 1
 
 
 def test_those_who_queue_behind_a_slow_server_do_not_all_send_when_it_recovers() -> None:

@@ -167,6 +167,15 @@ def test_unknown_collections(listed: Backup, described: Any, error: type[ZillizE
     assert driver.steps.count(Remember(None)) == 0
 
 
+def test_who_cannot_see_the_collections_now_can_look_again() -> None:
+    refused = ZillizRefusedError("Not now.", code=12345)
+    driver = cloud([LOST], made_later(some_backup()), refused)
+    with pytest.raises(ZillizRefusedError, match="Not now"):
+        create(driver, SOME)
+    later = cloud(listed=lambda elapsed: page(some_backup()), described=some_backup("new", "a"))
+    assert create(later, SOME, record=driver.records[-1]).backup_id == "new"
+
+
 def test_the_backup_in_the_way_is_not_adopted_afterwards() -> None:
     blocker = backup("colleague's", create_time=at(1))
     driver = cloud([CATCH_ALL], made_later(backup("colleague's", status="CREATING", create_time=at(1))))

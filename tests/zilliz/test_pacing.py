@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_zbackup.zilliz.errors import ZillizThrottledError
 from airflow_provider_zbackup.zilliz.pacing import (
     RequestBudget,
     backoff,
@@ -166,8 +167,11 @@ def test_hold_stops_everybody_until_then() -> None:
     budget = RequestBudget(10.0)
     budget.hold(1030.0)
     budget.hold(1010.0)
-    assert [budget.take(time) for time in (1000.0, 1029.0, 1030.0)] == [30.0, 1.0, 0.0]
-    assert budget.take(1030.0) == pytest.approx(0.1)
+    for time in (1000.0, 1029.0):
+        with pytest.raises(ZillizThrottledError, match="Nothing was sent") as caught:
+            budget.take(time)
+        assert (caught.value.retry_after, caught.value.not_done) == (1030.0 - time, True)
+    assert budget.take(1030.0) == 0.0
 
 
 @pytest.mark.parametrize("back", [200.0, 86_400.0])
@@ -175,3 +179,12 @@ def test_a_clock_that_is_set_back_stops_nobody(back: float) -> None:
     budget = RequestBudget(10.0)
     budget.take(100_000.0)
     assert budget.take(100_000.0 - back) == 0.0
+
+
+def test_a_clock_that_is_set_back_holds_nobody_for_longer() -> None:
+    budget = RequestBudget(10.0)
+    budget.take(100_000.0)
+    budget.hold(100_030.0)
+    with pytest.raises(ZillizThrottledError) as caught:
+        budget.take(50_000.0)
+    assert caught.value.retry_after == 30.0

@@ -116,11 +116,12 @@ def test_what_stays_unknown_is_made_anew() -> None:
 REFUSED = ZillizRefusedError("No such thing.", code=12345)
 
 
-def test_a_backup_that_cannot_be_described_is_looked_for_in_the_list() -> None:
+def test_a_backup_that_cannot_be_described_and_is_in_the_list_is_not_made_anew() -> None:
     """No code is documented for a backup that does not exist."""
-    listed = cloud(backups=lambda elapsed: REFUSED, listed=lambda elapsed: page(backup(status="CREATING")))
-    assert create(listed, ADOPTED) == ADOPTED
-    assert listed.elapsed == 0
+    driver = cloud(backups=lambda elapsed: REFUSED, listed=lambda elapsed: page(backup(status="CREATING")))
+    with pytest.raises(ZillizRefusedError):
+        create(driver, ADOPTED)
+    assert driver.records == []
 
 
 def test_a_backup_that_can_neither_be_described_nor_found_in_the_list_is_made_anew() -> None:

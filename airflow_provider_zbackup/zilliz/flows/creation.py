@@ -36,7 +36,7 @@ from airflow_provider_zbackup.zilliz.flows.steps import (
 )
 from airflow_provider_zbackup.zilliz.flows.waiting import LOOK_UP_LAG
 from airflow_provider_zbackup.zilliz.models import Backup, CreateBackupRequest
-from airflow_provider_zbackup.zilliz.operations import create_backup, describe_job
+from airflow_provider_zbackup.zilliz.operations import create_backup, describe_backup, describe_job
 from airflow_provider_zbackup.zilliz.pacing import backoff
 
 #: A new backup may be missing from the list for so long, in seconds.
@@ -168,22 +168,22 @@ def _create(
             if not reply.value.backup_id:
                 raise ZillizProtocolError("Zilliz Cloud answered a create without the id of the backup.")
         except ZillizError as error:
+            time = yield from now()
+            failed = attempt.answered_by(server_time, time - looked_at)
             if error.not_done:
                 # Else whoever is in the way would look like what came of this create.
                 yield unanswered.remember() if unanswered else Remember(None)
             else:
-                time = yield from now()
-                unanswered = attempt.answered_by(server_time, time - looked_at)
+                unanswered = failed
                 yield unanswered.remember()
                 yield Pause(0, f"{error.sentence} Looking whether a backup came of it.")
                 found = yield from _reconcile(unanswered, request)
                 if found is not None:
                     return found
-            yield from _raise_if_in_the_way(cluster_id, error, conflict_codes)
+            yield from _raise_if_in_the_way(failed, error, conflict_codes)
             if isinstance(error, ZillizRefusedError):
-                # A catch-all: it says "failed", which may have been late. The next try looks first.
-                time = yield from now()
-                yield attempt.answered_by(server_time, time - looked_at).remember()
+                # A catch-all: it says "failed", which may have been too early. The next try looks first.
+                yield failed.remember()
             attempts_left -= 1
             if not attempts_left or not isinstance(error, ZillizTransientError):
                 raise
@@ -267,7 +267,7 @@ def _covers_same(cluster_id: str, request: CreateBackupRequest, listed: Backup) 
     if covers is not None:
         return covers
     try:
-        backup = (yield from find_backup(cluster_id, listed.backup_id)).value
+        backup = (yield from retrying(describe_backup(cluster_id, listed.backup_id))).value
     except ZillizNotFoundError:
         backup = listed
     covers = request.covers_same(backup)
@@ -294,16 +294,24 @@ def _uncertain(record: CreateRecord, candidates: list[Backup]) -> ZillizUncertai
     )
 
 
-def _raise_if_in_the_way(cluster_id: str, error: ZillizError, conflict_codes: Collection[int]) -> Flow[None]:
+def _raise_if_in_the_way(
+    attempt: CreateRecord, error: ZillizError, conflict_codes: Collection[int]
+) -> Flow[None]:
     """Raise a conflict if a create was refused because another backup is running."""
     named = isinstance(error, ZillizConflictError) or error.code in conflict_codes
     if not named and not isinstance(error, ZillizRefusedError):
         return
-    look_until: float | None = None
+
+    def was_in_the_way(backup: Backup) -> bool:
+        begun_by = attempt.answer_by + timedelta(seconds=CLOCK_TOLERANCE)
+        return backup.is_running and (backup.create_time is None or backup.create_time <= begun_by)
+
+    time = yield Pause(0, f"{error.sentence} Looking whether another backup is in the way.")
+    look_until = time + LIST_LAG
     pauses = backoff(first=1.0, longest=5.0)
     while True:
-        reply = yield from all_backups(cluster_id=cluster_id)
-        running = [backup for backup in reply.value if backup.is_running]
+        reply = yield from all_backups(cluster_id=attempt.cluster_id)
+        running = [backup for backup in reply.value if was_in_the_way(backup)]
         if running:
             raise _conflict(running, reply.server_time, f" {error}") from error
         try:
@@ -313,19 +321,14 @@ def _raise_if_in_the_way(cluster_id: str, error: ZillizError, conflict_codes: Co
             # The key may be for this cluster alone; what counts is why the create was refused.
             elsewhere = []
         else:
-            elsewhere = [backup for backup in reply.value if backup.is_running and backup.is_manual]
+            elsewhere = [backup for backup in reply.value if backup.is_manual and was_in_the_way(backup)]
         if named or elsewhere:
             conflict = _conflict(elsewhere, reply.server_time, f" {error}")
             conflict.retry_after = UNEXPLAINED_PAUSE
             raise conflict from error
-        time = yield from now()
-        note = None
-        if look_until is None:
-            look_until = time + LIST_LAG
-            note = f"{error.sentence} Looking whether another backup is in the way."
         if time >= look_until:
             return
-        yield Pause(min(next(pauses), look_until - time), note)
+        time = yield Pause(min(next(pauses), look_until - time))
 
 
 def _refuse_if_busy(reply: Reply[list[Backup]]) -> None:

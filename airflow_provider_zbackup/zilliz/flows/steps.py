@@ -139,18 +139,16 @@ def find_backup(
     Return a backup.
 
     :raises ZillizNotFoundError: when there is none of that id
+    :raises ZillizRefusedError: when there is, but it cannot be described
     """
     try:
         return (yield from retrying(describe_backup(cluster_id, backup_id).shared(max_age), attempts))
     except ZillizRefusedError as refusal:
         # No code is documented for a backup that does not exist, so the list has to say whether it does.
         listed = yield from all_backups(cluster_id=cluster_id, max_age=max_age, attempts=attempts)
-        for backup in listed.value:
-            if backup.backup_id == backup_id:
-                return Reply(backup, listed.server_time)
-        raise ZillizNotFoundError(
-            f"Backup {backup_id} of cluster {cluster_id} is not in the list of backups. {refusal}"
-        ) from refusal
+        if any(backup.backup_id == backup_id for backup in listed.value):
+            raise
+        raise ZillizNotFoundError(f"It is not in the list of backups. {refusal}") from refusal
 
 
 def all_clusters(attempts: int = ATTEMPTS) -> Flow[Reply[list[Cluster]]]:
