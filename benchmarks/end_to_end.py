@@ -76,7 +76,9 @@ progress, as Zilliz Cloud documents it. The HTTP provider's sensor cannot look i
 deferred, so with `deferrable` it waits in the worker all the same."""
 RACE = """\
 Why no event comes sooner than 6 s after a deferral: runs that failed, by the time from the deferral to the
-event, with Airflow's default settings (https://github.com/apache/airflow/issues/66374)."""
+event, with Airflow's default settings (https://github.com/apache/airflow/issues/66374). With up to 28 runs
+at a time two cores are busy, and a scheduler that lags behind can need longer. A retry finds the backup
+again."""
 
 
 @dataclass(frozen=True)
