@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 
 #: An answer larger than this, in bytes, is not one of Zilliz Cloud's.
 LARGEST_ANSWER = 16 * 1024 * 1024
+#: How long nobody sends after "too many requests" that does not say how long, in seconds.
+THROTTLED_PAUSE = 1.0
 #: Requests that one asynchronous client has under way at the same time, each in a thread.
 CONCURRENCY = 8
 #: A triggerer only reads, so that a connection which the server has just closed does no harm; most of
@@ -149,15 +151,18 @@ class _Exchange:
                 request_id=request_id,
             )
         kind = classify(status, code or 0)
+        retry_after = parse_retry_after(
+            response.headers.get("retry-after"), server_time.timestamp() if server_time else time.time()
+        )
+        if kind is ZillizThrottledError and retry_after is None:
+            retry_after = THROTTLED_PAUSE
         text = str(envelope.get("message") or "") if envelope is not None else ""
         raise kind(
             f"Zilliz Cloud refused to {operation}: {self._scrub(text or response.reason_phrase)[:500]}",
             code=code or None,
             http_status=status,
             request_id=request_id,
-            retry_after=parse_retry_after(
-                response.headers.get("retry-after"), server_time.timestamp() if server_time else time.time()
-            ),
+            retry_after=retry_after,
             # A refusal says that nothing was done; a server in trouble may have done it before.
             not_done=kind is not ZillizServerError,
         )
@@ -273,7 +278,7 @@ class ZillizClient:
         try:
             return self._exchange.send(operation, self._transport)
         except ZillizThrottledError as error:
-            self._budget.hold(self._clock() + (error.retry_after or 1.0))
+            self._budget.hold(self._clock() + (error.retry_after or 0.0))
             raise
 
 
@@ -409,5 +414,5 @@ class AsyncZillizClient:
             except TimeoutError:
                 raise too_slow(operation) from None
             except ZillizThrottledError as error:
-                self._budget.hold(self._clock() + (error.retry_after or 1.0))
+                self._budget.hold(self._clock() + (error.retry_after or 0.0))
                 raise

@@ -186,6 +186,24 @@ def test_what_began_after_a_catch_all_was_not_in_its_way(lag: float) -> None:
     assert (found.backup_id, found.adopted) == ("late", True)
 
 
+def test_a_colleague_who_was_quicker_is_in_the_way_however_slow_the_answers_are() -> None:
+    """The list took 4 s, and in that time he began."""
+    quicker = backup("quicker", status="CREATING", create_time=at(3))
+    lists = iter([Reply(page(), at(0)), Reply(page(quicker), at(4))])
+    driver = cloud([CATCH_ALL], lambda elapsed: next(lists))  # type: ignore[arg-type, return-value]
+    with pytest.raises(ZillizConflictError, match="backup quicker"):
+        create(driver)
+    assert driver.records[-1] is None
+
+
+def test_without_a_date_header_whoever_runs_is_in_the_way() -> None:
+    running = backup("other", status="CREATING", create_time=at(3))
+    lists = iter([Reply(page()), Reply(page(running))])
+    driver = cloud([CATCH_ALL], lambda elapsed: next(lists))  # type: ignore[arg-type, return-value]
+    with pytest.raises(ZillizConflictError, match="backup other"):
+        create(driver)
+
+
 def test_a_catch_all_with_nobody_in_the_way_is_an_error() -> None:
     driver = cloud([CATCH_ALL], elsewhere=page(backup("auto", status="CREATING", creation_method="AUTO")))
     with pytest.raises(ZillizRefusedError):

@@ -180,7 +180,7 @@ def _create(
                 found = yield from _reconcile(unanswered, request)
                 if found is not None:
                     return found
-            yield from _raise_if_in_the_way(failed, error, conflict_codes)
+            yield from _raise_if_in_the_way(cluster_id, error, conflict_codes)
             if isinstance(error, ZillizRefusedError):
                 # A catch-all: it says "failed", which may have been too early. The next try looks first.
                 yield failed.remember()
@@ -294,23 +294,26 @@ def _uncertain(record: CreateRecord, candidates: list[Backup]) -> ZillizUncertai
     )
 
 
-def _raise_if_in_the_way(
-    attempt: CreateRecord, error: ZillizError, conflict_codes: Collection[int]
-) -> Flow[None]:
+def _raise_if_in_the_way(cluster_id: str, error: ZillizError, conflict_codes: Collection[int]) -> Flow[None]:
     """Raise a conflict if a create was refused because another backup is running."""
     named = isinstance(error, ZillizConflictError) or error.code in conflict_codes
     if not named and not isinstance(error, ZillizRefusedError):
         return
+    begun_by: datetime | None = None
 
     def was_in_the_way(backup: Backup) -> bool:
-        begun_by = attempt.answer_by + timedelta(seconds=CLOCK_TOLERANCE)
-        return backup.is_running and (backup.create_time is None or backup.create_time <= begun_by)
+        # What began later may be what the server has done all the same.
+        return backup.is_running and (
+            begun_by is None or backup.create_time is None or backup.create_time <= begun_by
+        )
 
     time = yield Pause(0, f"{error.sentence} Looking whether another backup is in the way.")
     look_until = time + LIST_LAG
     pauses = backoff(first=1.0, longest=5.0)
     while True:
-        reply = yield from all_backups(cluster_id=attempt.cluster_id)
+        reply = yield from all_backups(cluster_id=cluster_id)
+        if begun_by is None and reply.server_time is not None:
+            begun_by = reply.server_time + timedelta(seconds=CLOCK_TOLERANCE)
         running = [backup for backup in reply.value if was_in_the_way(backup)]
         if running:
             raise _conflict(running, reply.server_time, f" {error}") from error
