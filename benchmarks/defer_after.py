@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from airflow_provider_zbackup.deferral import DEFER_AFTER, EARLIEST_EVENT
+from airflow_provider_zbackup.utils.task import DEFER_AFTER, EARLIEST_EVENT
 from benchmarks.report import table
 from benchmarks.simulation import job_lengths, watch
 

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from airflow_provider_zbackup.deferral import EARLIEST_EVENT
+from airflow_provider_zbackup.utils.task import EARLIEST_EVENT
 from airflow_provider_zbackup.zilliz.settings import ClientSettings
 from benchmarks.report import percentile, table, verdict
 from dev.airflow_stack import AirflowStack

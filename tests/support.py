@@ -174,7 +174,7 @@ def make_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         defaults: Any = client.__init__.__kwdefaults__
         monkeypatch.setitem(defaults, "sleep", sleep)
         monkeypatch.setitem(defaults, "clock", clock)
-    for module in ("operators.backup", "sensors.base", "deferral"):
+    for module in ("operators.backup", "sensors.base", "utils.task"):
         monkeypatch.setattr(f"airflow_provider_zbackup.{module}.time", SimpleNamespace(time=clock))
     poking = importlib.import_module(BaseSensorOperator.__module__)
     monkeypatch.setattr(poking, "time", SimpleNamespace(sleep=clock.sleep, monotonic=clock))

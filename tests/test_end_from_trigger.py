@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
 
-from airflow_provider_zbackup.arguments import ArgumentError
-from airflow_provider_zbackup.deferral import Deferral
 from airflow_provider_zbackup.emulator import JobPlan
 from airflow_provider_zbackup.operators import backup as operators
 from airflow_provider_zbackup.operators import memory
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
-from airflow_provider_zbackup.operators.memory import KEY
 from airflow_provider_zbackup.sensors.backup import ZillizNoActiveBackupSensor
 from airflow_provider_zbackup.sensors.job import ZillizJobSensor
+from airflow_provider_zbackup.utils.arguments import ArgumentError
+from airflow_provider_zbackup.utils.store import KEY
+from airflow_provider_zbackup.utils.task import Deferral
 from airflow_provider_zbackup.version_compat import AIRFLOW_VERSION
 from airflow_provider_zbackup.zilliz.errors import ZillizJobFailedError
 from tests.support import CLUSTER_ID, TaskInstance, World

@@ -12,9 +12,9 @@ from weakref import WeakKeyDictionary
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
-from airflow_provider_zbackup.arguments import DEFAULT_CONN_ID
 from airflow_provider_zbackup.get_provider_info import get_provider_info
 from airflow_provider_zbackup.hooks.connection import ZillizConnection
+from airflow_provider_zbackup.utils.arguments import DEFAULT_CONN_ID
 from airflow_provider_zbackup.zilliz import operations
 from airflow_provider_zbackup.zilliz.client import AsyncZillizClient, ZillizClient
 from airflow_provider_zbackup.zilliz.errors import ZillizConfigurationError, ZillizError

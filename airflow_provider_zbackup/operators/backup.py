@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_provider_zbackup.arguments import (
+from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
+from airflow_provider_zbackup.utils.arguments import (
     DEFAULT_CONN_ID,
     ArgumentError,
     check_choice,
@@ -16,11 +17,10 @@ from airflow_provider_zbackup.arguments import (
     check_names,
     check_seconds,
 )
-from airflow_provider_zbackup.deferral import DEFER_AFTER, Deferral
-from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
-from airflow_provider_zbackup.operators.memory import CreateMemory
-from airflow_provider_zbackup.result import started
-from airflow_provider_zbackup.task_failure import failing, payload
+from airflow_provider_zbackup.utils.errors import failing, payload
+from airflow_provider_zbackup.utils.results import started
+from airflow_provider_zbackup.utils.store import CreateMemory
+from airflow_provider_zbackup.utils.task import DEFER_AFTER, Deferral
 from airflow_provider_zbackup.version_compat import STORE_OUTLIVES_TASK
 from airflow_provider_zbackup.zilliz.errors import ZillizConflictError, ZillizTimeoutError
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_zbackup.arguments import ArgumentError, check_id
 from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
 from airflow_provider_zbackup.sensors.base import ZillizSensor
+from airflow_provider_zbackup.utils.arguments import ArgumentError, check_id
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

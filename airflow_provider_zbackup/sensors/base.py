@@ -15,10 +15,10 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_zbackup.arguments import DEFAULT_CONN_ID, check_choice, check_id, check_seconds
-from airflow_provider_zbackup.deferral import DEFER_AFTER, Deferral
 from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
-from airflow_provider_zbackup.task_failure import failing, payload
+from airflow_provider_zbackup.utils.arguments import DEFAULT_CONN_ID, check_choice, check_id, check_seconds
+from airflow_provider_zbackup.utils.errors import failing, payload
+from airflow_provider_zbackup.utils.task import DEFER_AFTER, Deferral
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -65,7 +65,7 @@ class ZillizSensor(Deferral, BaseSensorOperator):
     @abstractmethod
     def check_arguments(self, *, rendered: bool = False) -> None:
         """
-        Raise :class:`~airflow_provider_zbackup.arguments.ArgumentError` if an argument cannot be used.
+        Raise :class:`~airflow_provider_zbackup.utils.arguments.ArgumentError` if an argument cannot be used.
 
         :param rendered: whether templates have been rendered
         """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_zbackup.result import confirmed
 from airflow_provider_zbackup.triggers.base import ZillizTrigger
+from airflow_provider_zbackup.utils.results import confirmed
 from airflow_provider_zbackup.zilliz.flows.steps import Flow
 from airflow_provider_zbackup.zilliz.flows.waiting import Wait, wait_for_created_backup, wait_until_free
 

@@ -34,8 +34,8 @@ from airflow_provider_zbackup.zilliz.flows.steps import Flow, Pause, Reply, Step
 from airflow_provider_zbackup.zilliz.models import read_envelope
 from airflow_provider_zbackup.zilliz.operations import Operation
 from airflow_provider_zbackup.zilliz.pacing import RequestBudget, parse_http_date, parse_retry_after
+from airflow_provider_zbackup.zilliz.poll_cache import SharedAnswers
 from airflow_provider_zbackup.zilliz.settings import ClientSettings, is_loopback
-from airflow_provider_zbackup.zilliz.shared_answers import SharedAnswers
 
 T = TypeVar("T")
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_zbackup.deferral import BACKSTOP, DEFER_AFTER, EARLIEST_EVENT
 from airflow_provider_zbackup.emulator import JobPlan
 from airflow_provider_zbackup.emulator.seed import (
     FREE_CLUSTER_ID,
@@ -18,6 +17,7 @@ from airflow_provider_zbackup.emulator.seed import (
     SERVERLESS_CLUSTER_ID,
 )
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
+from airflow_provider_zbackup.utils.task import BACKSTOP, DEFER_AFTER, EARLIEST_EVENT
 from airflow_provider_zbackup.zilliz.errors import (
     ZillizConflictError,
     ZillizJobCanceledError,

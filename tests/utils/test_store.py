@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_zbackup.emulator import JobPlan
 from airflow_provider_zbackup.operators import memory
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
-from airflow_provider_zbackup.operators.memory import KEY, CreateMemory
+from airflow_provider_zbackup.utils.store import KEY, CreateMemory
 from airflow_provider_zbackup.zilliz.errors import ZillizJobFailedError
 from tests.support import CLUSTER_ID, TaskInstance, World
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_zbackup.result import confirmed, started
+from airflow_provider_zbackup.utils.results import confirmed, started
 from airflow_provider_zbackup.zilliz.flows.creation import CreateRecord
 from airflow_provider_zbackup.zilliz.models import Backup
 from tests.zilliz.driver import CLUSTER, at

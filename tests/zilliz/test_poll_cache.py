@@ -10,7 +10,7 @@ from airflow_provider_zbackup.zilliz.errors import ZillizServerError
 from airflow_provider_zbackup.zilliz.flows.steps import Reply
 from airflow_provider_zbackup.zilliz.models import Job
 from airflow_provider_zbackup.zilliz.operations import describe_job
-from airflow_provider_zbackup.zilliz.shared_answers import LONGEST_AGE, SharedAnswers
+from airflow_provider_zbackup.zilliz.poll_cache import LONGEST_AGE, SharedAnswers
 
 DESCRIBE, OTHER = describe_job("job-1"), describe_job("job-2")
 

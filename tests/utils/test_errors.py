@@ -19,13 +19,13 @@ from airflow.providers.common.compat.sdk import (
 from pytest_mock import MockerFixture
 
 from airflow_provider_zbackup import deferral
-from airflow_provider_zbackup.arguments import ArgumentError
-from airflow_provider_zbackup.deferral import BACKSTOP, EARLIEST_EVENT, NO_CANCEL, Deferral
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
-from airflow_provider_zbackup.operators.memory import KEY
 from airflow_provider_zbackup.sensors.backup import ZillizNoActiveBackupSensor
 from airflow_provider_zbackup.sensors.job import ZillizJobSensor
-from airflow_provider_zbackup.task_failure import failing, payload
+from airflow_provider_zbackup.utils.arguments import ArgumentError
+from airflow_provider_zbackup.utils.errors import failing, payload
+from airflow_provider_zbackup.utils.store import KEY
+from airflow_provider_zbackup.utils.task import BACKSTOP, EARLIEST_EVENT, NO_CANCEL, Deferral
 from airflow_provider_zbackup.zilliz import errors
 from airflow_provider_zbackup.zilliz.errors import ZillizError
 from tests.support import START, Store, TaskInstance
