@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 AIRFLOW_VERSION = Version(Version(__version__).base_version)
 #: Whether Airflow itself cleans up what a task instance leaves in its store.
-STORE_OUTLIVES_TASK = Version("3.3") <= AIRFLOW_VERSION
+HAS_TASK_STATE_STORE = Version("3.3") <= AIRFLOW_VERSION
 
 
 class TaskStateStore(Protocol):

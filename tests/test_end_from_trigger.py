@@ -11,13 +11,13 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSen
 
 from airflow_provider_zbackup.emulator import JobPlan
 from airflow_provider_zbackup.operators import backup as operators
-from airflow_provider_zbackup.operators import memory
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
 from airflow_provider_zbackup.sensors.backup import ZillizNoActiveBackupSensor
 from airflow_provider_zbackup.sensors.job import ZillizJobSensor
+from airflow_provider_zbackup.utils import store
 from airflow_provider_zbackup.utils.arguments import ArgumentError
 from airflow_provider_zbackup.utils.store import KEY
-from airflow_provider_zbackup.utils.task import Deferral
+from airflow_provider_zbackup.utils.task import ZillizTask
 from airflow_provider_zbackup.version_compat import AIRFLOW_VERSION
 from airflow_provider_zbackup.zilliz.errors import ZillizJobFailedError
 from tests.support import CLUSTER_ID, TaskInstance, World
@@ -68,21 +68,21 @@ def workers(task: TaskInstance) -> list[str]:
 
 @pytest.fixture
 def _as_airflow_3_3(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operators, "STORE_OUTLIVES_TASK", True)
-    monkeypatch.setattr(memory, "STORE_OUTLIVES_TASK", True)
+    monkeypatch.setattr(operators, "HAS_TASK_STATE_STORE", True)
+    monkeypatch.setattr(store, "HAS_TASK_STATE_STORE", True)
 
 
 # At parse time
 
 
 def test_the_operator_needs_an_airflow_that_keeps_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operators, "STORE_OUTLIVES_TASK", False)
+    monkeypatch.setattr(operators, "HAS_TASK_STATE_STORE", False)
     with pytest.raises(ArgumentError, match=r"end_from_trigger needs Airflow 3\.3 or later"):
         create(end_from_trigger=True)
 
 
 def test_which_airflow_that_is() -> None:
-    assert operators.STORE_OUTLIVES_TASK is memory.STORE_OUTLIVES_TASK is (AIRFLOW_VERSION.release >= (3, 3))
+    assert operators.HAS_TASK_STATE_STORE is store.HAS_TASK_STATE_STORE is (AIRFLOW_VERSION.release >= (3, 3))
 
 
 def ignored(make: Callable[..., Any], **arguments: Any) -> list[str]:
@@ -118,7 +118,7 @@ def test_where_nothing_is_lost_nothing_is_said(make: Callable[..., Any]) -> None
 
 
 def test_whoever_has_nothing_of_that_kind_loses_nothing() -> None:
-    assert ignored(Deferral().warn_of_what_is_lost) == []
+    assert ignored(ZillizTask().warn_about_ignored_hooks) == []
 
 
 @TASKS
@@ -174,7 +174,7 @@ def test_a_time_out_goes_to_a_worker(world: World) -> None:
 
 
 def test_a_task_that_waits_for_its_turn_comes_back_to_a_worker(world: World) -> None:
-    world.monkeypatch.setattr(operators, "STORE_OUTLIVES_TASK", True)
+    world.monkeypatch.setattr(operators, "HAS_TASK_STATE_STORE", True)
     world.someone_backs_up(seconds=60)
     task = ending(create)
     resumed = workers(task)
@@ -184,7 +184,7 @@ def test_a_task_that_waits_for_its_turn_comes_back_to_a_worker(world: World) -> 
 
 
 def test_a_short_backup_ends_in_its_worker(world: World) -> None:
-    world.monkeypatch.setattr(operators, "STORE_OUTLIVES_TASK", True)
+    world.monkeypatch.setattr(operators, "HAS_TASK_STATE_STORE", True)
     world.control_plane.configure(job_seconds=1)
     task = ending(create, defer_after=6)
     assert task.run()["status"] == "AVAILABLE"

@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
 from airflow_provider_zbackup.sensors.job import ZillizJobSensor
 from airflow_provider_zbackup.utils.arguments import ArgumentError
-from airflow_provider_zbackup.utils.errors import failing
+from airflow_provider_zbackup.utils.errors import translate_errors
 from airflow_provider_zbackup.version_compat import AIRFLOW_VERSION
 from airflow_provider_zbackup.zilliz import errors
 from airflow_provider_zbackup.zilliz.errors import ZillizError
@@ -79,10 +79,13 @@ if AIRFLOW_VERSION.release >= (3, 3):
         task: type[Any], arguments: dict[str, str], kind: type[ZillizError]
     ) -> None:
         error = kind("It is so.")
-        with pytest.raises(kind) as caught, failing(task(task_id="task", retry_policy=policy(), **arguments)):
+        with (
+            pytest.raises(kind) as caught,
+            translate_errors(task(task_id="task", retry_policy=policy(), **arguments)),
+        ):
             raise error
         assert caught.value is error
-        with pytest.raises(AirflowFailException), failing(task(task_id="task", **arguments)):
+        with pytest.raises(AirflowFailException), translate_errors(task(task_id="task", **arguments)):
             raise error
 
     def test_a_wrong_argument_fails_for_good_even_with_a_policy() -> None:
@@ -90,7 +93,7 @@ if AIRFLOW_VERSION.release >= (3, 3):
         task = ZillizJobSensor(
             task_id="task", job_id="job-1", retry_policy=policy(), retry_delay=timedelta(0)
         )
-        with pytest.raises(AirflowFailException, match="job_id must not be empty"), failing(task):
+        with pytest.raises(AirflowFailException, match="job_id must not be empty"), translate_errors(task):
             raise ArgumentError("job_id must not be empty")
 
 else:

@@ -103,7 +103,7 @@ def test_the_variable_s_key_fits_into_its_column(variables: dict[str, Any]) -> N
 
 def test_a_pre_release_counts_as_its_release() -> None:
     assert str(version_compat.AIRFLOW_VERSION) == Version(__version__).base_version
-    assert version_compat.STORE_OUTLIVES_TASK is (
+    assert version_compat.HAS_TASK_STATE_STORE is (
         Version(Version(__version__).base_version) >= Version("3.3")
     )
 

@@ -157,5 +157,5 @@ class ZillizConnection:
 
     def _error(self, field: str, problem: str) -> ZillizConfigurationError:
         return ZillizConfigurationError(
-            f"Airflow connection {self._conn_id!r}: {field}: {problem}.", not_done=True
+            f"Airflow connection {self._conn_id!r}: {field}: {problem}.", unprocessed=True
         )

@@ -92,7 +92,7 @@ class ZillizHook(BaseHook):
 
     def _no_connection(self) -> ZillizConfigurationError:
         return ZillizConfigurationError(
-            f"Airflow connection {self.zilliz_conn_id!r} is not defined.", not_done=True
+            f"Airflow connection {self.zilliz_conn_id!r} is not defined.", unprocessed=True
         )
 
     @cached_property

@@ -17,11 +17,11 @@ from airflow_provider_zbackup.utils.arguments import (
     check_names,
     check_seconds,
 )
-from airflow_provider_zbackup.utils.errors import failing, payload
+from airflow_provider_zbackup.utils.errors import translate_errors, validate_event
 from airflow_provider_zbackup.utils.results import started
-from airflow_provider_zbackup.utils.store import CreateMemory
-from airflow_provider_zbackup.utils.task import DEFER_AFTER, Deferral
-from airflow_provider_zbackup.version_compat import STORE_OUTLIVES_TASK
+from airflow_provider_zbackup.utils.store import SubmissionStore
+from airflow_provider_zbackup.utils.task import DEFER_AFTER, ZillizTask
+from airflow_provider_zbackup.version_compat import HAS_TASK_STATE_STORE
 from airflow_provider_zbackup.zilliz.errors import ZillizConflictError, ZillizTimeoutError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 TURN_PAUSE = 6.0
 
 
-class ZillizCreateBackupOperator(Deferral, BaseOperator):
+class ZillizCreateBackupOperator(ZillizTask, BaseOperator):
     """
     Back up a Zilliz Cloud cluster, or some collections of it, and wait until the backup can be used.
 
@@ -122,9 +122,9 @@ class ZillizCreateBackupOperator(Deferral, BaseOperator):
         check_choice("deferrable", deferrable, (True, False))
         check_choice("end_from_trigger", end_from_trigger, (True, False))
         if end_from_trigger:
-            if not STORE_OUTLIVES_TASK:
+            if not HAS_TASK_STATE_STORE:
                 raise ArgumentError("end_from_trigger needs Airflow 3.3 or later")
-            self.warn_of_what_is_lost()
+            self.warn_about_ignored_hooks()
         # What was given must not vanish in rendering: without its collections, this would back up all.
         self._given = {
             name for name in ("collections", "database", "copy_to_regions") if getattr(self, name) is not None
@@ -146,26 +146,28 @@ class ZillizCreateBackupOperator(Deferral, BaseOperator):
             check_names("copy_to_regions", self.copy_to_regions, "region ids", rendered=rendered)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        with failing(self):
+        with translate_errors(self):
             self._check_arguments(rendered=True)
             ZillizConsoleLink.persist(context, self.hook.connection.console_url(self.cluster_id))
-            return self._create(context, conflict_deadline=time.time() + self.limited(self.conflict_timeout))
+            return self._create(
+                context, conflict_deadline=time.time() + self.cap_to_execution_timeout(self.conflict_timeout)
+            )
 
     def execute_after_conflict(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Go on when the trigger has seen the cluster free."""
-        with failing(self):
+        with translate_errors(self):
             self._check_arguments(rendered=True)
-            (deadline,) = payload(event, "deadline")
+            (deadline,) = validate_event(event, "deadline")
             return self._create(context, conflict_deadline=deadline)
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Go on when the trigger has seen the end of the backup."""
-        with failing(self):
-            (result,) = payload(event, "result")
+        with translate_errors(self):
+            (result,) = validate_event(event, "result")
             return self._deliver(context, result)
 
-    def what_goes_on(self, context: Context) -> str:
-        record = CreateMemory(context).recall() or {}
+    def describe_remote_work(self, context: Context) -> str:
+        record = SubmissionStore(context).load() or {}
         if not record.get("backup_id"):
             return f"Cluster {self.cluster_id} has no backup yet that this task has created."
         return (
@@ -177,7 +179,7 @@ class ZillizCreateBackupOperator(Deferral, BaseOperator):
         from airflow_provider_zbackup.zilliz.flows.creation import create_backup_once
         from airflow_provider_zbackup.zilliz.models import CreateBackupRequest
 
-        memory = CreateMemory(context)
+        memory = SubmissionStore(context)
         client = self.hook.client
         while True:
             try:
@@ -185,11 +187,11 @@ class ZillizCreateBackupOperator(Deferral, BaseOperator):
                     create_backup_once(
                         self.cluster_id,
                         CreateBackupRequest.of(self.collections, self.database, self.copy_to_regions),
-                        record=memory.recall(),
+                        record=memory.load(),
                         answer_time=client.settings.timeout,
                         conflict_codes=client.settings.conflict_codes,
                     ),
-                    remember=memory.remember,
+                    save=memory.save,
                     note=self.log.info,
                 )
                 break
@@ -206,7 +208,7 @@ class ZillizCreateBackupOperator(Deferral, BaseOperator):
         )
         result = started(record)
         if not self.wait_for_completion:
-            memory.deliver()
+            memory.mark_delivered()
             return result
         return self._wait_for_backup(context, result)
 
@@ -215,7 +217,7 @@ class ZillizCreateBackupOperator(Deferral, BaseOperator):
         from airflow_provider_zbackup.triggers.backup import ZillizNoActiveBackupTrigger
 
         now = time.time()
-        waited = now - (deadline - self.limited(self.conflict_timeout))
+        waited = now - (deadline - self.cap_to_execution_timeout(self.conflict_timeout))
         if now >= deadline:
             raise ZillizTimeoutError(f"Waited {waited:.0f} s for a turn. {conflict.sentence}") from conflict
         self.log.info("%s Waiting for it to end.", conflict.sentence)
@@ -242,7 +244,7 @@ class ZillizCreateBackupOperator(Deferral, BaseOperator):
         trigger = ZillizBackupTrigger(
             result=result,
             zilliz_conn_id=self.zilliz_conn_id,
-            deadline=now + self.limited(self.timeout),
+            deadline=now + self.cap_to_execution_timeout(self.timeout),
             poll_interval=self.poll_interval,
             since=now,
             end_from_trigger=self.end_from_trigger,
@@ -254,7 +256,7 @@ class ZillizCreateBackupOperator(Deferral, BaseOperator):
         )
         if completed is None:
             if self.end_from_trigger:
-                CreateMemory(context).leave_to_trigger()
+                SubmissionStore(context).leave_to_trigger()
             self.defer_to(trigger, self.execute_complete.__name__)
         return self._deliver(context, completed)
 
@@ -267,5 +269,5 @@ class ZillizCreateBackupOperator(Deferral, BaseOperator):
             result["size"],
             result["region_id"],
         )
-        CreateMemory(context).deliver()
+        SubmissionStore(context).mark_delivered()
         return result

@@ -60,5 +60,5 @@ class ZillizNoActiveBackupSensor(ZillizSensor):
 
         return ZillizNoActiveBackupTrigger(cluster_id=self.cluster_id, project_id=self.project_id, **timing)
 
-    def what_goes_on(self, context: Context) -> str:
+    def describe_remote_work(self, context: Context) -> str:
         return f"Backups of {self.cluster_id or self.project_id} may still be running."

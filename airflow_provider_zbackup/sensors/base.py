@@ -17,8 +17,8 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
 from airflow_provider_zbackup.utils.arguments import DEFAULT_CONN_ID, check_choice, check_id, check_seconds
-from airflow_provider_zbackup.utils.errors import failing, payload
-from airflow_provider_zbackup.utils.task import DEFER_AFTER, Deferral
+from airflow_provider_zbackup.utils.errors import translate_errors, validate_event
+from airflow_provider_zbackup.utils.task import DEFER_AFTER, ZillizTask
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_zbackup.triggers.base import ZillizTrigger
 
 
-class ZillizSensor(Deferral, BaseSensorOperator):
+class ZillizSensor(ZillizTask, BaseSensorOperator):
     """
     Base of the sensors: one flow decides in poke, reschedule and deferrable mode alike.
 
@@ -60,7 +60,7 @@ class ZillizSensor(Deferral, BaseSensorOperator):
         check_seconds("defer_after", defer_after)
         check_id("zilliz_conn_id", zilliz_conn_id)
         if end_from_trigger:
-            self.warn_of_what_is_lost()
+            self.warn_about_ignored_hooks()
 
     @abstractmethod
     def check_arguments(self, *, rendered: bool = False) -> None:
@@ -79,7 +79,7 @@ class ZillizSensor(Deferral, BaseSensorOperator):
         """Return the trigger that waits, be it here or in the triggerer; its event has the XCom."""
 
     def poke(self, context: Context) -> PokeReturnValue:
-        with failing(self):
+        with translate_errors(self):
             trigger = self._trigger(deadline=math.inf)
             seen = trigger.wait_in_worker(self.hook, note=self.log.info, leave_after=time.time())
         return PokeReturnValue(is_done=seen is not None, xcom_value=seen)
@@ -107,12 +107,12 @@ class ZillizSensor(Deferral, BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Return what the trigger has seen."""
-        with failing(self):
-            (result,) = payload(event, "result")
+        with translate_errors(self):
+            (result,) = validate_event(event, "result")
             return result
 
     def _prepare(self, context: Context) -> None:
-        with failing(self):
+        with translate_errors(self):
             check_id("zilliz_conn_id", self.zilliz_conn_id, rendered=True)
             self.check_arguments(rendered=True)
             ZillizConsoleLink.persist(context, self.console_url())
@@ -120,8 +120,8 @@ class ZillizSensor(Deferral, BaseSensorOperator):
     def _wait_in_worker(self, context: Context) -> Any:
         """Wait for a moment, since the answer may be there already, and only then defer."""
         now = time.time()
-        trigger = self._trigger(deadline=now + self.limited(self.timeout), since=now)
-        with failing(self):
+        trigger = self._trigger(deadline=now + self.cap_to_execution_timeout(self.timeout), since=now)
+        with translate_errors(self):
             seen = trigger.wait_in_worker(self.hook, note=self.log.info, leave_after=now + self.defer_after)
         if seen is not None:
             return seen

@@ -73,7 +73,7 @@ class ZillizJobSensor(ZillizSensor):
 
         return ZillizJobTrigger(**self._target(), **timing)
 
-    def what_goes_on(self, context: Context) -> str:
+    def describe_remote_work(self, context: Context) -> str:
         target = self._target()
         what = f"Job {target['job_id']}" if target["job_id"] else f"Backup {target['backup_id']}"
         return f"{what} may still be running."

@@ -23,7 +23,7 @@ class ZillizBackupTrigger(ZillizTrigger):
         super().__init__(**kwargs)
         self.result = result
 
-    def subject(self) -> dict[str, Any]:
+    def serialized_fields(self) -> dict[str, Any]:
         return {"result": self.result}
 
     def flow(self, wait: Wait) -> Flow[dict[str, Any]]:
@@ -55,7 +55,7 @@ class ZillizNoActiveBackupTrigger(ZillizTrigger):
         self.project_id = project_id
         self.for_turn = for_turn
 
-    def subject(self) -> dict[str, Any]:
+    def serialized_fields(self) -> dict[str, Any]:
         return {"cluster_id": self.cluster_id, "project_id": self.project_id, "for_turn": self.for_turn}
 
     def flow(self, wait: Wait) -> Flow[dict[str, Any]]:

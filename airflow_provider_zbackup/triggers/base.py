@@ -53,7 +53,7 @@ class ZillizTrigger(BaseTrigger):
         self.end_from_trigger = end_from_trigger
 
     @abstractmethod
-    def subject(self) -> dict[str, Any]:
+    def serialized_fields(self) -> dict[str, Any]:
         """Return the arguments that say what is waited for."""
 
     @abstractmethod
@@ -63,7 +63,7 @@ class ZillizTrigger(BaseTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         kind = type(self)
         return f"{kind.__module__}.{kind.__qualname__}", {
-            **self.subject(),
+            **self.serialized_fields(),
             "zilliz_conn_id": self.zilliz_conn_id,
             "deadline": self.deadline,
             "poll_interval": self.poll_interval,

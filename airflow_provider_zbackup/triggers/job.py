@@ -33,8 +33,8 @@ class ZillizJobTrigger(ZillizTrigger):
         self.cluster_id = cluster_id
         self.backup_id = backup_id
 
-    def subject(self) -> dict[str, Any]:
+    def serialized_fields(self) -> dict[str, Any]:
         return {"job_id": self.job_id, "cluster_id": self.cluster_id, "backup_id": self.backup_id}
 
     def flow(self, wait: Wait) -> Flow[dict[str, Any]]:
-        return {"result": (yield from wait_for_job_or_backup(**self.subject(), wait=wait))}
+        return {"result": (yield from wait_for_job_or_backup(**self.serialized_fields(), wait=wait))}

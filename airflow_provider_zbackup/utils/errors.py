@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def failing(task: BaseOperator) -> Iterator[None]:
+def translate_errors(task: BaseOperator) -> Iterator[None]:
     """
     Make the errors of Zilliz Cloud into what Airflow understands.
 
@@ -52,7 +52,7 @@ def failing(task: BaseOperator) -> Iterator[None]:
         raise
 
 
-def payload(event: Any, *names: str) -> tuple[Any, ...]:
+def validate_event(event: Any, *names: str) -> tuple[Any, ...]:
     """
     Return what the event of a trigger brings.
 

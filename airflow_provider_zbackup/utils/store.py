@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_zbackup.version_compat import STORE_OUTLIVES_TASK, task_state_store
+from airflow_provider_zbackup.version_compat import HAS_TASK_STATE_STORE, task_state_store
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 KEY = "zilliz_create_backup"
 
 
-class CreateMemory:
+class SubmissionStore:
     """
     Keeps the record of a create through the retries of one task instance.
 
@@ -30,7 +30,7 @@ class CreateMemory:
         # Who edits the task's retries before he clears it could make max_tries the same again.
         self._run = [context["ti"].max_tries, getattr(context.get("task"), "retries", None)]
 
-    def recall(self) -> dict[str, Any] | None:
+    def load(self) -> dict[str, Any] | None:
         """Return the record, ``None`` if there is none that counts."""
         remembered = self._store.get(KEY) or {}
         if remembered.get("delivered", self._run) != self._run:
@@ -38,7 +38,7 @@ class CreateMemory:
         record: dict[str, Any] | None = remembered.get("record")
         return record
 
-    def remember(self, record: Mapping[str, Any] | None) -> None:
+    def save(self, record: Mapping[str, Any] | None) -> None:
         """Make a record durable; ``None`` forgets it."""
         if record is None:
             self._store.delete(KEY)
@@ -51,11 +51,11 @@ class CreateMemory:
 
         If a user clears the task, it is not known then whether it had finished, so it makes a new backup.
         """
-        self.deliver()
+        self.mark_delivered()
 
-    def deliver(self) -> None:
+    def mark_delivered(self) -> None:
         """Note that the task is about to deliver its result."""
-        if STORE_OUTLIVES_TASK:
-            self._store.set(KEY, {"record": self.recall(), "delivered": self._run})
+        if HAS_TASK_STATE_STORE:
+            self._store.set(KEY, {"record": self.load(), "delivered": self._run})
         else:
             self._store.delete(KEY)

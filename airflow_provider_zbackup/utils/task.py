@@ -30,7 +30,7 @@ BACKSTOP = 180.0
 NO_CANCEL = "Zilliz Cloud has no API to cancel a job: only its web console can."
 
 
-class Deferral:
+class ZillizTask:
     """
     Mixin for deferrable operators and sensors.
 
@@ -46,11 +46,11 @@ class Deferral:
 
         return ZillizHook(self.zilliz_conn_id)
 
-    def what_goes_on(self, context: Context) -> str:
+    def describe_remote_work(self, context: Context) -> str:
         """Return, in one sentence, what goes on in Zilliz Cloud."""
         raise NotImplementedError
 
-    def limited(self, seconds: float) -> float:
+    def cap_to_execution_timeout(self, seconds: float) -> float:
         """Return a time to wait, at most ``execution_timeout``, which Airflow 3 ignores while deferred."""
         limit: timedelta | None = self.execution_timeout  # type: ignore[attr-defined]
         return seconds if limit is None else min(seconds, limit.total_seconds())
@@ -66,7 +66,7 @@ class Deferral:
         )
         raise AssertionError("defer() does not return")
 
-    def warn_of_what_is_lost(self) -> None:
+    def warn_about_ignored_hooks(self) -> None:
         """Warn, at parse time, of what Airflow leaves out when a trigger ends the task itself."""
         attributes = {"post_execute": "_post_execute_hook"}
         lost = [
@@ -91,7 +91,7 @@ class Deferral:
 
     def _what_is_known(self, context: Context) -> str:
         try:
-            return self.what_goes_on(context)
+            return self.describe_remote_work(context)
         except Exception:
             # The error that ended the deferral matters more than this addition to it.
             self.log.exception("Cannot tell what goes on.")  # type: ignore[attr-defined]

@@ -34,7 +34,7 @@ from airflow_provider_zbackup.zilliz.flows.steps import Flow, Pause, Reply, Step
 from airflow_provider_zbackup.zilliz.models import read_envelope
 from airflow_provider_zbackup.zilliz.operations import Operation
 from airflow_provider_zbackup.zilliz.pacing import RequestBudget, parse_http_date, parse_retry_after
-from airflow_provider_zbackup.zilliz.poll_cache import SharedAnswers
+from airflow_provider_zbackup.zilliz.poll_cache import PollCache
 from airflow_provider_zbackup.zilliz.settings import ClientSettings, is_loopback
 
 T = TypeVar("T")
@@ -127,7 +127,7 @@ class _Exchange:
         reason = self._scrub(str(error)) or type(error).__name__
         return ZillizConnectionError(
             f"No answer to {operation} from {self._base_url.host}: {reason}.",
-            not_done=isinstance(error, _UNSENT),
+            unprocessed=isinstance(error, _UNSENT),
         )
 
     def _read(self, operation: Operation[T], response: httpx.Response, content: bytes) -> Reply[T]:
@@ -164,7 +164,7 @@ class _Exchange:
             request_id=request_id,
             retry_after=retry_after,
             # A refusal says that nothing was done; a server in trouble may have done it before.
-            not_done=kind is not ZillizServerError,
+            unprocessed=kind is not ZillizServerError,
         )
 
     def _scrub(self, text: str) -> str:
@@ -219,13 +219,13 @@ class ZillizClient:
         self,
         flow: Flow[T],
         *,
-        remember: Callable[[Mapping[str, Any] | None], None] | None = None,
+        save: Callable[[Mapping[str, Any] | None], None] | None = None,
         note: Callable[[str], None] = log.info,
     ) -> T:
         """
         Run a flow to its end.
 
-        :param remember: makes a record durable; needed by flows that create
+        :param save: makes a record durable; needed by flows that create
         :param note: writes a line to the log
         :return: what the flow returns; raises what it raises
         """
@@ -233,7 +233,7 @@ class ZillizClient:
             step = next(flow)
             while True:
                 try:
-                    outcome = self._take(step, remember, note)
+                    outcome = self._take(step, save, note)
                 except ZillizError as error:
                     step = flow.throw(error)
                 else:
@@ -245,7 +245,7 @@ class ZillizClient:
     def _take(
         self,
         step: Step,
-        remember: Callable[[Mapping[str, Any] | None], None] | None,
+        save: Callable[[Mapping[str, Any] | None], None] | None,
         note: Callable[[str], None],
     ) -> Reply[Any] | float | None:
         match step:
@@ -257,9 +257,9 @@ class ZillizClient:
                 if step.seconds > 0:
                     self._sleep(step.seconds)
                 return self._clock()
-        if remember is None:
+        if save is None:
             raise TypeError("This flow creates, so it needs something that remembers.")
-        remember(step.record)
+        save(step.record)
         return None
 
     def send(self, operation: Operation[T]) -> Reply[T]:
@@ -313,7 +313,7 @@ class AsyncZillizClient:
         self._slots = asyncio.Semaphore(CONCURRENCY)
         # Who has it is the next to send; the others follow in the order in which they came.
         self._turn = asyncio.Lock()
-        self._answers = SharedAnswers()
+        self._answers = PollCache()
         self._refreshing = asyncio.Lock()
         self._threads = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="zilliz")
         self._transport = httpx.HTTPTransport(

@@ -34,7 +34,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_FIELDS = ("message", "code", "http_status", "request_id", "retry_after", "not_done")
+_FIELDS = ("message", "code", "http_status", "request_id", "retry_after", "unprocessed")
 
 
 class ZillizError(Exception):
@@ -46,7 +46,7 @@ class ZillizError(Exception):
     :param http_status: HTTP status of the answer
     :param request_id: the answer's ``requestid`` header, which Zilliz support asks for
     :param retry_after: seconds that the server asked to wait
-    :param not_done: whether it is certain that the server did not do what was asked
+    :param unprocessed: whether it is certain that the server did not do what was asked
     """
 
     hint = ""
@@ -59,7 +59,7 @@ class ZillizError(Exception):
         http_status: int | None = None,
         request_id: str | None = None,
         retry_after: float | None = None,
-        not_done: bool = False,
+        unprocessed: bool = False,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -67,7 +67,7 @@ class ZillizError(Exception):
         self.http_status = http_status
         self.request_id = request_id
         self.retry_after = retry_after
-        self.not_done = not_done
+        self.unprocessed = unprocessed
 
     def __str__(self) -> str:
         facts = {"code": self.code, "HTTP": self.http_status, "requestid": self.request_id}

@@ -54,7 +54,7 @@ class Operation(Generic[T]):
     def __str__(self) -> str:
         return f"{self.name} {self.subject}".rstrip()
 
-    def shared(self, max_age: float) -> Operation[T]:
+    def accept_cached(self, max_age: float) -> Operation[T]:
         """Return the same operation, content with an answer that somebody else got a moment ago."""
         return replace(self, max_age=max_age)
 
@@ -73,7 +73,7 @@ def _path(*parts: str) -> str:
     """Join path segments; ids come from users, so each is quoted whole, and dots cannot climb."""
     segments = [quote(part, safe="") for part in parts]
     if any(segment in ("", ".", "..") for segment in segments):
-        raise ZillizBadRequestError(f"Not a usable id in {'/'.join(segments)!r}.", not_done=True)
+        raise ZillizBadRequestError(f"Not a usable id in {'/'.join(segments)!r}.", unprocessed=True)
     return "/v2/" + "/".join(segments)
 
 

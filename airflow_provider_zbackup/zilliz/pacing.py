@@ -15,7 +15,7 @@ SHORTEST_PAUSE = 1.0
 LONGEST_RETRY_AFTER = 120.0
 
 
-def spread(longest: float) -> float:
+def jitter(longest: float) -> float:
     """Return a pause drawn at random, so that many who wait for the same moment do not act at once."""
     return random.uniform(0, longest)  # noqa: S311 - spreads load, protects nothing
 
@@ -24,7 +24,7 @@ def backoff(first: float = 0.5, longest: float = 30.0) -> Iterator[float]:
     """Yield ever longer pauses between retries, each drawn at random so that clients spread out."""
     step = first
     while True:
-        yield step / 2 + spread(step / 2)
+        yield step / 2 + jitter(step / 2)
         step = min(step * 2, longest)
 
 
@@ -47,7 +47,7 @@ def poll_pause(age: float, progress: int | None, longest: float) -> float:
         pause = max(min(age, remaining) / 2, age / 200)
     else:
         pause = max(min(2.0, age / 3), age / 10)
-    pause *= 0.9 + spread(0.2)
+    pause *= 0.9 + jitter(0.2)
     return max(SHORTEST_PAUSE, min(pause, longest))
 
 
@@ -109,7 +109,7 @@ class RequestBudget:
             raise ZillizThrottledError(
                 "Nothing was sent, since Zilliz Cloud had just answered that there are too many requests.",
                 retry_after=self._held_until - now,
-                not_done=True,
+                unprocessed=True,
             )
         if now < self._next:
             return self._next - now

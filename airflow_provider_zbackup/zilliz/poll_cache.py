@@ -17,7 +17,7 @@ T = TypeVar("T")
 LONGEST_AGE = 60.0
 
 
-class SharedAnswers:
+class PollCache:
     """
     What one client has asked lately, and what is being asked.
 

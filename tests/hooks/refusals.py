@@ -23,6 +23,6 @@ def refusal(define: Any, **fields: Any) -> str:
     for value in (KEY, fields.get("password"), fields.get("host"), *values):
         if isinstance(value, str) and len(value.strip()) > 8:
             assert value not in shown
-    assert error.not_done
+    assert error.unprocessed
     assert str(error).startswith("Airflow connection 'zilliz_default': ")
     return str(error)

@@ -284,7 +284,7 @@ def test_a_connection_written_as_a_uri(
 def test_a_connection_that_is_not_defined_is_named() -> None:
     with pytest.raises(ZillizConfigurationError, match=re.escape("'another_one' is not defined")) as caught:
         ZillizHook("another_one").connection  # noqa: B018 - reading it is what raises
-    assert caught.value.not_done
+    assert caught.value.unprocessed
 
 
 def test_the_error_names_the_connection_that_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,14 +18,14 @@ from airflow.providers.common.compat.sdk import (
 )
 from pytest_mock import MockerFixture
 
-from airflow_provider_zbackup import deferral
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
 from airflow_provider_zbackup.sensors.backup import ZillizNoActiveBackupSensor
 from airflow_provider_zbackup.sensors.job import ZillizJobSensor
+from airflow_provider_zbackup.utils import task as task_module
 from airflow_provider_zbackup.utils.arguments import ArgumentError
-from airflow_provider_zbackup.utils.errors import failing, payload
+from airflow_provider_zbackup.utils.errors import translate_errors, validate_event
 from airflow_provider_zbackup.utils.store import KEY
-from airflow_provider_zbackup.utils.task import BACKSTOP, EARLIEST_EVENT, NO_CANCEL, Deferral
+from airflow_provider_zbackup.utils.task import BACKSTOP, EARLIEST_EVENT, NO_CANCEL, ZillizTask
 from airflow_provider_zbackup.zilliz import errors
 from airflow_provider_zbackup.zilliz.errors import ZillizError
 from tests.support import START, Store, TaskInstance
@@ -55,7 +55,7 @@ OTHERS = [kind for kind in KINDS if kind not in (*PERMANENT, *ENDS, errors.Zilli
 
 def outcome(task: Any, error: Exception) -> BaseException:
     """Return what an error of Zilliz Cloud becomes when it ends a task."""
-    with pytest.raises(Exception, match=re.escape(str(error))) as caught, failing(task):
+    with pytest.raises(Exception, match=re.escape(str(error))) as caught, translate_errors(task):
         raise error
     return caught.value
 
@@ -140,21 +140,21 @@ def test_what_is_not_ours_passes_unchanged(make: Callable[..., Any], error: Exce
 
 @TASKS
 def test_without_an_error_nothing_happens(make: Callable[..., Any]) -> None:
-    with failing(make()):
+    with translate_errors(make()):
         result = "done"
     assert result == "done"
 
 
 def test_the_event_of_a_success_is_returned() -> None:
     event = {"status": "success", "result": {"backups": 3}, "deadline": 60.0}
-    assert payload(event) == ()
-    assert payload(event, "result") == ({"backups": 3},)
-    assert payload(event, "deadline", "result") == (60.0, {"backups": 3})
+    assert validate_event(event) == ()
+    assert validate_event(event, "result") == ({"backups": 3},)
+    assert validate_event(event, "deadline", "result") == (60.0, {"backups": 3})
 
 
 @pytest.mark.parametrize("nothing", [0, 0.0, "", [], {}, False])
 def test_what_an_event_brings_may_be_empty(nothing: Any) -> None:
-    assert payload({"status": "success", "result": nothing}, "result") == (nothing,)
+    assert validate_event({"status": "success", "result": nothing}, "result") == (nothing,)
 
 
 @pytest.mark.parametrize(
@@ -163,15 +163,15 @@ def test_what_an_event_brings_may_be_empty(nothing: Any) -> None:
 )
 def test_a_success_that_does_not_bring_what_it_has_to_is_an_error(event: dict[str, Any]) -> None:
     with pytest.raises(ZillizError, match="ended without a result"):
-        payload(event | {"deadline": 60.0}, "deadline", "result")
+        validate_event(event | {"deadline": 60.0}, "deadline", "result")
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_event_of_an_error_raises_it_as_it_was(kind: type[ZillizError]) -> None:
-    error = kind("It is so.", code=1, http_status=500, request_id="r", retry_after=2.0, not_done=True)
+    error = kind("It is so.", code=1, http_status=500, request_id="r", retry_after=2.0, unprocessed=True)
     event = json.loads(json.dumps({"status": "error", "error": error.to_dict()}))
     with pytest.raises(kind) as caught:
-        payload(event)
+        validate_event(event)
     assert type(caught.value) is kind
     assert vars(caught.value) == vars(error)
 
@@ -179,7 +179,7 @@ def test_the_event_of_an_error_raises_it_as_it_was(kind: type[ZillizError]) -> N
 @pytest.mark.parametrize("name", ["ZillizUnheardOfError", "Exception", "Any", "classify", ""])
 def test_the_event_of_an_error_of_unknown_class_raises_the_base_class(name: str) -> None:
     with pytest.raises(ZillizError, match="It is so") as caught:
-        payload({"status": "error", "error": {"error": name, "message": "It is so."}})
+        validate_event({"status": "error", "error": {"error": name, "message": "It is so."}})
     assert type(caught.value) is ZillizError
 
 
@@ -205,7 +205,7 @@ GARBAGE = [
 @pytest.mark.parametrize("event", GARBAGE, ids=repr)
 def test_an_event_that_is_not_ours_is_an_error(event: Any) -> None:
     with pytest.raises(ZillizError, match="ended without a result"):
-        payload(event, "result")
+        validate_event(event, "result")
 
 
 @pytest.mark.parametrize("event", GARBAGE, ids=repr)
@@ -345,8 +345,8 @@ def test_a_killed_task_says_what_stays(make: Callable[..., Any], mocker: MockerF
 def test_a_deferral_ends_after_its_trigger_and_never_returns(
     deadline: float, seconds: float, mocker: MockerFixture
 ) -> None:
-    mocker.patch.object(deferral, "time", SimpleNamespace(time=lambda: START))
-    task: Any = Deferral()
+    mocker.patch.object(task_module, "time", SimpleNamespace(time=lambda: START))
+    task: Any = ZillizTask()
     task.defer = mocker.Mock()
     trigger: Any = SimpleNamespace(deadline=deadline, not_before=None)
     with pytest.raises(AssertionError, match="does not return"):
@@ -364,8 +364,8 @@ def test_a_deferral_ends_after_its_trigger_and_never_returns(
 def test_no_event_comes_before_airflow_knows_of_the_deferral(
     not_before: float | None, seconds: float, mocker: MockerFixture
 ) -> None:
-    mocker.patch.object(deferral, "time", SimpleNamespace(time=lambda: START))
-    task: Any = Deferral()
+    mocker.patch.object(task_module, "time", SimpleNamespace(time=lambda: START))
+    task: Any = ZillizTask()
     task.defer = mocker.Mock(side_effect=RuntimeError)
     trigger: Any = SimpleNamespace(deadline=START + 3, not_before=not_before)
     with pytest.raises(RuntimeError):
@@ -376,7 +376,7 @@ def test_no_event_comes_before_airflow_knows_of_the_deferral(
 
 def test_whoever_takes_the_mixin_has_to_say_what_goes_on() -> None:
     with pytest.raises(NotImplementedError):
-        Deferral().what_goes_on({})  # type: ignore[typeddict-item]
+        ZillizTask().describe_remote_work({})  # type: ignore[typeddict-item]
 
 
 @SENSORS
@@ -392,7 +392,7 @@ def test_never_fail_skips_whatever_ends_the_wait_in_the_trigger(
 
 
 @SENSORS
-@pytest.mark.parametrize("place", ["console_url", "limited"])
+@pytest.mark.parametrize("place", ["console_url", "cap_to_execution_timeout"])
 @pytest.mark.parametrize("error", [errors.ZillizServerError("Down."), RuntimeError("boom")], ids=repr)
 def test_never_fail_skips_whatever_goes_wrong_before_the_deferral(
     make: Callable[..., Any], place: str, error: Exception, mocker: MockerFixture
@@ -400,7 +400,10 @@ def test_never_fail_skips_whatever_goes_wrong_before_the_deferral(
     task = make(deferrable=True)
     task.never_fail = True
     kind = type(task)
-    mocks = {name: mocker.patch.object(kind, name, autospec=True) for name in ("console_url", "limited")}
+    mocks = {
+        name: mocker.patch.object(kind, name, autospec=True)
+        for name in ("console_url", "cap_to_execution_timeout")
+    }
     mocks["console_url"].return_value = "https://console.example"
     mocks[place].side_effect = error
     with pytest.raises(AirflowSkipException):

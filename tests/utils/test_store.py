@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_zbackup.emulator import JobPlan
-from airflow_provider_zbackup.operators import memory
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
-from airflow_provider_zbackup.utils.store import KEY, CreateMemory
+from airflow_provider_zbackup.utils import store
+from airflow_provider_zbackup.utils.store import KEY, SubmissionStore
 from airflow_provider_zbackup.zilliz.errors import ZillizJobFailedError
 from tests.support import CLUSTER_ID, TaskInstance, World
 
@@ -23,117 +23,117 @@ def task() -> TaskInstance:
 
 @pytest.fixture(params=[True, False], ids=["store that stays", "store that is cleaned up here"])
 def store_outlives_task(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    monkeypatch.setattr(memory, "STORE_OUTLIVES_TASK", request.param)
+    monkeypatch.setattr(store, "HAS_TASK_STATE_STORE", request.param)
     return bool(request.param)
 
 
 def test_the_key_in_the_store_is_one_that_users_see_and_that_does_not_change(task: TaskInstance) -> None:
-    CreateMemory(task.context).remember(RECORD)
+    SubmissionStore(task.context).save(RECORD)
     assert task.store == {"zilliz_create_backup": {"record": RECORD}}
     assert KEY == "zilliz_create_backup"
 
 
 def test_a_new_task_remembers_nothing(task: TaskInstance) -> None:
-    assert CreateMemory(task.context).recall() is None
+    assert SubmissionStore(task.context).load() is None
 
 
 @pytest.mark.parametrize("kept", [{}, {"record": None}, {"record": None, "delivered": 2}])
 def test_nothing_kept_is_nothing_remembered(task: TaskInstance, kept: dict[str, Any]) -> None:
     task.store.set(KEY, kept)
-    assert CreateMemory(task.context).recall() is None
+    assert SubmissionStore(task.context).load() is None
 
 
 @pytest.mark.usefixtures("store_outlives_task")
 def test_a_task_that_did_not_deliver_finds_its_record_when_it_is_retried_or_cleared(
     task: TaskInstance,
 ) -> None:
-    CreateMemory(task.context).remember(RECORD)
-    assert CreateMemory(task.context).recall() == RECORD, "retried"
+    SubmissionStore(task.context).save(RECORD)
+    assert SubmissionStore(task.context).load() == RECORD, "retried"
     task.max_tries += 1
-    assert CreateMemory(task.context).recall() == RECORD, "cleared"
+    assert SubmissionStore(task.context).load() == RECORD, "cleared"
 
 
 def test_the_later_record_counts(task: TaskInstance) -> None:
     later = RECORD | {"backup_id": "backup2"}
-    CreateMemory(task.context).remember(RECORD)
-    CreateMemory(task.context).remember(later)
-    assert CreateMemory(task.context).recall() == later
+    SubmissionStore(task.context).save(RECORD)
+    SubmissionStore(task.context).save(later)
+    assert SubmissionStore(task.context).load() == later
 
 
 def test_a_record_is_forgotten_when_nothing_came_of_the_create(task: TaskInstance) -> None:
-    CreateMemory(task.context).remember(RECORD)
-    CreateMemory(task.context).remember(None)
+    SubmissionStore(task.context).save(RECORD)
+    SubmissionStore(task.context).save(None)
     assert task.store == {}
-    assert CreateMemory(task.context).recall() is None
+    assert SubmissionStore(task.context).load() is None
 
 
 def test_a_delivered_record_counts_for_the_same_run_of_the_task_only(
     task: TaskInstance, store_outlives_task: bool
 ) -> None:
-    CreateMemory(task.context).remember(RECORD)
-    CreateMemory(task.context).deliver()
-    again = CreateMemory(task.context).recall()
+    SubmissionStore(task.context).save(RECORD)
+    SubmissionStore(task.context).mark_delivered()
+    again = SubmissionStore(task.context).load()
     assert again == (RECORD if store_outlives_task else None), "tried again: its worker died too early"
     task.max_tries += 1
-    assert CreateMemory(task.context).recall() is None, "cleared by a user"
+    assert SubmissionStore(task.context).load() is None, "cleared by a user"
 
 
 def test_who_edits_the_retries_before_he_clears_gets_a_new_backup_too(
     task: TaskInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Airflow adds the retries to the tries made, which may come to the same ``max_tries`` again."""
-    monkeypatch.setattr(memory, "STORE_OUTLIVES_TASK", True)
+    monkeypatch.setattr(store, "HAS_TASK_STATE_STORE", True)
     task.retries = 2
-    CreateMemory(task.context).remember(RECORD)
-    CreateMemory(task.context).deliver()
+    SubmissionStore(task.context).save(RECORD)
+    SubmissionStore(task.context).mark_delivered()
     assert task.store[KEY]["delivered"] == [2, 2]
     task.retries = 1
-    assert CreateMemory(task.context).recall() is None
+    assert SubmissionStore(task.context).load() is None
 
 
 @pytest.mark.usefixtures("store_outlives_task")
 def test_after_a_delivery_a_new_record_counts_and_can_be_delivered_in_turn(task: TaskInstance) -> None:
-    CreateMemory(task.context).remember(RECORD)
-    CreateMemory(task.context).deliver()
+    SubmissionStore(task.context).save(RECORD)
+    SubmissionStore(task.context).mark_delivered()
     task.max_tries += 1
     later = RECORD | {"backup_id": "backup2"}
-    CreateMemory(task.context).remember(later)
-    assert CreateMemory(task.context).recall() == later
-    CreateMemory(task.context).deliver()
+    SubmissionStore(task.context).save(later)
+    assert SubmissionStore(task.context).load() == later
+    SubmissionStore(task.context).mark_delivered()
     task.max_tries += 1
-    assert CreateMemory(task.context).recall() is None
+    assert SubmissionStore(task.context).load() is None
 
 
 def test_a_record_that_is_left_to_a_trigger_counts_for_the_same_run_of_the_task_only(
     task: TaskInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "STORE_OUTLIVES_TASK", True)
-    CreateMemory(task.context).remember(RECORD)
-    CreateMemory(task.context).leave_to_trigger()
-    assert CreateMemory(task.context).recall() == RECORD, "retried"
-    CreateMemory(task.context).leave_to_trigger()
-    assert CreateMemory(task.context).recall() == RECORD, "and left once more"
+    monkeypatch.setattr(store, "HAS_TASK_STATE_STORE", True)
+    SubmissionStore(task.context).save(RECORD)
+    SubmissionStore(task.context).leave_to_trigger()
+    assert SubmissionStore(task.context).load() == RECORD, "retried"
+    SubmissionStore(task.context).leave_to_trigger()
+    assert SubmissionStore(task.context).load() == RECORD, "and left once more"
     task.max_tries += 1
-    assert CreateMemory(task.context).recall() is None, "cleared by a user"
+    assert SubmissionStore(task.context).load() is None, "cleared by a user"
 
 
 def test_a_store_that_nobody_cleans_up_is_empty_after_the_delivery(
     task: TaskInstance, store_outlives_task: bool
 ) -> None:
-    CreateMemory(task.context).remember(RECORD)
-    CreateMemory(task.context).deliver()
+    SubmissionStore(task.context).save(RECORD)
+    SubmissionStore(task.context).mark_delivered()
     assert bool(task.store) is store_outlives_task
 
 
 def test_without_a_store_of_airflow_s_a_variable_remembers(
     variables: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "STORE_OUTLIVES_TASK", False)
-    remembers = CreateMemory({"ti": TaskInstance(lambda: None)})  # type: ignore[typeddict-item]
-    remembers.remember(RECORD)
+    monkeypatch.setattr(store, "HAS_TASK_STATE_STORE", False)
+    remembers = SubmissionStore({"ti": TaskInstance(lambda: None)})  # type: ignore[typeddict-item]
+    remembers.save(RECORD)
     assert list(variables.values()) == [{"record": RECORD}]
-    assert remembers.recall() == RECORD
-    remembers.deliver()
+    assert remembers.load() == RECORD
+    remembers.mark_delivered()
     assert variables == {}
 
 
@@ -172,7 +172,7 @@ def test_a_cleared_task_makes_a_new_backup_after_it_has_delivered(
 def test_a_task_whose_worker_died_after_the_delivery_delivers_the_same(
     world: World, monkeypatch: pytest.MonkeyPatch, wait_for_completion: bool
 ) -> None:
-    monkeypatch.setattr(memory, "STORE_OUTLIVES_TASK", True)
+    monkeypatch.setattr(store, "HAS_TASK_STATE_STORE", True)
     task = creating(wait_for_completion=wait_for_completion)
     first = task.run()
     assert task.run()["backup_id"] == first["backup_id"]

@@ -28,8 +28,8 @@ WHOLE = CreateBackupRequest.of()
 SOME = CreateBackupRequest.of(["a"])
 MADE = BackupCreation(backup_id="new", backup_name="Name_backup1", job_id="job-1")
 LOST = ZillizConnectionError("Lost.")
-UNSENT = ZillizConnectionError("Unsent.", not_done=True)
-CATCH_ALL = ZillizRefusedError("Failed to create backup.", code=96038, not_done=True)
+UNSENT = ZillizConnectionError("Unsent.", unprocessed=True)
+CATCH_ALL = ZillizRefusedError("Failed to create backup.", code=96038, unprocessed=True)
 RUNNING = backup("other", status="CREATING")
 
 

@@ -10,7 +10,7 @@ from itertools import chain, repeat
 from typing import Any, TypeVar
 
 from airflow_provider_zbackup.zilliz.errors import ZillizError
-from airflow_provider_zbackup.zilliz.flows.steps import Flow, Pause, Remember, Reply, Step
+from airflow_provider_zbackup.zilliz.flows.steps import Flow, Pause, Reply, Save, Step
 from airflow_provider_zbackup.zilliz.models import Backup, BackupPage, Job
 from airflow_provider_zbackup.zilliz.operations import Operation
 
@@ -124,7 +124,7 @@ class Driver:
 
     @property
     def records(self) -> list[Mapping[str, Any] | None]:
-        return [step.record for step in self.steps if isinstance(step, Remember)]
+        return [step.record for step in self.steps if isinstance(step, Save)]
 
     @property
     def sent(self) -> list[Operation[Any]]:

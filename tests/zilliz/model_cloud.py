@@ -43,7 +43,7 @@ class Fault(Enum):
     DONE_WITHOUT_ID = auto()
 
 
-_THROTTLED = ZillizThrottledError("Slow.", retry_after=20.0, not_done=True)
+_THROTTLED = ZillizThrottledError("Slow.", retry_after=20.0, unprocessed=True)
 
 
 @dataclass(frozen=True)
@@ -129,11 +129,11 @@ class ModelCloud:
         fault = next(self._faults, Fault.NONE)
         match fault:
             case Fault.UNSENT:
-                raise ZillizConnectionError("Unsent.", not_done=True)
+                raise ZillizConnectionError("Unsent.", unprocessed=True)
             case Fault.THROTTLED:
                 raise _THROTTLED
             case Fault.REFUSED:
-                raise ZillizRefusedError("Refused.", code=12345, not_done=True)
+                raise ZillizRefusedError("Refused.", code=12345, unprocessed=True)
             case Fault.DOWN:
                 raise ZillizServerError("Down.")
             case Fault.TIMED_OUT:
@@ -173,7 +173,7 @@ class ModelCloud:
             case "create backup":
                 new = self._new(operation, self.now)
                 if self._is_refused(new):
-                    raise ZillizRefusedError("Failed to create backup.", code=96038, not_done=True)
+                    raise ZillizRefusedError("Failed to create backup.", code=96038, unprocessed=True)
                 self.held.append(new)
                 return BackupCreation(backup_id=new.backup_id, job_id=f"job-of-{new.backup_id}")
             case "list backups":
@@ -187,7 +187,7 @@ class ModelCloud:
             status = "IN_PROGRESS" if held.is_running(self.now) else held.work.end
             return Job(job_id=last, status=status, start_time=self._server_time(held.begun))
         if not held.is_there(self.now):
-            raise ZillizNotFoundError("Unknown.", not_done=True)
+            raise ZillizNotFoundError("Unknown.", unprocessed=True)
         return self._show(held)
 
     def _new(self, operation: Operation[Any], begun: float) -> Held:
@@ -211,7 +211,7 @@ class ModelCloud:
         for held in self.held:
             if held.backup_id == backup_id and self.now - held.begun >= self.look_up_lag:
                 return held
-        raise ZillizNotFoundError("Unknown.", not_done=True)
+        raise ZillizNotFoundError("Unknown.", unprocessed=True)
 
     def _show(self, held: Held, in_list: bool = False) -> Backup:
         collections = [{"collectionName": name} for name in held.collections]

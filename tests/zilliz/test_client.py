@@ -165,18 +165,18 @@ def test_an_answer_without_a_usable_date(send: Send) -> None:
         (
             answer({"code": 96026, "message": "Job not found."}, requestid="r1"),
             ZillizNotFoundError,
-            {"code": 96026, "http_status": 200, "request_id": "r1", "not_done": True},
+            {"code": 96026, "http_status": 200, "request_id": "r1", "unprocessed": True},
         ),
         (
             answer({"code": "21119", "message": "The apikey is illegal"}, "401 Unauthorized"),
             ZillizAuthenticationError,
-            {"code": 21119, "http_status": 401, "not_done": True},
+            {"code": 21119, "http_status": 401, "unprocessed": True},
         ),
-        (answer({"code": 12345}), ZillizRefusedError, {"code": 12345, "not_done": True}),
+        (answer({"code": 12345}), ZillizRefusedError, {"code": 12345, "unprocessed": True}),
         (
             answer({"code": 0, "data": {}}, "503 Service Unavailable", Retry_After="7"),
             ZillizServerError,
-            {"code": None, "http_status": 503, "retry_after": 7.0, "not_done": False},
+            {"code": None, "http_status": 503, "retry_after": 7.0, "unprocessed": False},
         ),
         (
             answer(b"<html>", "502 Bad Gateway", Date="Mon, 02 Mar 2026 10:00:00 GMT",
@@ -184,10 +184,10 @@ def test_an_answer_without_a_usable_date(send: Send) -> None:
             ZillizServerError,
             {"retry_after": 9.0, "request_id": None},
         ),
-        (answer([], "429 Too Many Requests"), ZillizThrottledError, {"http_status": 429, "not_done": True}),
-        (answer({"code": None}, "500 No"), ZillizServerError, {"code": None, "not_done": False}),
-        (answer({"code": "?"}, "400 No"), ZillizBadRequestError, {"code": None, "not_done": True}),
-        *((answer(b"", status), ZillizRefusedError, {"code": None, "not_done": True})
+        (answer([], "429 Too Many"), ZillizThrottledError, {"http_status": 429, "unprocessed": True}),
+        (answer({"code": None}, "500 No"), ZillizServerError, {"code": None, "unprocessed": False}),
+        (answer({"code": "?"}, "400 No"), ZillizBadRequestError, {"code": None, "unprocessed": True}),
+        *((answer(b"", status), ZillizRefusedError, {"code": None, "unprocessed": True})
           for status in ("403 Forbidden", "404 Not Found")),
     ],
 )  # fmt: skip
@@ -201,7 +201,7 @@ def test_refusals(send: Send, reply: bytes, kind: type[ZillizError], facts: dict
 @pytest.mark.parametrize("status", ["200 OK", "400 Bad Request", "500 Internal Server Error"])
 def test_a_server_in_trouble_may_have_done_the_work(code: int, status: str) -> None:
     error = failure(send_sync, answer({"code": code}, status))
-    assert (type(error), error.code, error.not_done) == (ZillizServerError, code, False)
+    assert (type(error), error.code, error.unprocessed) == (ZillizServerError, code, False)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_a_server_in_trouble_may_have_done_the_work(code: int, status: str) -> N
 def test_a_refusal_means_not_done_whatever_the_status(status: str, code: int) -> None:
     error = failure(send_sync, answer({"code": code}, status))
     assert not isinstance(error, ZillizServerError)
-    assert error.not_done
+    assert error.unprocessed
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_whatever_comes_back_is_scrubbed_and_cut(send: Send, place: str, text: s
 )
 def test_what_is_no_answer(send: Send, body: bytes) -> None:
     error = failure(send, answer(body, Content_Type="text/html", requestid="r1"))
-    assert (type(error), error.http_status, error.request_id, error.not_done) == (
+    assert (type(error), error.http_status, error.request_id, error.unprocessed) == (
         ZillizProtocolError,
         200,
         "r1",
@@ -302,7 +302,7 @@ def test_a_list_that_cannot_be_read_is_not_an_empty_list(body: Any) -> None:
 def test_answers_are_bounded(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "LARGEST_ANSWER", 100)
     error = failure(send, answer({"code": 0, "data": {"reason": "x" * 200}}))
-    assert (type(error), error.not_done) == (ZillizProtocolError, False)
+    assert (type(error), error.unprocessed) == (ZillizProtocolError, False)
     assert error.message == "Zilliz Cloud answered describe job job-1 with more than 100 bytes."
 
 
@@ -315,7 +315,7 @@ def test_a_refused_connection_did_nothing(send: Send) -> None:
         ZillizConnectionError, match=r"No answer to describe job job-1 from 127\.0\.0\.1: "
     ) as caught:
         send(url, DESCRIBE)
-    assert caught.value.not_done
+    assert caught.value.unprocessed
 
 
 @pytest.mark.parametrize(
@@ -330,12 +330,12 @@ def test_a_refused_connection_did_nothing(send: Send) -> None:
 )
 def test_a_lost_answer_may_have_been_preceded_by_the_work(send: Send, reply: bytes) -> None:
     error = failure(send, reply)
-    assert (type(error), error.not_done) == (ZillizConnectionError, False)
+    assert (type(error), error.unprocessed) == (ZillizConnectionError, False)
 
 
 def test_a_time_out_may_have_been_preceded_by_the_work(send: Send) -> None:
     error = failure(send, HANG, timeout=0.05)
-    assert (type(error), error.not_done) == (ZillizConnectionError, False)
+    assert (type(error), error.unprocessed) == (ZillizConnectionError, False)
     assert "from 127.0.0.1: " in error.message
 
 
@@ -357,4 +357,4 @@ def test_a_bad_proxy_means_not_done(send: Send, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("no_proxy", "")
     with pytest.raises(ZillizConnectionError) as caught:
         send("http://zilliz.example", DESCRIBE)
-    assert caught.value.not_done
+    assert caught.value.unprocessed

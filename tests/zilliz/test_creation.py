@@ -53,13 +53,13 @@ def test_a_create_is_remembered_before_and_after() -> None:
         answer_by=at(20),
         known=("old",),
     )
-    assert driver.steps[-3:] == [before.remember(), create_backup(CLUSTER, WHOLE), made.remember()]
+    assert driver.steps[-3:] == [before.save(), create_backup(CLUSTER, WHOLE), made.save()]
     assert driver.pauses == []
 
 
 def test_a_record_survives_json() -> None:
     made = create(cloud([MADE]))
-    assert CreateRecord.model_validate(made.remember().record) == made
+    assert CreateRecord.model_validate(made.save().record) == made
 
 
 def test_only_what_could_be_mistaken_is_known() -> None:
@@ -91,13 +91,14 @@ def test_nothing_is_sent_while_another_backup_runs(method: str, status: str) -> 
     driver = cloud(listed=lambda elapsed: page(backup("b", status=status, creation_method=method)))
     with pytest.raises(ZillizConflictError, match=f"in the way: {method.lower()} cluster backup b") as caught:
         create(driver)
-    assert caught.value.not_done
+    assert caught.value.unprocessed
     assert driver.calls == ["list backups"]
     assert driver.records == []
 
 
 @pytest.mark.parametrize(
-    "error", [ZillizBadRequestError("No.", not_done=True), ZillizAuthenticationError("No.", not_done=True)]
+    "error",
+    [ZillizBadRequestError("No.", unprocessed=True), ZillizAuthenticationError("No.", unprocessed=True)],
 )
 def test_a_permanent_error_ends_it_and_is_forgotten(error: ZillizError) -> None:
     driver = cloud([error])
@@ -124,7 +125,7 @@ def test_each_create_has_its_own_time_to_be_answered() -> None:
 
 
 def test_too_many_requests_waits_as_asked() -> None:
-    driver = cloud([ZillizThrottledError("Slow.", retry_after=77.0, not_done=True), MADE])
+    driver = cloud([ZillizThrottledError("Slow.", retry_after=77.0, unprocessed=True), MADE])
     create(driver)
     assert driver.pauses == [77.0]
 
@@ -143,7 +144,7 @@ def test_a_catch_all_with_somebody_in_the_way_is_a_conflict() -> None:
         ZillizConflictError, match=r"in the way: manual cluster backup other .*Failed to create"
     ) as caught:
         create(driver)
-    assert caught.value.not_done
+    assert caught.value.unprocessed
     assert caught.value.__cause__ is CATCH_ALL
     assert caught.value.retry_after is None
     assert driver.calls == ["list backups", "create backup", "list backups"]
@@ -226,8 +227,8 @@ def test_after_a_catch_all_the_next_try_looks_first() -> None:
 @pytest.mark.parametrize(
     ("error", "codes"),
     [
-        (ZillizConflictError("Busy.", not_done=True), []),
-        (ZillizBadRequestError("Busy.", code=40013, not_done=True), [40013]),
+        (ZillizConflictError("Busy.", unprocessed=True), []),
+        (ZillizBadRequestError("Busy.", code=40013, unprocessed=True), [40013]),
         (CATCH_ALL, [96038]),
     ],
 )

@@ -26,7 +26,7 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizServerError,
     ZillizThrottledError,
 )
-from airflow_provider_zbackup.zilliz.flows.steps import Flow, Pause, Remember, Reply, retrying, send
+from airflow_provider_zbackup.zilliz.flows.steps import Flow, Pause, Reply, Save, retrying, send
 from airflow_provider_zbackup.zilliz.models import CreateBackupRequest
 from airflow_provider_zbackup.zilliz.operations import create_backup, describe_job
 from airflow_provider_zbackup.zilliz.settings import ClientSettings
@@ -87,9 +87,7 @@ class World:
         refresh = self._refresh if self.settings_after_refresh else None
         with ZillizClient(settings, refresh=refresh, sleep=self.clock.sleep, clock=self.clock) as client:
             client._transport = httpx.MockTransport(self.handle)  # type: ignore[assignment]
-            results = [
-                client.run(flow, remember=self.records.append, note=self.notes.append) for flow in flows
-            ]
+            results = [client.run(flow, save=self.records.append, note=self.notes.append) for flow in flows]
             assert client.settings == (self.settings_after_refresh if self.refreshed else settings)
             return results
 
@@ -135,8 +133,8 @@ def test_an_error_that_the_flow_does_not_catch_is_raised(driven: World) -> None:
 
 
 def remembering() -> Flow[str]:
-    yield Remember({"a": 1})
-    yield Remember(None)
+    yield Save({"a": 1})
+    yield Save(None)
     return "done"
 
 
@@ -268,7 +266,7 @@ def test_an_answer_that_does_not_end_is_given_up_by_the_worker(mocker: MockerFix
         )
         with pytest.raises(ZillizConnectionError, match="did not end in time") as caught:
             client.send(DESCRIBE)
-    assert not caught.value.not_done
+    assert not caught.value.unprocessed
 
 
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -298,7 +296,10 @@ def test_an_answer_that_does_not_end_is_given_up_by_the_triggerer() -> None:
 
     (error,) = run_many(hang, 1, timeout=0.01)
     assert isinstance(error, ZillizConnectionError)
-    assert (error.message, error.not_done) == ("The answer to describe job job-0 did not end in time.", False)
+    assert (error.message, error.unprocessed) == (
+        "The answer to describe job job-0 did not end in time.",
+        False,
+    )
 
 
 def test_many_flows_share_a_client_which_sends_few_requests_at_once() -> None:

@@ -125,7 +125,7 @@ def test_http_status_and_code_together(status: int, code: int, kind: type[Zilliz
             {"code": 96038, "http_status": 200, "request_id": "r1"},
             "It broke. (code 96038, HTTP 200, requestid r1)",
         ),
-        ({"retry_after": 3.0, "not_done": True}, "It broke."),
+        ({"retry_after": 3.0, "unprocessed": True}, "It broke."),
     ],
 )
 def test_text(facts: dict[str, Any], text: str) -> None:
@@ -160,7 +160,7 @@ FACTS: dict[str, Any] = {
     "http_status": 200,
     "request_id": "r1",
     "retry_after": 2.5,
-    "not_done": True,
+    "unprocessed": True,
 }
 
 

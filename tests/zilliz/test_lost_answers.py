@@ -19,7 +19,7 @@ from airflow_provider_zbackup.zilliz.flows.creation import (
     CLOCK_TOLERANCE,
     LIST_LAG,
 )
-from airflow_provider_zbackup.zilliz.flows.steps import Remember
+from airflow_provider_zbackup.zilliz.flows.steps import Save
 from airflow_provider_zbackup.zilliz.models import (
     Backup,
     BackupCreation,
@@ -58,7 +58,7 @@ def test_the_backup_of_a_lost_answer_is_found_in_the_list(lost: Any, lag: float)
     found = create(driver)
     assert (found.backup_id, found.backup_name, found.job_id, found.adopted) == ("ours", "Name", "", True)
     assert driver.calls.count("create backup") == 1
-    assert driver.steps[-1] == found.remember()
+    assert driver.steps[-1] == found.save()
     assert driver.notes[-1].startswith("Found manual cluster backup ours (AVAILABLE, ")
 
 
@@ -164,7 +164,7 @@ def test_unknown_collections(listed: Backup, described: Any, error: type[ZillizE
     driver = cloud([LOST], made_later(listed), described)
     with pytest.raises(error, match=r"collection backup new .*which collections it holds"):
         create(driver, SOME)
-    assert driver.steps.count(Remember(None)) == 0
+    assert driver.steps.count(Save(None)) == 0
 
 
 def test_who_cannot_see_the_collections_now_can_look_again() -> None:
@@ -187,6 +187,6 @@ def test_the_backup_in_the_way_is_not_adopted_afterwards() -> None:
 
 
 def test_the_backup_in_the_way_is_not_adopted_for_a_conflict_code() -> None:
-    driver = cloud([ZillizRefusedError("Busy.", code=12345, not_done=True)], made_later(RUNNING))
+    driver = cloud([ZillizRefusedError("Busy.", code=12345, unprocessed=True)], made_later(RUNNING))
     with pytest.raises(ZillizConflictError):
         create(driver, conflict_codes=[12345])

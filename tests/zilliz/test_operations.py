@@ -73,7 +73,7 @@ def test_ids_that_would_lead_elsewhere_are_refused(nothing: str) -> None:
     ):
         with pytest.raises(ZillizBadRequestError, match=r"Not a usable id in '\w+/.*'\.") as caught:
             make()
-        assert caught.value.not_done
+        assert caught.value.unprocessed
 
 
 def test_operations_are_values() -> None:

@@ -11,18 +11,18 @@ from airflow_provider_zbackup.zilliz.errors import ZillizThrottledError
 from airflow_provider_zbackup.zilliz.pacing import (
     RequestBudget,
     backoff,
+    jitter,
     parse_http_date,
     parse_retry_after,
     poll_pause,
-    spread,
 )
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 @given(st.floats(0, 1e6))
-def test_spread_stays_within_its_limit(longest: float) -> None:
-    assert 0 <= spread(longest) <= longest
+def test_jitter_stays_within_its_limit(longest: float) -> None:
+    assert 0 <= jitter(longest) <= longest
 
 
 def test_backoff_doubles_up_to_its_longest() -> None:
@@ -170,7 +170,7 @@ def test_hold_stops_everybody_until_then() -> None:
     for time in (1000.0, 1029.0):
         with pytest.raises(ZillizThrottledError, match="Nothing was sent") as caught:
             budget.take(time)
-        assert (caught.value.retry_after, caught.value.not_done) == (1030.0 - time, True)
+        assert (caught.value.retry_after, caught.value.unprocessed) == (1030.0 - time, True)
     assert budget.take(1030.0) == 0.0
 
 

@@ -10,7 +10,7 @@ from airflow_provider_zbackup.zilliz.errors import ZillizServerError
 from airflow_provider_zbackup.zilliz.flows.steps import Reply
 from airflow_provider_zbackup.zilliz.models import Job
 from airflow_provider_zbackup.zilliz.operations import describe_job
-from airflow_provider_zbackup.zilliz.poll_cache import LONGEST_AGE, SharedAnswers
+from airflow_provider_zbackup.zilliz.poll_cache import LONGEST_AGE, PollCache
 
 DESCRIBE, OTHER = describe_job("job-1"), describe_job("job-2")
 
@@ -23,7 +23,7 @@ class Source:
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self.error: BaseException | None = None
-        self.shared = SharedAnswers()
+        self.shared = PollCache()
 
     async def _ask(self) -> Reply[Job]:
         self.asked += 1
@@ -34,7 +34,7 @@ class Source:
         return Reply(Job(job_id=str(number)))
 
     async def get(self, time: float, operation: Any = DESCRIBE, max_age: float = 0.0) -> str:
-        reply: Reply[Job] = await self.shared.get(operation.shared(max_age), time, self._ask)
+        reply: Reply[Job] = await self.shared.get(operation.accept_cached(max_age), time, self._ask)
         return reply.value.job_id
 
 

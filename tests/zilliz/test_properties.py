@@ -23,7 +23,7 @@ from airflow_provider_zbackup.zilliz.flows.creation import (
     CreateRecord,
     create_backup_once,
 )
-from airflow_provider_zbackup.zilliz.flows.steps import Remember
+from airflow_provider_zbackup.zilliz.flows.steps import Save
 from airflow_provider_zbackup.zilliz.flows.waiting import (
     TOLERATED_REFUSALS,
     Wait,
@@ -106,7 +106,7 @@ def check_care(worker: Driver) -> None:
     """Check that each create is remembered first, and comes after a look if an earlier one may be done."""
     for before, step in pairwise(worker.steps):
         if isinstance(step, Operation) and not step.idempotent:
-            assert isinstance(before, Remember)
+            assert isinstance(before, Save)
             assert before.record
     in_doubt = False
     for number, step in enumerate(worker.steps):
@@ -115,7 +115,7 @@ def check_care(worker: Driver) -> None:
         elif isinstance(step, Operation) and not step.idempotent:
             assert not in_doubt
             failure = worker.failures.get(number)
-            in_doubt = failure is None or not failure.not_done
+            in_doubt = failure is None or not failure.unprocessed
 
 
 @given(clouds(), REQUESTS)

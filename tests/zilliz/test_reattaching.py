@@ -55,7 +55,7 @@ def cloud(
 
 
 def create(driver: Driver, record: CreateRecord) -> CreateRecord:
-    return driver.run(create_backup_once(CLUSTER, REQUEST, record=record.remember().record))
+    return driver.run(create_backup_once(CLUSTER, REQUEST, record=record.save().record))
 
 
 @pytest.mark.parametrize("status", ["PENDING", "IN_PROGRESS", "CANCELING", "FUTURE", ""])
@@ -146,7 +146,7 @@ def test_what_was_sent_is_found_in_the_list() -> None:
     driver = cloud(listed=lambda elapsed: page(backup("ours") if elapsed >= 5 else backup("old")))
     found = create(driver, SENT)
     assert (found.backup_id, found.adopted) == ("ours", True)
-    assert driver.records == [found.remember().record]
+    assert driver.records == [found.save().record]
 
 
 def test_what_was_sent_and_is_in_no_list_is_sent_again() -> None:
@@ -203,7 +203,7 @@ def test_two_in_the_list_are_one_too_many() -> None:
 )
 def test_a_record_that_cannot_be_read_may_hide_a_backup(damage: dict[str, Any]) -> None:
     driver = cloud()
-    kept = {**(SENT.remember().record or {}), **damage}
+    kept = {**(SENT.save().record or {}), **damage}
     with pytest.raises(ZillizUncertainError, match=r"cannot be read: .*remove the task's stored state"):
         driver.run(create_backup_once(CLUSTER, REQUEST, record=kept))
     assert driver.steps == []
@@ -244,5 +244,5 @@ def test_the_order_of_names_does_not_make_it_something_else(
 ) -> None:
     earlier = ANSWERED.model_copy(update={"request": CreateBackupRequest.of(**first).body()})
     driver = cloud(jobs=lambda elapsed: job())
-    flow = create_backup_once(CLUSTER, CreateBackupRequest.of(**then), record=earlier.remember().record)
+    flow = create_backup_once(CLUSTER, CreateBackupRequest.of(**then), record=earlier.save().record)
     assert driver.run(flow) == earlier

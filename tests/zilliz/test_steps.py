@@ -79,9 +79,9 @@ def test_retrying_waits_as_long_as_the_server_asks() -> None:
 @pytest.mark.parametrize(
     ("operation", "error", "attempts"),
     [
-        (DESCRIBE, ZillizBadRequestError("No.", not_done=True), 1),
+        (DESCRIBE, ZillizBadRequestError("No.", unprocessed=True), 1),
         (CREATE, ZillizConnectionError("Lost."), 1),
-        (CREATE, ZillizConnectionError("Unsent.", not_done=True), 6),
+        (CREATE, ZillizConnectionError("Unsent.", unprocessed=True), 6),
         (DESCRIBE, ZillizConnectionError("Lost."), 6),
     ],
     ids=["permanent", "create that may be done", "create that is not done", "harmless"],

@@ -17,7 +17,7 @@ from airflow_provider_zbackup.zilliz.flows.waiting import (
     CONFIRMATION_PAUSE,
     LOOK_UP_LAG,
     NEAR_END,
-    QUEUE_SPREAD,
+    QUEUE_JITTER,
     Wait,
     wait_for_backup,
     wait_for_created_backup,
@@ -162,7 +162,7 @@ def test_whose_turn_it_is_sees_once_and_spreads_out() -> None:
     driver = scripted(page())
     assert driver.run(wait_until_free(WAIT, cluster_id=CLUSTER, for_turn=True)) == {"backups": 0}
     (pause,) = driver.pauses
-    assert 0 < pause <= QUEUE_SPREAD
+    assert 0 < pause <= QUEUE_JITTER
 
 
 @pytest.mark.parametrize("for_turn", [True, False])
@@ -173,7 +173,7 @@ def test_leaving_takes_no_extra_pause(for_turn: bool) -> None:
     assert driver.pauses == []
 
 
-SLOW = ZillizThrottledError("Slow.", retry_after=300.0, not_done=True)
+SLOW = ZillizThrottledError("Slow.", retry_after=300.0, unprocessed=True)
 
 
 @pytest.mark.parametrize("before", [0, 1, 3])

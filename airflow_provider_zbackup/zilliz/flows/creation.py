@@ -26,8 +26,8 @@ from airflow_provider_zbackup.zilliz.errors import (
 from airflow_provider_zbackup.zilliz.flows.steps import (
     Flow,
     Pause,
-    Remember,
     Reply,
+    Save,
     all_backups,
     find_backup,
     now,
@@ -79,8 +79,8 @@ class CreateRecord(BaseModel):
     job_id: str = ""
     adopted: bool = False
 
-    def remember(self) -> Remember:
-        return Remember(self.model_dump(mode="json"))
+    def save(self) -> Save:
+        return Save(self.model_dump(mode="json"))
 
     def answered_by(self, server_time: datetime, seconds: float) -> CreateRecord:
         """Return the record with a new end of the time in which the server can have done the work."""
@@ -162,7 +162,7 @@ def _create(
     while True:
         time = yield from now()
         attempt = attempt.answered_by(server_time, time - looked_at + answer_time)
-        yield attempt.remember()
+        yield attempt.save()
         try:
             reply = yield from send(create_backup(cluster_id, request))
             if not reply.value.backup_id:
@@ -170,12 +170,12 @@ def _create(
         except ZillizError as error:
             time = yield from now()
             failed = attempt.answered_by(server_time, time - looked_at)
-            if error.not_done:
+            if error.unprocessed:
                 # Else whoever is in the way would look like what came of this create.
-                yield unanswered.remember() if unanswered else Remember(None)
+                yield unanswered.save() if unanswered else Save(None)
             else:
                 unanswered = failed
-                yield unanswered.remember()
+                yield unanswered.save()
                 yield Pause(0, f"{error.sentence} Looking whether a backup came of it.")
                 found = yield from _reconcile(unanswered, request)
                 if found is not None:
@@ -183,7 +183,7 @@ def _create(
             yield from _raise_if_in_the_way(cluster_id, error, conflict_codes)
             if isinstance(error, ZillizRefusedError):
                 # A catch-all: it says "failed", which may have been too early. The next try looks first.
-                yield failed.remember()
+                yield failed.save()
             attempts_left -= 1
             if not attempts_left or not isinstance(error, ZillizTransientError):
                 raise
@@ -191,7 +191,7 @@ def _create(
             yield Pause(pause, f"{error.sentence} No backup came of it. Creating it again in {pause:.0f} s.")
         else:
             made = attempt.model_copy(update=reply.value.model_dump())
-            yield made.remember()
+            yield made.save()
             return made
 
 
@@ -248,7 +248,7 @@ def _reconcile(record: CreateRecord, request: CreateBackupRequest) -> Flow[Creat
                 update={"backup_id": ours.backup_id, "backup_name": ours.backup_name, "adopted": True}
             )
             yield Pause(0, f"Found {ours.describe(reply.server_time)}, which came of this task's create.")
-            yield found.remember()
+            yield found.save()
             return found
         time = yield from now()
         if look_until is None:
@@ -345,7 +345,7 @@ def _conflict(running: list[Backup], server_time: datetime | None, why: str = ""
         f"{backup.describe(server_time)} of cluster {backup.cluster_id}" for backup in running
     )
     return ZillizConflictError(
-        f"Another backup is in the way: {blockers or 'none is listed'}.{why}", not_done=True
+        f"Another backup is in the way: {blockers or 'none is listed'}.{why}", unprocessed=True
     )
 
 

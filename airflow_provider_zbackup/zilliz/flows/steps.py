@@ -39,7 +39,7 @@ class Pause(NamedTuple):
     note: str | None = None
 
 
-class Remember(NamedTuple):
+class Save(NamedTuple):
     """
     Step: make a record durable before the flow goes on.
 
@@ -61,7 +61,7 @@ class Reply(NamedTuple, Generic[T]):
     server_time: datetime | None = None
 
 
-Step: TypeAlias = Operation[Any] | Pause | Remember
+Step: TypeAlias = Operation[Any] | Pause | Save
 Flow: TypeAlias = Generator[Step, Any, T]
 
 
@@ -85,7 +85,7 @@ def retrying(operation: Operation[T], attempts: int = ATTEMPTS) -> Flow[Reply[T]
             return (yield from send(operation))
         except ZillizTransientError as error:
             attempts -= 1
-            if not attempts or not (operation.idempotent or error.not_done):
+            if not attempts or not (operation.idempotent or error.unprocessed):
                 raise
             pause = max(next(pauses), error.retry_after or 0)
             yield Pause(pause, f"{error.sentence} Trying again in {pause:.0f} s.")
@@ -127,7 +127,7 @@ def all_backups(
     """Return all backups of a cluster, of a project, or of everything that the key may see."""
 
     def page(number: int) -> Operation[BackupPage]:
-        return list_backups(cluster_id=cluster_id, project_id=project_id, page=number).shared(max_age)
+        return list_backups(cluster_id=cluster_id, project_id=project_id, page=number).accept_cached(max_age)
 
     return (yield from all_pages(page, attempts))
 
@@ -142,7 +142,7 @@ def find_backup(
     :raises ZillizRefusedError: when there is, but it cannot be described
     """
     try:
-        return (yield from retrying(describe_backup(cluster_id, backup_id).shared(max_age), attempts))
+        return (yield from retrying(describe_backup(cluster_id, backup_id).accept_cached(max_age), attempts))
     except ZillizRefusedError as refusal:
         # No code is documented for a backup that does not exist, so the list has to say whether it does.
         listed = yield from all_backups(cluster_id=cluster_id, max_age=max_age, attempts=attempts)

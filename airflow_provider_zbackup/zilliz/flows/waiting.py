@@ -27,7 +27,7 @@ from airflow_provider_zbackup.zilliz.flows.steps import (
 )
 from airflow_provider_zbackup.zilliz.models import Backup, Job
 from airflow_provider_zbackup.zilliz.operations import describe_job
-from airflow_provider_zbackup.zilliz.pacing import backoff, poll_pause, spread
+from airflow_provider_zbackup.zilliz.pacing import backoff, jitter, poll_pause
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ LONGEST_SILENCE = 300.0
 #: A wait whose end is nearer than this is not left to somebody else, in seconds.
 NEAR_END = 6.0
 #: Those who wait for the same turn take it at moments so far apart, in seconds.
-QUEUE_SPREAD = 5.0
+QUEUE_JITTER = 5.0
 #: Pause between the looks that confirm each other, in seconds.
 CONFIRMATION_PAUSE = 2.0
 
@@ -65,7 +65,7 @@ class Wait(NamedTuple):
     not_before: float | None = None
 
 
-class Sight(NamedTuple):
+class PollResult(NamedTuple):
     """
     What one look showed.
 
@@ -84,13 +84,13 @@ class Sight(NamedTuple):
 
 
 def wait_until(
-    look: Callable[[float], Flow[Reply[T]]], judge: Callable[[T, datetime | None], Sight], wait: Wait
+    look: Callable[[float], Flow[Reply[T]]], evaluate: Callable[[T, datetime | None], PollResult], wait: Wait
 ) -> Flow[T | None]:
     """
     Look until what is waited for has happened, riding out what passes by itself.
 
     :param look: gives a flow that looks once, content with an answer of the age that it is given
-    :param judge: tells what the look showed; raises if it can never happen any more
+    :param evaluate: tells what the look showed; raises if it can never happen any more
     :param wait: how to wait
     :return: the last look; ``None`` if it was time to leave
     :raises ZillizTimeoutError: when the deadline has passed
@@ -106,7 +106,7 @@ def wait_until(
     while True:
         try:
             reply = yield from look(max_age)
-            sight = judge(reply.value, reply.server_time)
+            sight = evaluate(reply.value, reply.server_time)
         except ZillizError as error:
             time = yield from now()
             refusals += not isinstance(error, ZillizTransientError | ZillizNotFoundError)
@@ -114,7 +114,7 @@ def wait_until(
                 missed_at = time
             if not _can_be_waited_out(error, refusals, time - (missed_at or time)):
                 raise
-            sight = Sight(str(error).rstrip("."))
+            sight = PollResult(str(error).rstrip("."))
             retry_after = error.retry_after or 0.0
             pause = max(next(pauses), retry_after)
             may_leave = isinstance(error, ZillizTransientError)
@@ -169,7 +169,7 @@ def _is_near_end(time: float, since: float, progress: int | None, leave_after: f
     return (time - since) * (100 - progress) / progress <= NEAR_END
 
 
-def judge_job(job: Job, server_time: datetime | None = None) -> Sight:
+def evaluate_job(job: Job, server_time: datetime | None = None) -> PollResult:
     """
     Tell whether a job has ended well.
 
@@ -183,7 +183,7 @@ def judge_job(job: Job, server_time: datetime | None = None) -> Sight:
             f"Job {job.job_id} was canceled: {job.reason or 'somebody cancelled it in the web console'}."
         )
     progress = "" if job.progress is None else f", {job.progress} %"
-    return Sight(
+    return PollResult(
         f"Job {job.job_id} is {job.status or 'in no known state'}{progress}",
         done=job.is_successful,
         progress=job.progress,
@@ -191,7 +191,7 @@ def judge_job(job: Job, server_time: datetime | None = None) -> Sight:
     )
 
 
-def judge_backup(backup: Backup, server_time: datetime | None = None) -> Sight:
+def evaluate_backup(backup: Backup, server_time: datetime | None = None) -> PollResult:
     """
     Tell whether a backup can be used.
 
@@ -199,7 +199,7 @@ def judge_backup(backup: Backup, server_time: datetime | None = None) -> Sight:
     """
     if backup.is_deleted:
         raise ZillizBackupLostError(f"Backup {backup.backup_id} was deleted.")
-    return Sight(
+    return PollResult(
         f"Backup {backup.backup_id} is {backup.status or 'in no known state'}",
         done=backup.is_available,
         age=_age(backup.create_time, server_time),
@@ -212,14 +212,14 @@ def _age(begin: datetime | None, server_time: datetime | None) -> float | None:
 
 
 def wait_for_job(job_id: str, wait: Wait) -> Flow[Job | None]:
-    """Wait until a job has ended well; see :func:`wait_until` and :func:`judge_job`."""
+    """Wait until a job has ended well; see :func:`wait_until` and :func:`evaluate_job`."""
     operation = describe_job(job_id)
 
     def look(max_age: float) -> Flow[Reply[Job]]:
-        reply = yield from send(operation.shared(max_age))
+        reply = yield from send(operation.accept_cached(max_age))
         return Reply(reply.value.model_copy(update={"job_id": job_id}), reply.server_time)
 
-    return (yield from wait_until(look, judge_job, wait))
+    return (yield from wait_until(look, evaluate_job, wait))
 
 
 def wait_for_backup(
@@ -237,12 +237,12 @@ def wait_for_backup(
         reply = yield from find_backup(cluster_id, backup_id, max_age=max_age, attempts=1)
         return Reply(reply.value.model_copy(update={"backup_id": backup_id}), reply.server_time)
 
-    def judge(backup: Backup, server_time: datetime | None) -> Sight:
-        sight = judge_backup(backup, server_time)
+    def evaluate(backup: Backup, server_time: datetime | None) -> PollResult:
+        sight = evaluate_backup(backup, server_time)
         return sight._replace(progress=100) if job_ended else sight
 
     try:
-        return (yield from wait_until(look, judge, wait))
+        return (yield from wait_until(look, evaluate, wait))
     except ZillizNotFoundError as error:
         raise ZillizBackupLostError(
             f"Backup {backup_id} of cluster {cluster_id} cannot be found: its creation failed, or somebody "
@@ -302,7 +302,7 @@ def wait_until_free(
     looks = 1 if for_turn else 2
     where = f"Cluster {cluster_id}" if cluster_id else f"Project {project_id}"
 
-    def judge(backups: list[Backup], server_time: datetime | None) -> Sight:
+    def evaluate(backups: list[Backup], server_time: datetime | None) -> PollResult:
         nonlocal free
         running = [backup for backup in backups if backup.is_running]
         if running:
@@ -310,17 +310,17 @@ def wait_until_free(
             ages = [age for backup in running if (age := _age(backup.create_time, server_time)) is not None]
             # No age in the text: it would differ at every look, and be logged each time.
             state = f"{where} is busy with {', '.join(backup.describe() for backup in running)}"
-            return Sight(state, age=max(ages, default=None))
+            return PollResult(state, age=max(ages, default=None))
         free += 1
-        return Sight(f"{where} has no running backup", done=free >= looks, to_confirm=True)
+        return PollResult(f"{where} has no running backup", done=free >= looks, to_confirm=True)
 
     def look(max_age: float) -> Flow[Reply[list[Backup]]]:
         # One attempt, since it is the wait that rides out trouble and knows its deadline.
         return all_backups(cluster_id=cluster_id, project_id=project_id, max_age=max_age, attempts=1)
 
-    backups = yield from wait_until(look, judge, wait)
+    backups = yield from wait_until(look, evaluate, wait)
     if backups is None:
         return None
     if for_turn:
-        yield Pause(spread(QUEUE_SPREAD))
+        yield Pause(jitter(QUEUE_JITTER))
     return {"backups": len(backups)}
