@@ -417,4 +417,4 @@ def test_no_wait_is_longer_than_execution_timeout(
     make: Callable[..., Any], limit: float | None, expected: float
 ) -> None:
     task = make(execution_timeout=limit and timedelta(seconds=limit))
-    assert task.limited(100.0) == expected
+    assert task.cap_to_execution_timeout(100.0) == expected
