@@ -23,7 +23,10 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {
                 "integration-name": "Zilliz Cloud",
-                "python-modules": ["airflow_provider_zbackup.operators.backup"],
+                "python-modules": [
+                    "airflow_provider_zbackup.operators.backup",
+                    "airflow_provider_zbackup.operators.restore",
+                ],
             }
         ],
         "sensors": [
@@ -41,6 +44,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_provider_zbackup.triggers.job",
                     "airflow_provider_zbackup.triggers.backup",
+                    "airflow_provider_zbackup.triggers.cluster",
                 ],
             }
         ],

@@ -63,20 +63,25 @@ class _VariableStore:
         return Variable.get(self._key(key), None, deserialize_json=True)
 
     def set(self, key: str, value: Any) -> None:
-        from airflow.providers.common.compat.sdk import Variable
-
-        Variable.set(
-            self._key(key), value, description=f"airflow-provider-zbackup: {self._name}", serialize_json=True
-        )
-        self._check(key, value)
+        set_variable(self._key(key), value, f"airflow-provider-zbackup: {self._name}", serialize_json=True)
 
     def delete(self, key: str) -> None:
         from airflow.providers.common.compat.sdk import Variable
 
         Variable.delete(self._key(key))
-        self._check(key, None)
-
-    def _check(self, key: str, value: Any) -> None:
-        # Airflow 3.0 to 3.2 only log that they could not write: https://github.com/apache/airflow/issues/68537
-        if self.get(key) != value:
+        if self.get(key) is not None:
             raise RuntimeError(f"Airflow could not write its Variable {self._key(key)!r}.")
+
+
+def set_variable(name: str, value: Any, description: str, *, serialize_json: bool = False) -> None:
+    """
+    Write an Airflow Variable.
+
+    :raises RuntimeError: when it was not written, since Airflow 3.0 to 3.2 only log that:
+        https://github.com/apache/airflow/issues/68537
+    """
+    from airflow.providers.common.compat.sdk import Variable
+
+    Variable.set(name, value, description=description, serialize_json=serialize_json)
+    if Variable.get(name, None, deserialize_json=serialize_json) != value:
+        raise RuntimeError(f"Airflow could not write its Variable {name!r}.")

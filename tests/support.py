@@ -17,40 +17,12 @@ from airflow.providers.common.compat.sdk import BaseSensorOperator, TaskDeferred
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_zbackup.emulator import ControlPlane, JobPlan, serve
-from airflow_provider_zbackup.emulator.seed import DEDICATED_CLUSTER_ID, PROJECT_ID
+from airflow_provider_zbackup.emulator.seed import DEDICATED_CLUSTER_ID as CLUSTER_ID
+from airflow_provider_zbackup.emulator.seed import PROJECT_ID as PROJECT_ID
 from airflow_provider_zbackup.hooks.zilliz import ZillizHook
-from airflow_provider_zbackup.zilliz.client import AsyncZillizClient, ZillizClient
+from tests.clock import VirtualClock
 
-CLUSTER_ID = DEDICATED_CLUSTER_ID
-START = 1_772_445_600.0  # Monday, 2026-03-02, 10:00:00 UTC
 API_KEY = "key-that-nobody-may-see-0123456789abcdef"
-
-
-class Clock:
-    """Time that passes only when somebody sleeps; sleeping takes no time."""
-
-    def __init__(self, now: float = START) -> None:
-        self.now = now
-        self._events: list[tuple[float, Callable[[], Any]]] = []
-
-    def __call__(self) -> float:
-        return self.now
-
-    def at(self, seconds: float, action: Callable[[], Any]) -> None:
-        """Do something in so many seconds, while somebody sleeps."""
-        self._events.append((self.now + seconds, action))
-        self._events.sort(key=lambda event: event[0])
-
-    def sleep(self, seconds: float) -> None:
-        end = self.now + seconds
-        while self._events and self._events[0][0] <= end:
-            self.now, action = self._events.pop(0)
-            action()
-        self.now = end
-
-    async def asleep(self, seconds: float) -> None:
-        self.sleep(seconds)
-        await asyncio.sleep(0)
 
 
 class Store(dict[str, Any]):
@@ -131,7 +103,7 @@ class World:
     """The emulator on a virtual clock, and the Airflow connection that leads to it."""
 
     control_plane: ControlPlane
-    clock: Clock
+    clock: VirtualClock
     url: str
     connection: dict[str, Any]
     monkeypatch: pytest.MonkeyPatch
@@ -167,21 +139,13 @@ class World:
 
 @contextmanager
 def make_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    clock = Clock()
+    clock = VirtualClock()
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
-    for client in (ZillizClient, AsyncZillizClient):
-        sleep: Any = clock.sleep if client is ZillizClient else clock.asleep
-        defaults: Any = client.__init__.__kwdefaults__
-        monkeypatch.setitem(defaults, "sleep", sleep)
-        monkeypatch.setitem(defaults, "clock", clock)
-    for module in ("operators.backup", "sensors.base", "utils.task"):
-        monkeypatch.setattr(f"airflow_provider_zbackup.{module}.time", SimpleNamespace(time=clock))
+    monkeypatch.setattr(ZillizHook, "clock", clock)
+    # Airflow's own loop of sensors that poke.
     poking = importlib.import_module(BaseSensorOperator.__module__)
-    monkeypatch.setattr(poking, "time", SimpleNamespace(sleep=clock.sleep, monotonic=clock))
-    with serve(ControlPlane(clock=clock, api_key=API_KEY)) as emulator:
+    monkeypatch.setattr(poking, "time", SimpleNamespace(sleep=clock.sleep, monotonic=clock.time))
+    with serve(ControlPlane(clock=clock.time, api_key=API_KEY)) as emulator:
         world = World(emulator.control_plane, clock, emulator.url, emulator.connection, monkeypatch)
         world.connect()
         yield world
-
-
-__all__ = ["API_KEY", "CLUSTER_ID", "PROJECT_ID", "Clock", "Store", "TaskInstance", "World", "make_world"]

@@ -10,13 +10,12 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
 
 from airflow_provider_zbackup.emulator import JobPlan
-from airflow_provider_zbackup.operators import backup as operators
+from airflow_provider_zbackup.operators import base as operators
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
 from airflow_provider_zbackup.sensors.backup import ZillizNoActiveBackupSensor
 from airflow_provider_zbackup.sensors.job import ZillizJobSensor
 from airflow_provider_zbackup.utils import store
 from airflow_provider_zbackup.utils.arguments import ArgumentError
-from airflow_provider_zbackup.utils.store import KEY
 from airflow_provider_zbackup.utils.task import ZillizTask
 from airflow_provider_zbackup.version_compat import AIRFLOW_VERSION
 from airflow_provider_zbackup.zilliz.errors import ZillizJobFailedError
@@ -137,7 +136,7 @@ def test_a_backup_is_the_same_wherever_its_task_ends(world: World, in_dag_test: 
     result = task.run()
     (backup,) = world.backups()
     assert (result["backup_id"], result["status"]) == (backup.backup_id, "AVAILABLE")
-    assert result["size"] == backup.size(world.clock())
+    assert result["size"] == backup.size(world.clock.now)
     assert resumed == (["execute_complete"] if in_dag_test else [])
 
 
@@ -217,7 +216,8 @@ def test_a_retry_after_a_failed_job_makes_a_new_backup(world: World) -> None:
 def test_a_cleared_task_makes_a_new_backup(world: World) -> None:
     task = ending(create)
     first = task.run()
-    assert task.store[KEY]["delivered"] == [task.max_tries, task.retries]
+    (kept,) = task.store.values()
+    assert kept["delivered"] == [task.max_tries, task.retries]
     assert task.run()["backup_id"] == first["backup_id"], "tried again by Airflow itself"
     task.max_tries += 1
     assert task.run()["backup_id"] != first["backup_id"]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from weakref import WeakKeyDictionary
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
@@ -23,11 +22,14 @@ from airflow_provider_zbackup.zilliz.models import (
     Backup,
     BackupCreation,
     Cluster,
+    ClusterRestoration,
     CreateBackupRequest,
     Job,
     Project,
+    RestoreClusterRequest,
 )
 from airflow_provider_zbackup.zilliz.operations import Operation
+from airflow_provider_zbackup.zilliz.pacing import CLOCK, Clock
 from airflow_provider_zbackup.zilliz.settings import ClientSettings
 
 T = TypeVar("T")
@@ -41,7 +43,7 @@ class ZillizHook(BaseHook):
     Talks to the control plane of `Zilliz Cloud <https://docs.zilliz.com/reference/restful>`__.
 
     Each method stands for one operation of the API and returns its answer as a model. Reads are sent
-    again when they fail in a way that passes by itself; :meth:`create_backup` is not.
+    again when they fail in a way that passes by itself; what starts a job is sent once.
 
     :param zilliz_conn_id: :ref:`Airflow connection <howto/connection>` of type ``zilliz``
     """
@@ -50,6 +52,8 @@ class ZillizHook(BaseHook):
     default_conn_name = DEFAULT_CONN_ID
     conn_type = "zilliz"
     hook_name = "Zilliz Cloud"
+    #: The clock of all clients. Tests replace it, so that no test waits.
+    clock: ClassVar[Clock] = CLOCK
 
     def __init__(self, zilliz_conn_id: str = default_conn_name, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -98,7 +102,9 @@ class ZillizHook(BaseHook):
     @cached_property
     def client(self) -> ZillizClient:
         """The client of this hook, for workers; it runs flows too."""
-        return ZillizClient(self.connection.settings, refresh=lambda: self._read_connection().settings)
+        return ZillizClient(
+            self.connection.settings, refresh=lambda: self._read_connection().settings, clock=self.clock
+        )
 
     def get_conn(self) -> ZillizClient:
         """Return :attr:`client`."""
@@ -163,6 +169,39 @@ class ZillizHook(BaseHook):
         request = CreateBackupRequest.of(collections, database, copy_to_regions)
         return self.client.send(operations.create_backup(cluster_id, request)).value
 
+    def restore_cluster(
+        self,
+        cluster_id: str,
+        backup_id: str,
+        *,
+        project_id: str,
+        cluster_name: str,
+        cu_size: int,
+        collection_status: str = "KEEP",
+        restore_version: str | None = None,
+    ) -> ClusterRestoration:
+        """
+        Restore a backup into a new cluster:
+        https://docs.zilliz.com/reference/restful/restore-cluster-backup-v2
+
+        The call is sent once. The answer holds the password of the new cluster, which is shown only here.
+
+        :param cluster_id: cluster that the backup is of
+        :param project_id: project of the new cluster
+        :param cluster_name: name of the new cluster, which no other of that project may have
+        :param cu_size: size of the new cluster in compute units
+        :param collection_status: ``"KEEP"`` loads the collections that were loaded, ``"RELEASE"`` loads none
+        :param restore_version: ``"LATEST"`` or ``"ORIGINAL"`` version of Milvus; by default the API decides
+        """
+        request = RestoreClusterRequest(
+            project_id=project_id,
+            cluster_name=cluster_name,
+            cu_size=cu_size,
+            collection_status=collection_status,
+            restore_version_policy=restore_version,
+        )
+        return self.client.send(operations.restore_cluster(cluster_id, backup_id, request)).value
+
     def describe_backup(self, cluster_id: str, backup_id: str) -> Backup:
         """Return a backup: https://docs.zilliz.com/reference/restful/describe-backup-v2"""
         return self._send(operations.describe_backup(cluster_id, backup_id))
@@ -211,12 +250,12 @@ class _SharedClient:
         async with self._lock:
             if self._client is None:
                 self._client = await AsyncZillizClient.open(
-                    await hook.read_settings(), refresh=hook.read_settings
+                    await hook.read_settings(), refresh=hook.read_settings, clock=hook.clock
                 )
-                self._read_at = time.monotonic()
-            elif time.monotonic() - self._read_at > CONNECTION_LIFETIME:
+                self._read_at = hook.clock.monotonic()
+            elif hook.clock.monotonic() - self._read_at > CONNECTION_LIFETIME:
                 self._client.use(await hook.read_settings())
-                self._read_at = time.monotonic()
+                self._read_at = hook.clock.monotonic()
             return self._client
 
     async def close(self) -> None:

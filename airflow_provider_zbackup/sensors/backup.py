@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
 from airflow_provider_zbackup.sensors.base import ZillizSensor
-from airflow_provider_zbackup.utils.arguments import ArgumentError, check_id
+from airflow_provider_zbackup.utils.arguments import Argument, ArgumentError
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -20,7 +19,7 @@ class ZillizNoActiveBackupSensor(ZillizSensor):
     Wait until no backup, manual or automatic, is being created: the gate before DDL.
 
     Zilliz advises against creating or dropping collections during any backup, and an automatic one may
-    start at any time. The cluster counts as free when two looks in a row show nothing.
+    start at any time. The cluster counts as free when two polls in a row show nothing.
 
     .. seealso:: `List Backups <https://docs.zilliz.com/reference/restful/list-backups-v2>`__
 
@@ -33,8 +32,10 @@ class ZillizNoActiveBackupSensor(ZillizSensor):
     """
 
     template_fields: Sequence[str] = ("cluster_id", "project_id", "zilliz_conn_id")
-    operator_extra_links = (ZillizConsoleLink(),)
-    ui_color = "#d6ecff"
+    arguments: ClassVar[tuple[Argument, ...]] = (
+        Argument("project_id", optional=True),
+        Argument("cluster_id", optional=True),
+    )
 
     def __init__(
         self, *, cluster_id: str | None = None, project_id: str | None = None, **kwargs: Any
@@ -47,10 +48,7 @@ class ZillizNoActiveBackupSensor(ZillizSensor):
     def check_arguments(self, *, rendered: bool = False) -> None:
         if (self.cluster_id is None) == (self.project_id is None):
             raise ArgumentError("give either cluster_id or project_id")
-        if self.cluster_id is not None:
-            check_id("cluster_id", self.cluster_id, rendered=rendered)
-        if self.project_id is not None:
-            check_id("project_id", self.project_id, rendered=rendered)
+        super().check_arguments(rendered=rendered)
 
     def console_url(self) -> str:
         return self.hook.connection.console_url(self.cluster_id)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import time
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
@@ -16,7 +15,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
-from airflow_provider_zbackup.utils.arguments import DEFAULT_CONN_ID, check_choice, check_id, check_seconds
+from airflow_provider_zbackup.utils.arguments import DEFAULT_CONN_ID, Argument, check_seconds
 from airflow_provider_zbackup.utils.errors import translate_errors, validate_event
 from airflow_provider_zbackup.utils.task import DEFER_AFTER, ZillizTask
 
@@ -32,12 +31,20 @@ class ZillizSensor(ZillizTask, BaseSensorOperator):
 
     :param deferrable: whether to wait in the triggerer, which holds no worker; by default as Airflow's
         ``[operators] default_deferrable`` says. ``poke_interval`` then is the longest pause between two
-        looks, ``mode`` does not matter, and ``timeout`` and ``soft_fail`` mean what they always mean
+        polls, ``mode`` does not matter, and ``timeout`` and ``soft_fail`` mean what they always mean
     :param defer_after: how long to wait in the worker before deferring, in seconds
     :param end_from_trigger: whether a deferred task that went well ends in the triggerer, without coming
         back to a worker: sooner and cheaper, but Airflow then ignores its ``outlets`` and success callbacks
     :param zilliz_conn_id: :ref:`Airflow connection <howto/connection>` of type ``zilliz`` (templated)
     """
+
+    common_arguments: ClassVar[tuple[Argument, ...]] = (
+        Argument("poke_interval", check_seconds),
+        Argument("timeout", check_seconds),
+        *ZillizTask.common_arguments,
+    )
+    operator_extra_links = (ZillizConsoleLink(),)
+    ui_color = "#d6ecff"
 
     def __init__(
         self,
@@ -53,22 +60,6 @@ class ZillizSensor(ZillizTask, BaseSensorOperator):
         self.defer_after = defer_after
         self.end_from_trigger = end_from_trigger
         self.zilliz_conn_id = zilliz_conn_id
-        check_choice("deferrable", deferrable, (True, False))
-        check_choice("end_from_trigger", end_from_trigger, (True, False))
-        check_seconds("poke_interval", self.poke_interval)
-        check_seconds("timeout", self.timeout)
-        check_seconds("defer_after", defer_after)
-        check_id("zilliz_conn_id", zilliz_conn_id)
-        if end_from_trigger:
-            self.warn_about_ignored_hooks()
-
-    @abstractmethod
-    def check_arguments(self, *, rendered: bool = False) -> None:
-        """
-        Raise :class:`~airflow_provider_zbackup.utils.arguments.ArgumentError` if an argument cannot be used.
-
-        :param rendered: whether templates have been rendered
-        """
 
     @abstractmethod
     def console_url(self) -> str:
@@ -81,7 +72,7 @@ class ZillizSensor(ZillizTask, BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:
         with translate_errors(self):
             trigger = self._trigger(deadline=math.inf)
-            seen = trigger.wait_in_worker(self.hook, note=self.log.info, leave_after=time.time())
+            seen = trigger.wait_in_worker(self.hook, note=self.log.info, leave_after=self.hook.clock.time())
         return PokeReturnValue(is_done=seen is not None, xcom_value=seen)
 
     def execute(self, context: Context) -> Any:
@@ -89,7 +80,7 @@ class ZillizSensor(ZillizTask, BaseSensorOperator):
         self.resume_execution(self._prepare.__name__, None, context)
         if not self.deferrable:
             return super().execute(context)
-        return self.resume_execution(self._wait_in_worker.__name__, None, context)
+        return self.resume_execution(self._wait.__name__, None, context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         try:
@@ -113,19 +104,14 @@ class ZillizSensor(ZillizTask, BaseSensorOperator):
 
     def _prepare(self, context: Context) -> None:
         with translate_errors(self):
-            check_id("zilliz_conn_id", self.zilliz_conn_id, rendered=True)
             self.check_arguments(rendered=True)
             ZillizConsoleLink.persist(context, self.console_url())
 
-    def _wait_in_worker(self, context: Context) -> Any:
-        """Wait for a moment, since the answer may be there already, and only then defer."""
-        now = time.time()
+    def _wait(self, context: Context) -> Any:
+        now = self.hook.clock.time()
         trigger = self._trigger(deadline=now + self.cap_to_execution_timeout(self.timeout), since=now)
         with translate_errors(self):
-            seen = trigger.wait_in_worker(self.hook, note=self.log.info, leave_after=now + self.defer_after)
-        if seen is not None:
-            return seen
-        self.defer_to(trigger, self.execute_complete.__name__)
+            return self.wait(trigger, then=self.execute_complete)
 
     def _trigger(self, **timing: float) -> ZillizTrigger:
         return self.trigger(

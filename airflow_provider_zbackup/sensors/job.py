@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
 from airflow_provider_zbackup.sensors.base import ZillizSensor
-from airflow_provider_zbackup.utils.arguments import ArgumentError, check_id, is_rendered_later
+from airflow_provider_zbackup.utils.arguments import as_result, check_id, is_rendered_later
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -34,8 +32,6 @@ class ZillizJobSensor(ZillizSensor):
     """
 
     template_fields: Sequence[str] = ("job_id", "zilliz_conn_id")
-    operator_extra_links = (ZillizConsoleLink(),)
-    ui_color = "#d6ecff"
 
     def __init__(self, *, job_id: str | Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -43,20 +39,13 @@ class ZillizJobSensor(ZillizSensor):
         self.check_arguments()
 
     def check_arguments(self, *, rendered: bool = False) -> None:
+        super().check_arguments(rendered=rendered)
         if rendered or not is_rendered_later(self.job_id):
             self._target()
 
     def _target(self) -> dict[str, Any]:
         """Return what is waited for: the job or, where its id is not known, the backup."""
-        given: Any = self.job_id
-        if isinstance(given, str) and given.lstrip().startswith("{"):
-            try:
-                given = json.loads(given)
-            except ValueError:
-                raise ArgumentError(
-                    "job_id is a text that is not JSON: give the result of the create task as task.output, "
-                    "or through the template filter tojson"
-                ) from None
+        given = as_result("job_id", self.job_id)
         if not isinstance(given, Mapping):
             check_id("job_id", given, rendered=True)
             return {"job_id": given, "cluster_id": None, "backup_id": None}

@@ -4,33 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_zbackup.triggers.base import ZillizTrigger
-from airflow_provider_zbackup.utils.results import confirmed
+from airflow_provider_zbackup.triggers.base import ZillizResultTrigger, ZillizTrigger
 from airflow_provider_zbackup.zilliz.flows.steps import Flow
-from airflow_provider_zbackup.zilliz.flows.waiting import Wait, wait_for_created_backup, wait_until_free
+from airflow_provider_zbackup.zilliz.flows.waiting import Wait, wait_for_backup, wait_until_free
+from airflow_provider_zbackup.zilliz.models import Backup
 
 
-class ZillizBackupTrigger(ZillizTrigger):
+class ZillizBackupTrigger(ZillizResultTrigger[Backup]):
     """
-    Waits until a backup's job has ended well and the backup is AVAILABLE; the event brings the
-    task's result.
+    Waits until a backup's job has ended well and the backup is AVAILABLE.
 
-    :param result: what the task knows already; its ``cluster_id``, ``backup_id`` and ``job_id`` say what is
-        waited for (without a job id, by the backup's status)
+    :param result: its ``cluster_id``, ``backup_id`` and ``job_id`` say what is waited for; without a job id
+        it is the backup's status
     """
 
-    def __init__(self, *, result: dict[str, Any], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.result = result
+    facts = frozenset({"backup_name", "backup_type", "status", "size", "region_id", "create_time"})
 
-    def serialized_fields(self) -> dict[str, Any]:
-        return {"result": self.result}
-
-    def flow(self, wait: Wait) -> Flow[dict[str, Any]]:
-        end = yield from wait_for_created_backup(
-            self.result["cluster_id"], self.result["backup_id"], self.result["job_id"], wait
-        )
-        return {"result": end and confirmed(self.result, end)}
+    def end(self, wait: Wait) -> Flow[Backup | None]:
+        result = self.result
+        return wait_for_backup(result["cluster_id"], result["backup_id"], wait, job_id=result["job_id"])
 
 
 class ZillizNoActiveBackupTrigger(ZillizTrigger):
@@ -39,7 +31,7 @@ class ZillizNoActiveBackupTrigger(ZillizTrigger):
 
     :param cluster_id: the cluster to watch
     :param project_id: the project to watch instead
-    :param for_turn: whether the task waits for its turn to create a backup itself
+    :param to_submit: whether the task starts a job next
     """
 
     def __init__(
@@ -47,19 +39,19 @@ class ZillizNoActiveBackupTrigger(ZillizTrigger):
         *,
         cluster_id: str | None = None,
         project_id: str | None = None,
-        for_turn: bool = False,
+        to_submit: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.cluster_id = cluster_id
         self.project_id = project_id
-        self.for_turn = for_turn
+        self.to_submit = to_submit
 
     def serialized_fields(self) -> dict[str, Any]:
-        return {"cluster_id": self.cluster_id, "project_id": self.project_id, "for_turn": self.for_turn}
+        return {"cluster_id": self.cluster_id, "project_id": self.project_id, "to_submit": self.to_submit}
 
     def flow(self, wait: Wait) -> Flow[dict[str, Any]]:
         end = yield from wait_until_free(
-            wait, cluster_id=self.cluster_id, project_id=self.project_id, for_turn=self.for_turn
+            wait, cluster_id=self.cluster_id, project_id=self.project_id, to_submit=self.to_submit
         )
         return {"result": end, "deadline": self.deadline}

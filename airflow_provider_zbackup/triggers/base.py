@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, ClassVar, Generic, TypeVar
 
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
@@ -14,6 +12,9 @@ from airflow_provider_zbackup.hooks.zilliz import ZillizHook
 from airflow_provider_zbackup.zilliz.errors import ZillizError
 from airflow_provider_zbackup.zilliz.flows.steps import Flow
 from airflow_provider_zbackup.zilliz.flows.waiting import Wait
+from airflow_provider_zbackup.zilliz.models import Answer
+
+A = TypeVar("A", bound=Answer)
 
 
 class ZillizTrigger(BaseTrigger):
@@ -27,9 +28,9 @@ class ZillizTrigger(BaseTrigger):
 
     :param zilliz_conn_id: Airflow connection of type ``zilliz``
     :param deadline: when to give up
-    :param poll_interval: longest pause between two looks, in seconds
+    :param poll_interval: longest pause between two polls, in seconds
     :param since: when the work began, where that is known
-    :param not_before: when to look for the first time
+    :param not_before: when to poll for the first time
     :param end_from_trigger: whether to end the task here when all went well. A failure always goes to a
         worker: Airflow before 3.3 would not retry it otherwise
     """
@@ -90,16 +91,48 @@ class ZillizTrigger(BaseTrigger):
         return Wait(self.deadline, self.poll_interval, self.since, leave_after, self.not_before)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
+        hook = ZillizHook(self.zilliz_conn_id)
         try:
-            async with ZillizHook(self.zilliz_conn_id).async_client() as client:
+            async with hook.async_client() as client:
                 result = await client.run(self.flow(self._wait()), note=self.log.info)
             event = {"status": "success", **result}
         except ZillizError as error:
             event = {"status": "error", "error": error.to_dict()}
         # An error may come before the flow's own first pause.
-        await asyncio.sleep(max(0.0, (self.not_before or 0.0) - time.time()))
+        await hook.clock.asleep(max(0.0, (self.not_before or 0.0) - hook.clock.time()))
         # Without a task instance this is dag.test(), which can do nothing but resume.
         if self.end_from_trigger and event["status"] == "success" and self.task_instance is not None:
             yield TaskSuccessEvent(xcoms={"return_value": event["result"]})
         else:
             yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+
+
+class ZillizResultTrigger(ZillizTrigger, Generic[A]):
+    """
+    Base of the triggers that wait for what a task has started, and complete the task's result.
+
+    :param result: what the task knows already
+    """
+
+    #: Which fields of what was made go into the result.
+    facts: ClassVar[frozenset[str]]
+
+    def __init__(self, *, result: dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.result = result
+
+    @abstractmethod
+    def end(self, wait: Wait) -> Flow[A | None]:
+        """Return the flow that waits for what was started, and gives it as it is in the end."""
+
+    def serialized_fields(self) -> dict[str, Any]:
+        return {"result": self.result}
+
+    def flow(self, wait: Wait) -> Flow[dict[str, Any]]:
+        made = yield from self.end(wait)
+        return {"result": made and self.completed(made)}
+
+    def completed(self, made: A) -> dict[str, Any]:
+        """Return the result with all that can be seen in the end; what cannot be seen takes nothing away."""
+        facts = made.model_dump(mode="json", include=set(self.facts))
+        return self.result | {name: value for name, value in facts.items() if value not in (None, "")}

@@ -14,9 +14,9 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_zbackup.utils.arguments import ArgumentError
 from airflow_provider_zbackup.zilliz.errors import (
-    ZillizBackupLostError,
     ZillizError,
     ZillizJobFailedError,
+    ZillizLostError,
     ZillizPermanentError,
     ZillizTimeoutError,
 )
@@ -46,7 +46,7 @@ def translate_errors(task: BaseOperator) -> Iterator[None]:
         if isinstance(task, BaseSensorOperator):
             raise AirflowSensorTimeout(str(error)) from error
         raise
-    except (ZillizJobFailedError, ZillizBackupLostError) as error:
+    except (ZillizJobFailedError, ZillizLostError) as error:
         if isinstance(task, BaseSensorOperator):
             raise AirflowFailException(str(error)) from error
         raise

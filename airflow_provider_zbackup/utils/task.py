@@ -1,5 +1,5 @@
 """
-What operators and sensors have in common: the hook, and how they hand a wait over to the triggerer.
+What operators and sensors have in common: checks, the hook, and how they hand a wait over to the triggerer.
 
 What they need only when a task runs is imported then: a DAG file that is parsed needs neither the hook, which
 brings pydantic's models, nor Airflow's trigger classes.
@@ -7,11 +7,13 @@ brings pydantic's models, nor Airflow's trigger classes.
 
 from __future__ import annotations
 
-import time
 import warnings
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+from airflow_provider_zbackup.utils.arguments import Argument, check_flag, check_seconds
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -32,19 +34,51 @@ NO_CANCEL = "Zilliz Cloud has no API to cancel a job: only its web console can."
 
 class ZillizTask:
     """
-    Mixin for deferrable operators and sensors.
+    Mixin for operators and sensors: arguments that are declared, and a wait that moves to the triggerer.
 
     When Airflow ends a deferral - its own time-out, or a trigger that crashed - or kills the task, the
     error and the log say what goes on in Zilliz Cloud.
     """
 
+    #: What a subclass takes; it calls :meth:`check_arguments` at the end of its ``__init__``.
+    arguments: ClassVar[tuple[Argument, ...]] = ()
+    #: What every task of this provider takes.
+    common_arguments: ClassVar[tuple[Argument, ...]] = (
+        Argument("deferrable", check_flag),
+        Argument("defer_after", check_seconds),
+        Argument("end_from_trigger", check_flag),
+        Argument("zilliz_conn_id"),
+    )
+
+    template_fields: Collection[str]
     zilliz_conn_id: str
+    deferrable: bool
+    defer_after: float
+    end_from_trigger: bool
 
     @cached_property
     def hook(self) -> ZillizHook:
         from airflow_provider_zbackup.hooks.zilliz import ZillizHook
 
         return ZillizHook(self.zilliz_conn_id)
+
+    def check_arguments(self, *, rendered: bool = False) -> None:
+        """
+        Check what the DAG author wrote.
+
+        :param rendered: whether templates have been rendered
+        :raises ArgumentError: if an argument cannot be used
+        """
+        arguments = (*self.common_arguments, *self.arguments)
+        if not rendered:
+            self._given = {item.name for item in arguments if getattr(self, item.name) is not None}
+        for item in arguments:
+            value = getattr(self, item.name)
+            # What was given must not vanish in rendering: without its collections, a backup would hold all.
+            if value is not None or not item.optional or item.name in self._given:
+                item.check(item.name, value, rendered=rendered or item.name not in self.template_fields)
+        if not rendered and self.end_from_trigger:
+            self.warn_about_ignored_hooks()
 
     def describe_remote_work(self, context: Context) -> str:
         """Return, in one sentence, what goes on in Zilliz Cloud."""
@@ -55,14 +89,29 @@ class ZillizTask:
         limit: timedelta | None = self.execution_timeout  # type: ignore[attr-defined]
         return seconds if limit is None else min(seconds, limit.total_seconds())
 
-    def defer_to(self, trigger: ZillizTrigger, method_name: str) -> NoReturn:
+    def wait(self, trigger: ZillizTrigger, *, then: Callable[..., Any], at_once: bool = False) -> Any:
+        """
+        Wait in this worker; if the task is deferrable only for ``defer_after``, and then in the triggerer.
+
+        :param then: the method of this task that gets the trigger's event
+        :param at_once: whether a deferrable task defers without a first poll here
+        :return: the trigger's result
+        """
+        leave_after = self.hook.clock.time() + self.defer_after if self.deferrable else None
+        if not (self.deferrable and at_once):
+            result = trigger.wait_in_worker(self.hook, note=self.log.info, leave_after=leave_after)  # type: ignore[attr-defined]
+            if result is not None:
+                return result
+        self.defer_to(trigger, then)
+
+    def defer_to(self, trigger: ZillizTrigger, then: Callable[..., Any]) -> NoReturn:
         """Leave the wait to a trigger, whose event goes to a method of this task."""
-        now = time.time()
+        now = self.hook.clock.time()
         trigger.not_before = max(trigger.not_before or 0.0, now + EARLIEST_EVENT)
         trigger.deadline = max(trigger.deadline, trigger.not_before)
         remaining = max(0.0, trigger.deadline - now)
         self.defer(  # type: ignore[attr-defined]
-            trigger=trigger, method_name=method_name, timeout=timedelta(seconds=remaining + BACKSTOP)
+            trigger=trigger, method_name=then.__name__, timeout=timedelta(seconds=remaining + BACKSTOP)
         )
         raise AssertionError("defer() does not return")
 

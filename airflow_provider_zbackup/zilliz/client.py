@@ -1,8 +1,8 @@
 """
 The only module that speaks HTTP: it sends operations and drives flows, for workers and for triggerers.
 
-httpx's transports are used without its clients. A transport follows no redirect (the key must not go
-to another host), keeps no cookies, writes no log line per request, and costs less per poll.
+Only httpx's transports are used, because its clients log a line for each request: a task that polls for hours
+would fill its log. A transport also follows no redirect, so the key never goes to another host.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import asyncio
 import logging
 import ssl
 import threading
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -24,16 +23,30 @@ from pydantic import ValidationError
 from airflow_provider_zbackup.zilliz.errors import (
     ZillizAuthenticationError,
     ZillizConnectionError,
-    ZillizError,
     ZillizProtocolError,
     ZillizServerError,
     ZillizThrottledError,
     classify,
 )
-from airflow_provider_zbackup.zilliz.flows.steps import Flow, Pause, Reply, Step
+from airflow_provider_zbackup.zilliz.flows.steps import (
+    Flow,
+    KeepSecret,
+    Pause,
+    Reply,
+    Save,
+    Step,
+    drive,
+    drive_blocking,
+)
 from airflow_provider_zbackup.zilliz.models import read_envelope
 from airflow_provider_zbackup.zilliz.operations import Operation
-from airflow_provider_zbackup.zilliz.pacing import RequestBudget, parse_http_date, parse_retry_after
+from airflow_provider_zbackup.zilliz.pacing import (
+    CLOCK,
+    Clock,
+    RequestBudget,
+    parse_http_date,
+    parse_retry_after,
+)
 from airflow_provider_zbackup.zilliz.poll_cache import PollCache
 from airflow_provider_zbackup.zilliz.settings import ClientSettings, is_loopback
 
@@ -71,11 +84,16 @@ def _proxy(base_url: str) -> str | None:
     return proxy if not proxy or "://" in proxy else f"http://{proxy}"
 
 
+def _make_transport(settings: ClientSettings, **options: Any) -> httpx.BaseTransport:
+    return httpx.HTTPTransport(verify=ssl_context(), proxy=_proxy(settings.base_url), **options)
+
+
 class _Exchange:
     """Sends an operation and reads its answer, for both clients. It blocks."""
 
-    def __init__(self, settings: ClientSettings) -> None:
+    def __init__(self, settings: ClientSettings, clock: Clock) -> None:
         self.settings = settings
+        self._clock = clock
         self._timeout = httpx.Timeout(settings.timeout, connect=min(10.0, settings.timeout)).as_dict()
         self._base_url = httpx.URL(settings.base_url)
         self._prefix = self._base_url.raw_path.rstrip(b"/")
@@ -89,7 +107,7 @@ class _Exchange:
     def send(self, operation: Operation[T], transport: httpx.BaseTransport) -> Reply[T]:
         """Send an operation once; raises :class:`ZillizError`."""
         try:
-            limit = time.monotonic() + 2 * self.settings.timeout
+            limit = self._clock.monotonic() + 2 * self.settings.timeout
             response = transport.handle_request(self._request(operation))
             try:
                 content = self._receive(operation, response, limit)
@@ -118,7 +136,7 @@ class _Exchange:
                     f"Zilliz Cloud answered {operation} with more than {LARGEST_ANSWER} bytes.",
                     http_status=response.status_code,
                 )
-            if time.monotonic() > limit:
+            if self._clock.monotonic() > limit:
                 raise too_slow(operation)
         return bytes(content)
 
@@ -152,7 +170,8 @@ class _Exchange:
             )
         kind = classify(status, code or 0)
         retry_after = parse_retry_after(
-            response.headers.get("retry-after"), server_time.timestamp() if server_time else time.time()
+            response.headers.get("retry-after"),
+            server_time.timestamp() if server_time else self._clock.time(),
         )
         if kind is ZillizThrottledError and retry_after is None:
             retry_after = THROTTLED_PAUSE
@@ -183,8 +202,8 @@ class ZillizClient:
 
     :param settings: what to connect to
     :param refresh: gives the settings anew, once, after the API key was refused
-    :param sleep: waits, in seconds
-    :param clock: tells the time, in seconds since the epoch
+    :param transport: sends the requests; closed with the client
+    :param clock: tells the time and lets it pass
     """
 
     def __init__(
@@ -192,15 +211,14 @@ class ZillizClient:
         settings: ClientSettings,
         *,
         refresh: Callable[[], ClientSettings] | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.time,
+        transport: httpx.BaseTransport | None = None,
+        clock: Clock = CLOCK,
     ) -> None:
-        self._exchange = _Exchange(settings)
+        self._exchange = _Exchange(settings, clock)
         self._refresh = refresh
-        self._sleep = sleep
         self._clock = clock
         self._budget = RequestBudget(settings.requests_per_second)
-        self._transport = httpx.HTTPTransport(verify=ssl_context(), proxy=_proxy(settings.base_url))
+        self._transport = transport or _make_transport(settings)
 
     def __enter__(self) -> ZillizClient:
         return self
@@ -220,47 +238,36 @@ class ZillizClient:
         flow: Flow[T],
         *,
         save: Callable[[Mapping[str, Any] | None], None] | None = None,
+        keep_secret: Callable[[KeepSecret], bool] | None = None,
         note: Callable[[str], None] = log.info,
     ) -> T:
         """
         Run a flow to its end.
 
-        :param save: makes a record durable; needed by flows that create
+        :param save: makes a record durable; needed by flows that start a job
+        :param keep_secret: stores what is shown only once, and tells whether it did; needed by flows that
+            get a password
         :param note: writes a line to the log
         :return: what the flow returns; raises what it raises
         """
-        try:
-            step = next(flow)
-            while True:
-                try:
-                    outcome = self._take(step, save, note)
-                except ZillizError as error:
-                    step = flow.throw(error)
-                else:
-                    step = flow.send(outcome)
-        except StopIteration as end:
-            result: T = end.value
-            return result
 
-    def _take(
-        self,
-        step: Step,
-        save: Callable[[Mapping[str, Any] | None], None] | None,
-        note: Callable[[str], None],
-    ) -> Reply[Any] | float | None:
-        match step:
-            case Operation():
-                return self.send(step)
-            case Pause():
-                if step.note:
-                    note(step.note)
-                if step.seconds > 0:
-                    self._sleep(step.seconds)
-                return self._clock()
-        if save is None:
-            raise TypeError("This flow creates, so it needs something that remembers.")
-        save(step.record)
-        return None
+        def take(step: Step) -> Any:
+            match step:
+                case Operation():
+                    return self.send(step)
+                case Pause(seconds, text):
+                    if text:
+                        note(text)
+                    if seconds > 0:
+                        self._clock.sleep(seconds)
+                    return self._clock.time()
+                case Save(record) if save:
+                    return save(record)
+                case KeepSecret() if keep_secret:
+                    return keep_secret(step)
+            raise TypeError(f"This flow needs something that takes a {type(step).__name__}.")
+
+        return drive_blocking(flow, take)
 
     def send(self, operation: Operation[T]) -> Reply[T]:
         """Send one operation, within the budget; raises :class:`ZillizError`."""
@@ -269,16 +276,16 @@ class ZillizClient:
         except ZillizAuthenticationError:
             if self._refresh is None:
                 raise
-            self._exchange = _Exchange(self._refresh())
+            self._exchange = _Exchange(self._refresh(), self._clock)
             return self._send_once(operation)
 
     def _send_once(self, operation: Operation[T]) -> Reply[T]:
-        while delay := self._budget.take(self._clock()):
-            self._sleep(delay)
+        while delay := self._budget.take(self._clock.time()):
+            self._clock.sleep(delay)
         try:
             return self._exchange.send(operation, self._transport)
         except ZillizThrottledError as error:
-            self._budget.hold(self._clock() + (error.retry_after or 0.0))
+            self._budget.hold(self._clock.time() + (error.retry_after or 0.0))
             raise
 
 
@@ -289,24 +296,24 @@ class AsyncZillizClient:
     Requests are sent by a few threads: httpx's synchronous transport takes less of the processor's time
     than its asynchronous one, and leaves the event loop alone.
 
-    Only workers create, so a flow that has something to remember cannot be run here.
+    Only workers start jobs, so a flow that has something to save cannot be run here.
 
     :param settings: what to connect to
+    :param transport: sends the requests; closed with the client
     :param refresh: gives the settings anew, once, after the API key was refused
+    :param clock: tells the time and lets it pass
     """
 
     def __init__(
         self,
         settings: ClientSettings,
-        context: ssl.SSLContext,
         *,
+        transport: httpx.BaseTransport,
         refresh: Callable[[], Awaitable[ClientSettings]] | None = None,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        clock: Callable[[], float] = time.time,
+        clock: Clock = CLOCK,
     ) -> None:
-        self._exchange = _Exchange(settings)
+        self._exchange = _Exchange(settings, clock)
         self._refresh = refresh
-        self._sleep = sleep
         self._clock = clock
         self._budget = RequestBudget(settings.requests_per_second)
         # As many as there are threads, so that a request's time begins when a thread is free for it.
@@ -316,14 +323,13 @@ class AsyncZillizClient:
         self._answers = PollCache()
         self._refreshing = asyncio.Lock()
         self._threads = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="zilliz")
-        self._transport = httpx.HTTPTransport(
-            verify=context, proxy=_proxy(settings.base_url), limits=_TRIGGERER_LIMITS
-        )
+        self._transport = transport
 
     @classmethod
     async def open(cls, settings: ClientSettings, **arguments: Any) -> AsyncZillizClient:
-        """Return a new client; the SSL context is made off the event loop."""
-        return cls(settings, await asyncio.to_thread(ssl_context), **arguments)
+        """Return a new client whose transport is made off the event loop."""
+        transport = await asyncio.to_thread(_make_transport, settings, limits=_TRIGGERER_LIMITS)
+        return cls(settings, transport=transport, **arguments)
 
     async def __aenter__(self) -> AsyncZillizClient:
         return self
@@ -349,7 +355,7 @@ class AsyncZillizClient:
         """Go on with new settings."""
         if settings.requests_per_second != self.settings.requests_per_second:
             self._budget = RequestBudget(settings.requests_per_second)
-        self._exchange = _Exchange(settings)
+        self._exchange = _Exchange(settings, self._clock)
 
     async def run(self, flow: Flow[T], *, note: Callable[[str], None] = log.info) -> T:
         """
@@ -358,36 +364,26 @@ class AsyncZillizClient:
         :param note: writes a line to the log
         :return: what the flow returns; raises what it raises
         """
-        try:
-            step = next(flow)
-            while True:
-                try:
-                    outcome = await self._take(step, note)
-                except ZillizError as error:
-                    step = flow.throw(error)
-                else:
-                    step = flow.send(outcome)
-        except StopIteration as end:
-            result: T = end.value
-            return result
 
-    async def _take(self, step: Step, note: Callable[[str], None]) -> Reply[Any] | float:
-        match step:
-            case Operation():
-                return await self.send(step)
-            case Pause():
-                if step.note:
-                    note(step.note)
-                if step.seconds > 0:
-                    await self._sleep(step.seconds)
-                return self._clock()
-        raise TypeError("Only a worker creates: this flow has something to remember.")
+        async def take(step: Step) -> Any:
+            match step:
+                case Operation():
+                    return await self.send(step)
+                case Pause(seconds, text):
+                    if text:
+                        note(text)
+                    if seconds > 0:
+                        await self._clock.asleep(seconds)
+                    return self._clock.time()
+            raise TypeError("Only a worker starts jobs: this flow has something to save.")
+
+        return await drive(flow, take)
 
     async def send(self, operation: Operation[T]) -> Reply[T]:
         """Send one operation, within the budget, or share an answer; raises :class:`ZillizError`."""
         if not operation.idempotent:
-            raise TypeError(f"Only a worker creates: a triggerer must not {operation}.")
-        return await self._answers.get(operation, self._clock(), lambda: self._send(operation))
+            raise TypeError(f"Only a worker starts jobs: a triggerer must not {operation}.")
+        return await self._answers.get(operation, self._clock.time(), lambda: self._send(operation))
 
     async def _send(self, operation: Operation[T]) -> Reply[T]:
         refused = self._exchange
@@ -404,8 +400,8 @@ class AsyncZillizClient:
     async def _send_once(self, operation: Operation[T]) -> Reply[T]:
         async with self._slots:
             async with self._turn:
-                while delay := self._budget.take(self._clock()):
-                    await self._sleep(delay)
+                while delay := self._budget.take(self._clock.time()):
+                    await self._clock.asleep(delay)
             try:
                 async with asyncio.timeout(2 * self.settings.timeout):
                     return await asyncio.get_running_loop().run_in_executor(
@@ -414,5 +410,5 @@ class AsyncZillizClient:
             except TimeoutError:
                 raise too_slow(operation) from None
             except ZillizThrottledError as error:
-                self._budget.hold(self._clock() + (error.retry_after or 0.0))
+                self._budget.hold(self._clock.time() + (error.retry_after or 0.0))
                 raise

@@ -21,7 +21,9 @@ What can go wrong, classified once.
     ├── ZillizConflictError                another backup is in the way
     ├── ZillizJobFailedError               the job ended in failure
     │   └── ZillizJobCanceledError         somebody cancelled the job in the console
-    ├── ZillizBackupLostError              the backup is gone, or was never finished
+    ├── ZillizLostError                    what was waited for is gone, or was never finished
+    │   ├── ZillizBackupLostError          the backup
+    │   └── ZillizClusterLostError         the cluster
     └── ZillizTimeoutError                 the deadline passed; the job may still be running
 
 Codes are those of `Error Codes <https://docs.zilliz.com/reference/restful/error-codes-v2>`__ and the few
@@ -169,8 +171,16 @@ class ZillizJobCanceledError(ZillizJobFailedError):
     """Somebody cancelled the job, which only the web console can do."""
 
 
-class ZillizBackupLostError(ZillizError):
-    """The backup disappeared, or did not become available though its job ended well."""
+class ZillizLostError(ZillizError):
+    """What was waited for disappeared, or did not become available though its job ended well."""
+
+
+class ZillizBackupLostError(ZillizLostError):
+    """The backup disappeared."""
+
+
+class ZillizClusterLostError(ZillizLostError):
+    """The cluster disappeared."""
 
 
 class ZillizTimeoutError(ZillizError):

@@ -18,6 +18,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    SecretStr,
     ValidationError,
     ValidatorFunctionWrapHandler,
     field_validator,
@@ -96,6 +97,15 @@ class BackupCreation(Answer):
 
     backup_id: str = ""
     backup_name: str = ""
+    job_id: str = ""
+
+
+class ClusterRestoration(Answer):
+    """Answer of `Restore Cluster Backup <https://docs.zilliz.com/reference/restful/restore-cluster-backup-v2>`__."""
+
+    cluster_id: str = ""
+    username: str = ""
+    password: SecretStr | None = None
     job_id: str = ""
 
 
@@ -225,6 +235,17 @@ class Cluster(Answer):
     plan: str = ""
     deployment_option: str = ""
     status: State = ""
+    cu_size: int | None = None
+    connect_address: str = ""
+    create_time: Time | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self.status == "RUNNING"
+
+    @property
+    def is_dropped(self) -> bool:
+        return self.status in ("DELETING", "DELETED")
 
 
 class ClusterPage(Answer):
@@ -339,3 +360,13 @@ class CreateBackupRequest(Request):
             for database in self.db_collections
             for name in database.collection_names
         }
+
+
+class RestoreClusterRequest(Request):
+    """Body of `Restore Cluster Backup <https://docs.zilliz.com/reference/restful/restore-cluster-backup-v2>`__."""
+
+    project_id: str
+    cluster_name: str
+    cu_size: int
+    collection_status: str
+    restore_version_policy: str | None = None

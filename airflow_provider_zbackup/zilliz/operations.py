@@ -16,10 +16,12 @@ from airflow_provider_zbackup.zilliz.models import (
     BackupPage,
     Cluster,
     ClusterPage,
+    ClusterRestoration,
     CreateBackupRequest,
     Job,
     Project,
     Request,
+    RestoreClusterRequest,
 )
 
 T = TypeVar("T")
@@ -98,6 +100,21 @@ def describe_backup(cluster_id: str, backup_id: str) -> Operation[Backup]:
     """https://docs.zilliz.com/reference/restful/describe-backup-v2"""
     path = _path("clusters", cluster_id, "backups", backup_id)
     return Operation("describe backup", f"{backup_id} of cluster {cluster_id}", "GET", path, Backup)
+
+
+def restore_cluster(
+    cluster_id: str, backup_id: str, request: RestoreClusterRequest
+) -> Operation[ClusterRestoration]:
+    """https://docs.zilliz.com/reference/restful/restore-cluster-backup-v2 - makes a new cluster each time."""
+    return Operation(
+        "restore cluster",
+        f"from backup {backup_id} of cluster {cluster_id}",
+        "POST",
+        _path("clusters", cluster_id, "backups", backup_id, "restoreCluster"),
+        ClusterRestoration,
+        request=request,
+        idempotent=False,
+    )
 
 
 def list_backups(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -13,6 +15,29 @@ from airflow_provider_zbackup.zilliz.errors import ZillizThrottledError
 SHORTEST_PAUSE = 1.0
 #: A server that asks for more patience than this is asked again nevertheless.
 LONGEST_RETRY_AFTER = 120.0
+
+
+class Clock:
+    """Tells the time and lets it pass. Tests replace it, so that no test waits."""
+
+    def time(self) -> float:
+        """Return the seconds since the epoch."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Return seconds that are never set back; only their differences mean something."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    async def asleep(self, seconds: float) -> None:
+        """Sleep without blocking the event loop."""
+        await asyncio.sleep(seconds)
+
+
+#: The real one.
+CLOCK = Clock()
 
 
 def jitter(longest: float) -> float:

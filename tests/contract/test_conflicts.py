@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
 from airflow_provider_zbackup.zilliz.errors import ZillizError, ZillizTimeoutError
-from airflow_provider_zbackup.zilliz.flows.creation import UNEXPLAINED_PAUSE
+from airflow_provider_zbackup.zilliz.flows.submission import UNEXPLAINED_PAUSE
 from tests.support import CLUSTER_ID, TaskInstance, World
 
 MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferrable"])
@@ -27,10 +27,10 @@ def create(**arguments: Any) -> TaskInstance:
 def test_a_refusal_that_no_list_ever_explains_is_met_ever_more_rarely(world: World, deferrable: bool) -> None:
     world.connect(extra={"conflict_codes": CODE})
     world.fault("create_backup", code=CODE, message="later, please")
-    begin = world.clock()
-    with pytest.raises(ZillizTimeoutError, match=r"Waited 72\d\d s for a turn\."):
+    begin = world.clock.now
+    with pytest.raises(ZillizTimeoutError, match=r"Waited 72\d\d s for other backups to finish\."):
         create(deferrable=deferrable, conflict_timeout=7200).run()
-    assert world.clock() - begin == pytest.approx(7200, abs=20)
+    assert world.clock.now - begin == pytest.approx(7200, abs=20)
     sent = [request.time for request in world.requests("create_backup")]
     pauses = [later - earlier for earlier, later in pairwise(sent)]
     assert 10 < len(sent) < 60
@@ -41,10 +41,10 @@ def test_a_refusal_that_no_list_ever_explains_is_met_ever_more_rarely(world: Wor
 @MODES
 def test_execution_timeout_ends_the_wait_for_a_turn(world: World, deferrable: bool) -> None:
     world.someone_backs_up(seconds=10_000)
-    begin = world.clock()
+    begin = world.clock.now
     with pytest.raises(ZillizTimeoutError):
         create(deferrable=deferrable, execution_timeout=timedelta(seconds=120)).run()
-    assert world.clock() - begin == pytest.approx(120, abs=10)
+    assert world.clock.now - begin == pytest.approx(120, abs=10)
 
 
 @pytest.mark.parametrize("cluster_id", ["", " in01-1", None])
@@ -53,7 +53,7 @@ def test_what_templates_gave_is_looked_at_again_after_the_wait_for_a_turn(
 ) -> None:
     operator = ZillizCreateBackupOperator(task_id="task", cluster_id="{{ params.cluster_id }}")
     operator.cluster_id = cluster_id
-    event = {"status": "success", "deadline": world.clock() + 60}
+    event = {"status": "success", "deadline": world.clock.now + 60}
     with pytest.raises(AirflowFailException, match="cluster_id"):
         operator.execute_after_conflict(create().context, event)
     assert world.requests() == []

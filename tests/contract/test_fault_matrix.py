@@ -9,23 +9,30 @@ the first try lasts, and tries the task again if it failed. The table of what wa
 from __future__ import annotations
 
 import logging
+import re
 import socket
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from airflow_provider_zbackup.emulator import JobPlan
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
-from airflow_provider_zbackup.zilliz.client import _Exchange
 from airflow_provider_zbackup.zilliz.errors import ZillizError
 from tests.support import API_KEY, CLUSTER_ID, TaskInstance, World
 
 TABLE = Path(__file__).parents[2] / "docs" / "fault-matrix.md"
 
-OPERATIONS = ("list_backups", "create_backup", "describe_job", "describe_backup")
+#: The requests of the path, and their routes.
+ROUTES = {
+    "list_backups": "/v2/backups",
+    "create_backup": "/v2/clusters/[^/]+/backups/create",
+    "describe_job": "/v2/jobs/[^/]+",
+    "describe_backup": "/v2/clusters/[^/]+/backups/backup[^/]+",
+}
 FAULTS: dict[str, dict[str, Any]] = {
     "connection refused": {"refused": True},
     "dropped before the work": {"drop": True},
@@ -48,7 +55,7 @@ FAULTS: dict[str, dict[str, Any]] = {
 ONLY_AT = {"list lags 10 s, answer lost": "create_backup", "job look-up lags 10 s": "describe_job"}
 CELLS = [
     (operation, fault)
-    for operation in OPERATIONS
+    for operation in ROUTES
     for fault in FAULTS
     if ONLY_AT.get(fault, operation) == operation
 ]
@@ -146,7 +153,9 @@ def attempt(task: TaskInstance) -> tuple[Any, Exception | None]:
 def made(world: World) -> list[Any]:
     """Return the backups that there are; only the task makes any."""
     assert sum(request.work_done for request in world.requests("create_backup")) == len(world.backups())
-    return [backup for backup in world.backups() if backup.status(world.clock()) in ("CREATING", "AVAILABLE")]
+    return [
+        backup for backup in world.backups() if backup.status(world.clock.now) in ("CREATING", "AVAILABLE")
+    ]
 
 
 def strike(world: World, operation: str, persists: bool, **fault: Any) -> None:
@@ -162,10 +171,10 @@ def strike(world: World, operation: str, persists: bool, **fault: Any) -> None:
 
 def heal(world: World) -> None:
     world.control_plane.faults.clear()
-    world.monkeypatch.setattr(_Exchange, "_request", _REQUEST)
+    world.monkeypatch.setattr(httpx.HTTPTransport, "handle_request", _HANDLE_REQUEST)
 
 
-_REQUEST = _Exchange._request
+_HANDLE_REQUEST = httpx.HTTPTransport.handle_request
 
 
 def refuse(world: World, operation: str, times: int) -> None:
@@ -175,14 +184,13 @@ def refuse(world: World, operation: str, times: int) -> None:
         port = reserved.getsockname()[1]
     left = [times]
 
-    def request(exchange: _Exchange, sent: Any) -> Any:
-        made_request = _REQUEST(exchange, sent)
-        if sent.name == operation.replace("_", " ") and left[0] > 0:
+    def handle_request(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        if re.fullmatch(ROUTES[operation], request.url.path) and left[0] > 0:
             left[0] -= 1
-            made_request.url = made_request.url.copy_with(port=port)
-        return made_request
+            request.url = request.url.copy_with(port=port)
+        return _HANDLE_REQUEST(transport, request)
 
-    world.monkeypatch.setattr(_Exchange, "_request", request)
+    world.monkeypatch.setattr(httpx.HTTPTransport, "handle_request", handle_request)
 
 
 def test_a_failed_job_does_not_count(world: World) -> None:

@@ -56,10 +56,10 @@ def test_the_final_job_is_returned(world: World, deferrable: bool) -> None:
 def test_it_answers_at_once_when_the_job_is_over(world: World, deferrable: bool) -> None:
     created = start(world, seconds=1)
     world.clock.sleep(5)
-    begin = world.clock()
+    begin = world.clock.now
     task = job_sensor(created.job_id, deferrable=deferrable)
     assert task.run()["status"] == "SUCCESSFUL"
-    assert world.clock() == begin
+    assert world.clock.now == begin
     assert task.deferrals == []
 
 
@@ -82,10 +82,10 @@ def test_the_end_of_the_job_fails_the_task_for_good(
 @MODES
 def test_time_out(world: World, deferrable: bool) -> None:
     created = start(world, status="IN_PROGRESS")
-    begin = world.clock()
+    begin = world.clock.now
     with pytest.raises(AirflowSensorTimeout):
         job_sensor(created.job_id, deferrable=deferrable, timeout=300, poke_interval=20).run()
-    assert world.clock() - begin == pytest.approx(300, abs=41)
+    assert world.clock.now - begin == pytest.approx(300, abs=41)
     with pytest.raises(AirflowSkipException):
         job_sensor(created.job_id, deferrable=deferrable, timeout=300, soft_fail=True).run()
 
@@ -139,9 +139,9 @@ def test_reschedule_mode(world: World) -> None:
 
 @MODES
 def test_the_gate_opens_when_no_backup_runs(world: World, deferrable: bool) -> None:
-    begin = world.clock()
+    begin = world.clock.now
     assert gate(cluster_id=CLUSTER_ID, deferrable=deferrable).run() == {"backups": 0}
-    assert 0 < world.clock() - begin < 5, "it looks twice, and not at once"
+    assert 0 < world.clock.now - begin < 5, "it looks twice, and not at once"
 
 
 @MODES
@@ -150,11 +150,11 @@ def test_the_gate_opens_when_no_backup_runs(world: World, deferrable: bool) -> N
 def test_the_gate_waits_for_any_backup(
     world: World, deferrable: bool, where: dict[str, str], creation_method: str
 ) -> None:
-    begin = world.clock()
+    begin = world.clock.now
     world.someone_backs_up(seconds=100, creation_method=creation_method)
     task = gate(**where, deferrable=deferrable)
     assert task.run() == {"backups": 1}
-    assert world.clock() - begin > 100
+    assert world.clock.now - begin > 100
     assert len(task.deferrals) == deferrable
 
 
@@ -171,18 +171,18 @@ def test_a_backup_in_a_state_that_nobody_has_documented_keeps_the_gate_shut(
 
 def test_execution_timeout_ends_the_wait_though_airflow_ignores_it_while_deferred(world: World) -> None:
     world.someone_backs_up(seconds=10_000)
-    begin = world.clock()
+    begin = world.clock.now
     with pytest.raises(AirflowSensorTimeout):
         gate(cluster_id=CLUSTER_ID, deferrable=True, execution_timeout=timedelta(seconds=60)).run()
-    assert world.clock() - begin == pytest.approx(60, abs=1)
+    assert world.clock.now - begin == pytest.approx(60, abs=1)
 
 
 def test_the_gate_needs_two_looks_in_a_row(world: World) -> None:
     """A backup that begins between the two keeps it shut."""
     world.clock.at(1, lambda: world.someone_backs_up(seconds=50, creation_method="AUTO"))
-    begin = world.clock()
+    begin = world.clock.now
     gate().run()
-    assert world.clock() - begin > 50
+    assert world.clock.now - begin > 50
 
 
 @MODES

@@ -161,12 +161,12 @@ def test_the_connection_button_leaves_no_connection_open(
 def test_the_connection_button_makes_one_attempt(world: World) -> None:
     """Somebody is waiting for it."""
     world.fault("list_clusters", times=1, status=503, headers={"Retry-After": "300"})
-    begin = world.clock()
+    begin = world.clock.now
     passed, message = world.hook.test_connection()
     assert not passed
     assert "HTTP 503" in message
     assert len(world.requests("list_clusters")) == 1
-    assert world.clock() == begin
+    assert world.clock.now == begin
 
 
 def test_the_connection_button_says_that_a_name_cannot_be_looked_up(world: World) -> None:
@@ -287,7 +287,6 @@ def test_each_loop_has_a_client_of_its_own(world: World) -> None:
 
 
 def test_a_newcomer_reads_the_connection_anew_when_it_is_old(world: World, mocker: MockerFixture) -> None:
-    world.monkeypatch.setattr(zilliz, "time", SimpleNamespace(monotonic=world.clock))
     reads = mocker.spy(ZillizHook, "read_settings")
 
     async def use() -> None:

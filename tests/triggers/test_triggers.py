@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,12 +14,12 @@ from pytest_mock import MockerFixture
 from airflow_provider_zbackup.emulator import JobPlan
 from airflow_provider_zbackup.hooks import zilliz
 from airflow_provider_zbackup.hooks.zilliz import ZillizHook
-from airflow_provider_zbackup.triggers import base
 from airflow_provider_zbackup.triggers.backup import ZillizBackupTrigger, ZillizNoActiveBackupTrigger
 from airflow_provider_zbackup.triggers.base import ZillizTrigger
 from airflow_provider_zbackup.triggers.job import ZillizJobTrigger
 from airflow_provider_zbackup.zilliz.client import AsyncZillizClient
-from tests.support import API_KEY, CLUSTER_ID, PROJECT_ID, START, World
+from tests.clock import START, VirtualClock
+from tests.support import API_KEY, CLUSTER_ID, PROJECT_ID, World
 
 TIMING: dict[str, Any] = {
     "zilliz_conn_id": "zilliz_default",
@@ -35,8 +34,8 @@ SUBJECTS: list[tuple[type[ZillizTrigger], dict[str, Any]]] = [
     (ZillizJobTrigger, {"job_id": "job-1", "cluster_id": None, "backup_id": None}),
     (ZillizJobTrigger, {"job_id": None, "cluster_id": CLUSTER_ID, "backup_id": "backup1"}),
     (ZillizBackupTrigger, {"result": RESULT}),
-    (ZillizNoActiveBackupTrigger, {"cluster_id": CLUSTER_ID, "project_id": None, "for_turn": True}),
-    (ZillizNoActiveBackupTrigger, {"cluster_id": None, "project_id": PROJECT_ID, "for_turn": False}),
+    (ZillizNoActiveBackupTrigger, {"cluster_id": CLUSTER_ID, "project_id": None, "to_submit": True}),
+    (ZillizNoActiveBackupTrigger, {"cluster_id": None, "project_id": PROJECT_ID, "to_submit": False}),
 ]
 
 
@@ -109,7 +108,7 @@ def test_a_finished_backup_completes_what_the_task_knew_already(world: World, kn
         "backup_name": backup.backup_name,
         "backup_type": "CLUSTER",
         "status": "AVAILABLE",
-        "size": backup.size(world.clock()),
+        "size": backup.size(world.clock.now),
         "region_id": "aws-us-west-2",
         "create_time": "2026-03-02T10:00:00Z",
     }
@@ -118,7 +117,7 @@ def test_a_finished_backup_completes_what_the_task_knew_already(world: World, kn
 
 @pytest.mark.parametrize(
     "subject",
-    [{"cluster_id": CLUSTER_ID}, {"cluster_id": CLUSTER_ID, "for_turn": True}, {"project_id": PROJECT_ID}],
+    [{"cluster_id": CLUSTER_ID}, {"cluster_id": CLUSTER_ID, "to_submit": True}, {"project_id": PROJECT_ID}],
 )
 def test_a_free_cluster_is_told_with_the_deadline_that_still_holds(
     world: World, subject: dict[str, Any]
@@ -126,7 +125,7 @@ def test_a_free_cluster_is_told_with_the_deadline_that_still_holds(
     world.someone_backs_up(seconds=100, creation_method="AUTO")
     (event,) = events(ZillizNoActiveBackupTrigger(**subject, **TIMING))
     assert event == {"status": "success", "result": {"backups": 1}, "deadline": TIMING["deadline"]}
-    assert world.clock() >= START + 100
+    assert world.clock.now >= START + 100
 
 
 @pytest.mark.parametrize(
@@ -214,7 +213,7 @@ def test_another_triggerer_goes_on_with_the_same_deadline(world: World) -> None:
     world.clock.sleep(3500)
     (event,) = events(ZillizJobTrigger(**kwargs))
     assert "Gave up after 3600 s" in event["error"]["message"]
-    assert world.clock() == START + 3600
+    assert world.clock.now == START + 3600
 
 
 def test_a_trigger_that_is_cancelled_gives_the_client_back_and_no_event(
@@ -255,11 +254,10 @@ def test_an_error_that_is_not_ours_is_left_to_airflow(world: World, mocker: Mock
 def test_an_error_before_the_first_look_waits_like_any_event(mocker: MockerFixture) -> None:
     """Airflow may not know of the deferral yet."""
     mocker.patch.object(MetastoreBackend, "get_connection", autospec=True, return_value=None)
-    sleep = mocker.AsyncMock()
-    mocker.patch.object(base, "asyncio", SimpleNamespace(sleep=sleep))
-    mocker.patch.object(base, "time", SimpleNamespace(time=lambda: START))
+    clock = VirtualClock()
+    mocker.patch.object(ZillizHook, "clock", clock)
     (event,) = events(
         ZillizJobTrigger(job_id="job-1", **TIMING | {"zilliz_conn_id": "gone", "not_before": START + 6})
     )
     assert event["status"] == "error"
-    sleep.assert_awaited_once_with(6)
+    assert clock.slept == [6]

@@ -19,16 +19,19 @@ from airflow.providers.common.compat.sdk import (
 from pytest_mock import MockerFixture
 
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
+from airflow_provider_zbackup.operators.base import ZillizJobOperator
 from airflow_provider_zbackup.sensors.backup import ZillizNoActiveBackupSensor
 from airflow_provider_zbackup.sensors.job import ZillizJobSensor
-from airflow_provider_zbackup.utils import task as task_module
 from airflow_provider_zbackup.utils.arguments import ArgumentError
 from airflow_provider_zbackup.utils.errors import translate_errors, validate_event
-from airflow_provider_zbackup.utils.store import KEY
 from airflow_provider_zbackup.utils.task import BACKSTOP, EARLIEST_EVENT, NO_CANCEL, ZillizTask
 from airflow_provider_zbackup.zilliz import errors
 from airflow_provider_zbackup.zilliz.errors import ZillizError
-from tests.support import START, Store, TaskInstance
+from airflow_provider_zbackup.zilliz.flows.creation import CreateBackupSubmission, CreateRecord
+from airflow_provider_zbackup.zilliz.models import CreateBackupRequest
+from tests.clock import START, VirtualClock
+from tests.support import Store, TaskInstance
+from tests.zilliz.driver import at
 
 
 def create(**arguments: Any) -> ZillizCreateBackupOperator:
@@ -49,7 +52,7 @@ SENSORS = pytest.mark.parametrize("make", [job, gate])
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ZillizError)]
 PERMANENT = [kind for kind in KINDS if issubclass(kind, errors.ZillizPermanentError)]
-ENDS = [errors.ZillizJobFailedError, errors.ZillizJobCanceledError, errors.ZillizBackupLostError]
+ENDS = [kind for kind in KINDS if issubclass(kind, errors.ZillizJobFailedError | errors.ZillizLostError)]
 OTHERS = [kind for kind in KINDS if kind not in (*PERMANENT, *ENDS, errors.ZillizTimeoutError)]
 
 
@@ -240,19 +243,29 @@ def ended_by_airflow(make: Callable[..., Any], text: str, store: Store | None = 
     return caught.value
 
 
-RUNNING = Store({KEY: {"record": {"backup_id": "backup1", "job_id": "job-1"}}})
-ADOPTED = Store({KEY: {"record": {"backup_id": "backup1", "job_id": ""}}})
-INTENDED = Store({KEY: {"record": {"backup_id": "", "job_id": ""}}})
+SUBMISSION = CreateBackupSubmission("in01-1", CreateBackupRequest.of())
+
+
+def stored(**facts: Any) -> Store:
+    record = CreateRecord(
+        cluster_id="in01-1", request=SUBMISSION.request.body(), first_sent=at(0), answer_by=at(30), **facts
+    )
+    return Store({SUBMISSION.key: {"record": record.save().record}})
+
+
+RUNNING = stored(backup_id="backup1", job_id="job-1")
+ADOPTED = stored(backup_id="backup1", adopted=True)
+INTENDED = stored()
 
 
 @pytest.mark.parametrize("text", ["Trigger timeout", "Trigger failure"])
 @pytest.mark.parametrize(
     ("make", "store", "named"),
     [
-        (create, RUNNING, "Backup backup1 of cluster in01-1 (job job-1) may still be running"),
-        (create, ADOPTED, "Backup backup1 of cluster in01-1 (job unknown) may still be running"),
-        (create, INTENDED, "Cluster in01-1 has no backup yet that this task has created"),
-        (create, None, "Cluster in01-1 has no backup yet that this task has created"),
+        (create, RUNNING, "Backup backup1 of cluster in01-1 (job job-1) may still be in the making"),
+        (create, ADOPTED, "Backup backup1 of cluster in01-1 (job unknown) may still be in the making"),
+        (create, INTENDED, "This task knows of no backup yet that it has made from in01-1"),
+        (create, None, "This task knows of no backup yet that it has made from in01-1"),
         (job, None, "Job job-1 may still be running"),
         (
             lambda: job({"job_id": None, "cluster_id": "in01-1", "backup_id": "backup1"}),
@@ -345,12 +358,12 @@ def test_a_killed_task_says_what_stays(make: Callable[..., Any], mocker: MockerF
 def test_a_deferral_ends_after_its_trigger_and_never_returns(
     deadline: float, seconds: float, mocker: MockerFixture
 ) -> None:
-    mocker.patch.object(task_module, "time", SimpleNamespace(time=lambda: START))
     task: Any = ZillizTask()
+    task.hook = SimpleNamespace(clock=VirtualClock())
     task.defer = mocker.Mock()
     trigger: Any = SimpleNamespace(deadline=deadline, not_before=None)
     with pytest.raises(AssertionError, match="does not return"):
-        task.defer_to(trigger, "execute_complete")
+        task.defer_to(trigger, ZillizJobOperator.execute_complete)
     task.defer.assert_called_once_with(
         trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=seconds)
     )
@@ -364,12 +377,12 @@ def test_a_deferral_ends_after_its_trigger_and_never_returns(
 def test_no_event_comes_before_airflow_knows_of_the_deferral(
     not_before: float | None, seconds: float, mocker: MockerFixture
 ) -> None:
-    mocker.patch.object(task_module, "time", SimpleNamespace(time=lambda: START))
     task: Any = ZillizTask()
+    task.hook = SimpleNamespace(clock=VirtualClock())
     task.defer = mocker.Mock(side_effect=RuntimeError)
     trigger: Any = SimpleNamespace(deadline=START + 3, not_before=not_before)
     with pytest.raises(RuntimeError):
-        task.defer_to(trigger, "execute_complete")
+        task.defer_to(trigger, ZillizJobOperator.execute_complete)
     assert trigger.not_before == START + seconds
     assert trigger.deadline == START + seconds, "A time-out is an event too"
 

@@ -9,10 +9,13 @@ import pytest
 from airflow_provider_zbackup.emulator import JobPlan
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
 from airflow_provider_zbackup.utils import store
-from airflow_provider_zbackup.utils.store import KEY, SubmissionStore
+from airflow_provider_zbackup.utils.store import SubmissionStore
 from airflow_provider_zbackup.zilliz.errors import ZillizJobFailedError
+from airflow_provider_zbackup.zilliz.flows.creation import CreateBackupSubmission
+from airflow_provider_zbackup.zilliz.models import CreateBackupRequest
 from tests.support import CLUSTER_ID, TaskInstance, World
 
+KEY = "zilliz_create_backup_0123456789abcdef"
 RECORD = {"cluster_id": "in01-1", "backup_id": "backup1", "job_id": "job-1"}
 
 
@@ -27,55 +30,60 @@ def store_outlives_task(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
     return bool(request.param)
 
 
-def test_the_key_in_the_store_is_one_that_users_see_and_that_does_not_change(task: TaskInstance) -> None:
-    SubmissionStore(task.context).save(RECORD)
-    assert task.store == {"zilliz_create_backup": {"record": RECORD}}
-    assert KEY == "zilliz_create_backup"
+def test_a_record_is_kept_under_the_key_of_its_submission(task: TaskInstance) -> None:
+    SubmissionStore(task.context, KEY).save(RECORD)
+    assert task.store == {KEY: {"record": RECORD}}
+    assert SubmissionStore(task.context, "another").load() is None
+
+
+def test_the_key_is_one_that_users_see_and_that_does_not_change() -> None:
+    submission = CreateBackupSubmission("in01-1", CreateBackupRequest.of())
+    assert submission.key == "zilliz_create_backup_f2fafe75474fd4f2"
 
 
 def test_a_new_task_remembers_nothing(task: TaskInstance) -> None:
-    assert SubmissionStore(task.context).load() is None
+    assert SubmissionStore(task.context, KEY).load() is None
 
 
 @pytest.mark.parametrize("kept", [{}, {"record": None}, {"record": None, "delivered": 2}])
 def test_nothing_kept_is_nothing_remembered(task: TaskInstance, kept: dict[str, Any]) -> None:
     task.store.set(KEY, kept)
-    assert SubmissionStore(task.context).load() is None
+    assert SubmissionStore(task.context, KEY).load() is None
 
 
 @pytest.mark.usefixtures("store_outlives_task")
 def test_a_task_that_did_not_deliver_finds_its_record_when_it_is_retried_or_cleared(
     task: TaskInstance,
 ) -> None:
-    SubmissionStore(task.context).save(RECORD)
-    assert SubmissionStore(task.context).load() == RECORD, "retried"
+    SubmissionStore(task.context, KEY).save(RECORD)
+    assert SubmissionStore(task.context, KEY).load() == RECORD, "retried"
     task.max_tries += 1
-    assert SubmissionStore(task.context).load() == RECORD, "cleared"
+    assert SubmissionStore(task.context, KEY).load() == RECORD, "cleared"
 
 
 def test_the_later_record_counts(task: TaskInstance) -> None:
     later = RECORD | {"backup_id": "backup2"}
-    SubmissionStore(task.context).save(RECORD)
-    SubmissionStore(task.context).save(later)
-    assert SubmissionStore(task.context).load() == later
+    SubmissionStore(task.context, KEY).save(RECORD)
+    SubmissionStore(task.context, KEY).save(later)
+    assert SubmissionStore(task.context, KEY).load() == later
 
 
 def test_a_record_is_forgotten_when_nothing_came_of_the_create(task: TaskInstance) -> None:
-    SubmissionStore(task.context).save(RECORD)
-    SubmissionStore(task.context).save(None)
+    SubmissionStore(task.context, KEY).save(RECORD)
+    SubmissionStore(task.context, KEY).save(None)
     assert task.store == {}
-    assert SubmissionStore(task.context).load() is None
+    assert SubmissionStore(task.context, KEY).load() is None
 
 
 def test_a_delivered_record_counts_for_the_same_run_of_the_task_only(
     task: TaskInstance, store_outlives_task: bool
 ) -> None:
-    SubmissionStore(task.context).save(RECORD)
-    SubmissionStore(task.context).mark_delivered()
-    again = SubmissionStore(task.context).load()
+    SubmissionStore(task.context, KEY).save(RECORD)
+    SubmissionStore(task.context, KEY).mark_delivered()
+    again = SubmissionStore(task.context, KEY).load()
     assert again == (RECORD if store_outlives_task else None), "tried again: its worker died too early"
     task.max_tries += 1
-    assert SubmissionStore(task.context).load() is None, "cleared by a user"
+    assert SubmissionStore(task.context, KEY).load() is None, "cleared by a user"
 
 
 def test_who_edits_the_retries_before_he_clears_gets_a_new_backup_too(
@@ -84,44 +92,44 @@ def test_who_edits_the_retries_before_he_clears_gets_a_new_backup_too(
     """Airflow adds the retries to the tries made, which may come to the same ``max_tries`` again."""
     monkeypatch.setattr(store, "HAS_TASK_STATE_STORE", True)
     task.retries = 2
-    SubmissionStore(task.context).save(RECORD)
-    SubmissionStore(task.context).mark_delivered()
+    SubmissionStore(task.context, KEY).save(RECORD)
+    SubmissionStore(task.context, KEY).mark_delivered()
     assert task.store[KEY]["delivered"] == [2, 2]
     task.retries = 1
-    assert SubmissionStore(task.context).load() is None
+    assert SubmissionStore(task.context, KEY).load() is None
 
 
 @pytest.mark.usefixtures("store_outlives_task")
 def test_after_a_delivery_a_new_record_counts_and_can_be_delivered_in_turn(task: TaskInstance) -> None:
-    SubmissionStore(task.context).save(RECORD)
-    SubmissionStore(task.context).mark_delivered()
+    SubmissionStore(task.context, KEY).save(RECORD)
+    SubmissionStore(task.context, KEY).mark_delivered()
     task.max_tries += 1
     later = RECORD | {"backup_id": "backup2"}
-    SubmissionStore(task.context).save(later)
-    assert SubmissionStore(task.context).load() == later
-    SubmissionStore(task.context).mark_delivered()
+    SubmissionStore(task.context, KEY).save(later)
+    assert SubmissionStore(task.context, KEY).load() == later
+    SubmissionStore(task.context, KEY).mark_delivered()
     task.max_tries += 1
-    assert SubmissionStore(task.context).load() is None
+    assert SubmissionStore(task.context, KEY).load() is None
 
 
-def test_a_record_that_is_left_to_a_trigger_counts_for_the_same_run_of_the_task_only(
+def test_a_record_can_be_marked_as_delivered_more_than_once(
     task: TaskInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "HAS_TASK_STATE_STORE", True)
-    SubmissionStore(task.context).save(RECORD)
-    SubmissionStore(task.context).leave_to_trigger()
-    assert SubmissionStore(task.context).load() == RECORD, "retried"
-    SubmissionStore(task.context).leave_to_trigger()
-    assert SubmissionStore(task.context).load() == RECORD, "and left once more"
+    SubmissionStore(task.context, KEY).save(RECORD)
+    SubmissionStore(task.context, KEY).mark_delivered()
+    assert SubmissionStore(task.context, KEY).load() == RECORD, "retried"
+    SubmissionStore(task.context, KEY).mark_delivered()
+    assert SubmissionStore(task.context, KEY).load() == RECORD
     task.max_tries += 1
-    assert SubmissionStore(task.context).load() is None, "cleared by a user"
+    assert SubmissionStore(task.context, KEY).load() is None, "cleared by a user"
 
 
 def test_a_store_that_nobody_cleans_up_is_empty_after_the_delivery(
     task: TaskInstance, store_outlives_task: bool
 ) -> None:
-    SubmissionStore(task.context).save(RECORD)
-    SubmissionStore(task.context).mark_delivered()
+    SubmissionStore(task.context, KEY).save(RECORD)
+    SubmissionStore(task.context, KEY).mark_delivered()
     assert bool(task.store) is store_outlives_task
 
 
@@ -129,7 +137,7 @@ def test_without_a_store_of_airflow_s_a_variable_remembers(
     variables: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "HAS_TASK_STATE_STORE", False)
-    remembers = SubmissionStore({"ti": TaskInstance(lambda: None)})  # type: ignore[typeddict-item]
+    remembers = SubmissionStore({"ti": TaskInstance(lambda: None)}, KEY)  # type: ignore[typeddict-item]
     remembers.save(RECORD)
     assert list(variables.values()) == [{"record": RECORD}]
     assert remembers.load() == RECORD
@@ -149,10 +157,11 @@ def test_a_task_remembers_its_backup_before_it_waits(world: World) -> None:
     with pytest.raises(ZillizJobFailedError):
         task.run()
     (backup,) = world.backups()
-    record = task.store[KEY]["record"]
+    (kept,) = task.store.values()
+    record = kept["record"]
     assert (record["cluster_id"], record["backup_id"]) == (CLUSTER_ID, backup.backup_id)
     assert record["job_id"] == backup.job.job_id
-    assert "delivered" not in task.store[KEY]
+    assert "delivered" not in kept
 
 
 @pytest.mark.usefixtures("store_outlives_task")

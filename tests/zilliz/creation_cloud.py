@@ -10,10 +10,8 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizError,
     ZillizRefusedError,
 )
-from airflow_provider_zbackup.zilliz.flows.creation import (
-    CreateRecord,
-    create_backup_once,
-)
+from airflow_provider_zbackup.zilliz.flows.creation import CreateBackupSubmission, CreateRecord
+from airflow_provider_zbackup.zilliz.flows.submission import submit_once
 from airflow_provider_zbackup.zilliz.models import (
     BackedUpCollection,
     BackedUpDatabase,
@@ -66,7 +64,7 @@ def cloud(
 
 
 def create(driver: Driver, request: CreateBackupRequest = WHOLE, **arguments: Any) -> CreateRecord:
-    return driver.run(create_backup_once(CLUSTER, request, **arguments))
+    return driver.run(submit_once(CreateBackupSubmission(CLUSTER, request), **arguments))
 
 
 def made_later(*backups: Backup, after: float = 0.0) -> Callable[[float], BackupPage]:

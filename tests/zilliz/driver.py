@@ -6,17 +6,24 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import chain, repeat
+from itertools import chain, count, repeat
 from typing import Any, TypeVar
 
 from airflow_provider_zbackup.zilliz.errors import ZillizError
-from airflow_provider_zbackup.zilliz.flows.steps import Flow, Pause, Reply, Save, Step
+from airflow_provider_zbackup.zilliz.flows.steps import (
+    Flow,
+    Pause,
+    Reply,
+    Save,
+    Step,
+    drive_blocking,
+)
 from airflow_provider_zbackup.zilliz.models import Backup, BackupPage, Job
 from airflow_provider_zbackup.zilliz.operations import Operation
+from tests.clock import START
 
 T = TypeVar("T")
 
-START = 1_772_445_600.0  # Monday, 2026-03-02, 10:00:00 UTC
 CLUSTER = "in01-cluster"
 #: No flow of these tests needs so many steps: one that does is busy looping.
 MOST_STEPS = 20_000
@@ -73,30 +80,26 @@ class Driver:
         :param dies_at: number of the step at which the worker dies
         :param dies_after: whether that step is done nevertheless
         """
-        try:
-            step = next(flow)
-            for number in range(MOST_STEPS):
-                if number == dies_at and not dies_after:
-                    raise WorkerDiedError
-                self.steps.append(step)
-                self.times.append(self.now)
-                if number == dies_at:
-                    with suppress(ZillizError):
-                        self._take(step)
-                    raise WorkerDiedError
-                try:
-                    outcome = self._take(step)
-                except ZillizError as error:
-                    self.failures[len(self.steps) - 1] = error
-                    step = flow.throw(error)
-                else:
-                    step = flow.send(outcome)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        finally:
-            flow.close()
-        raise AssertionError(f"The flow did not end within {MOST_STEPS} steps.")
+        numbers = count()
+
+        def take(step: Step) -> Any:
+            number = next(numbers)
+            assert number < MOST_STEPS, f"The flow did not end within {MOST_STEPS} steps."
+            if number == dies_at and not dies_after:
+                raise WorkerDiedError
+            self.steps.append(step)
+            self.times.append(self.now)
+            if number == dies_at:
+                with suppress(ZillizError):
+                    self._take(step)
+                raise WorkerDiedError
+            try:
+                return self._take(step)
+            except ZillizError as error:
+                self.failures[len(self.steps) - 1] = error
+                raise
+
+        return drive_blocking(flow, take)
 
     def _take(self, step: Step) -> Any:
         match step:

@@ -14,13 +14,9 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizRefusedError,
     ZillizThrottledError,
 )
-from airflow_provider_zbackup.zilliz.flows.creation import (
-    CREATE_ATTEMPTS,
-    LIST_LAG,
-    UNEXPLAINED_PAUSE,
-    CreateRecord,
-)
+from airflow_provider_zbackup.zilliz.flows.creation import CreateRecord
 from airflow_provider_zbackup.zilliz.flows.steps import Reply
+from airflow_provider_zbackup.zilliz.flows.submission import LIST_LAG, SUBMIT_ATTEMPTS, UNEXPLAINED_PAUSE
 from airflow_provider_zbackup.zilliz.operations import create_backup
 from tests.zilliz.creation_cloud import (
     CATCH_ALL,
@@ -113,7 +109,7 @@ def test_what_did_not_arrive_is_sent_again() -> None:
     assert create(driver, answer_time=30.0).backup_id == "new"
     assert driver.calls == ["list backups"] + ["create backup"] * 3
     assert len(driver.pauses) == 2
-    assert driver.notes[0].startswith("Unsent. No backup came of it. Creating it again in 1 s.")
+    assert driver.notes[0].startswith("Unsent. No backup came of it. Sending it again in 1 s.")
 
 
 def test_each_create_has_its_own_time_to_be_answered() -> None:
@@ -131,10 +127,10 @@ def test_too_many_requests_waits_as_asked() -> None:
 
 
 def test_attempts_are_limited() -> None:
-    driver = cloud([UNSENT] * CREATE_ATTEMPTS)
+    driver = cloud([UNSENT] * SUBMIT_ATTEMPTS)
     with pytest.raises(ZillizConnectionError):
         create(driver)
-    assert driver.calls.count("create backup") == CREATE_ATTEMPTS
+    assert driver.calls.count("create backup") == SUBMIT_ATTEMPTS
     assert driver.records[-1] is None
 
 

@@ -5,20 +5,17 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterable
-from types import SimpleNamespace
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import httpx
 import pytest
-from pytest_mock import MockerFixture
+from pydantic import SecretStr
 
-from airflow_provider_zbackup.zilliz import client as client_module
 from airflow_provider_zbackup.zilliz.client import (
     CONCURRENCY,
     AsyncZillizClient,
     ZillizClient,
-    ssl_context,
 )
 from airflow_provider_zbackup.zilliz.errors import (
     ZillizAuthenticationError,
@@ -26,32 +23,22 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizServerError,
     ZillizThrottledError,
 )
-from airflow_provider_zbackup.zilliz.flows.steps import Flow, Pause, Reply, Save, retrying, send
+from airflow_provider_zbackup.zilliz.flows.steps import (
+    Flow,
+    KeepSecret,
+    Pause,
+    Reply,
+    Save,
+    retrying,
+    send,
+)
 from airflow_provider_zbackup.zilliz.models import CreateBackupRequest
 from airflow_provider_zbackup.zilliz.operations import create_backup, describe_job
 from airflow_provider_zbackup.zilliz.settings import ClientSettings
-from tests.zilliz.driver import START
+from tests.clock import VirtualClock
 
 DESCRIBE, OTHER = describe_job("job-1"), describe_job("job-2")
 OLD, NEW = ClientSettings("old-key"), ClientSettings("new-key")
-
-
-class Clock:
-    """Time that passes only when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = START
-        self.slept: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
-
-    async def asleep(self, seconds: float) -> None:
-        self.sleep(seconds)
 
 
 class World:
@@ -59,7 +46,7 @@ class World:
 
     def __init__(self, is_async: bool) -> None:
         self.is_async = is_async
-        self.clock = Clock()
+        self.clock = VirtualClock()
         self.notes: list[str] = []
         self.records: list[Any] = []
         self.sent: list[tuple[float, str]] = []
@@ -85,18 +72,18 @@ class World:
 
     def _run(self, flows: Iterable[Flow[Any]], settings: ClientSettings) -> list[Any]:
         refresh = self._refresh if self.settings_after_refresh else None
-        with ZillizClient(settings, refresh=refresh, sleep=self.clock.sleep, clock=self.clock) as client:
-            client._transport = httpx.MockTransport(self.handle)  # type: ignore[assignment]
+        with ZillizClient(
+            settings, refresh=refresh, transport=httpx.MockTransport(self.handle), clock=self.clock
+        ) as client:
             results = [client.run(flow, save=self.records.append, note=self.notes.append) for flow in flows]
             assert client.settings == (self.settings_after_refresh if self.refreshed else settings)
             return results
 
     async def _run_async(self, flows: Iterable[Flow[Any]], settings: ClientSettings) -> list[Any]:
         refresh = self._refresh_async if self.settings_after_refresh else None
-        async with await AsyncZillizClient.open(
-            settings, refresh=refresh, sleep=self.clock.asleep, clock=self.clock
+        async with AsyncZillizClient(
+            settings, refresh=refresh, transport=httpx.MockTransport(self.handle), clock=self.clock
         ) as client:
-            client._transport = httpx.MockTransport(self.handle)  # type: ignore[assignment]
             results = [await client.run(flow, note=self.notes.append) for flow in flows]
             assert client.settings == (self.settings_after_refresh if self.refreshed else settings)
             return results
@@ -144,13 +131,46 @@ def test_a_worker_remembers() -> None:
     assert driven.records == [{"a": 1}, None]
 
 
+def test_a_failing_save_closes_the_flow() -> None:
+    """What a flow does at its end must not wait for the garbage collector."""
+    closed = []
+
+    def flow() -> Flow[None]:
+        try:
+            yield Save({"a": 1})
+        finally:
+            closed.append(True)
+
+    def fail(record: Any) -> None:
+        raise OSError("The disk is full.")
+
+    running = flow()
+    with ZillizClient(OLD) as client, pytest.raises(OSError, match="disk is full"):
+        client.run(running, save=fail)
+    assert closed
+
+
+def test_a_secret_goes_to_whoever_keeps_it() -> None:
+    secret = KeepSecret("db_admin", SecretStr("hidden"))
+
+    def flow() -> Flow[Any]:
+        return (yield secret)
+
+    kept: list[KeepSecret] = []
+    with ZillizClient(OLD) as client:
+        assert client.run(flow(), keep_secret=lambda step: kept.append(step) or True)
+        with pytest.raises(TypeError, match="needs something that takes a KeepSecret"):
+            client.run(flow())
+    assert kept == [secret]
+
+
 def test_a_worker_without_a_memory_creates_nothing() -> None:
-    with ZillizClient(OLD) as client, pytest.raises(TypeError, match="needs something that remembers"):
+    with ZillizClient(OLD) as client, pytest.raises(TypeError, match="needs something that takes a Save"):
         client.run(remembering())
 
 
 def test_a_triggerer_refuses_to_remember() -> None:
-    with pytest.raises(TypeError, match="Only a worker creates"):
+    with pytest.raises(TypeError, match="Only a worker starts jobs"):
         World(is_async=True).run(remembering())
 
 
@@ -201,7 +221,7 @@ def test_too_many_requests_holds_the_next_one_too(
 
 
 def test_too_many_requests_holds_those_too_who_queue_already() -> None:
-    clock, sent = Clock(), []
+    sent = []
     may_answer, refused = threading.Event(), threading.Event()
 
     def handle(request: httpx.Request) -> httpx.Response:
@@ -209,11 +229,12 @@ def test_too_many_requests_holds_those_too_who_queue_already() -> None:
         assert may_answer.wait(10)
         return httpx.Response(429, headers={"Retry-After": "30"})
 
-    async def sleep(seconds: float) -> None:
-        # The second one waits for its moment when the first is answered.
-        may_answer.set()
-        await asyncio.to_thread(refused.wait, 10)
-        clock.sleep(seconds)
+    class Queue(VirtualClock):
+        async def asleep(self, seconds: float) -> None:
+            # The second one waits for its moment when the first is answered.
+            may_answer.set()
+            await asyncio.to_thread(refused.wait, 10)
+            self.sleep(seconds)
 
     async def first(client: AsyncZillizClient) -> None:
         await client.run(throttled())
@@ -221,8 +242,9 @@ def test_too_many_requests_holds_those_too_who_queue_already() -> None:
 
     async def run() -> list[Any]:
         settings = ClientSettings("key", requests_per_second=1.0)
-        async with AsyncZillizClient(settings, ssl_context(), sleep=sleep, clock=clock) as client:
-            client._transport = httpx.MockTransport(handle)  # type: ignore[assignment]
+        async with AsyncZillizClient(
+            settings, transport=httpx.MockTransport(handle), clock=Queue()
+        ) as client:
             others = [client.run(send(describe_job(f"job-{number}"))) for number in range(20, 23)]
             return await asyncio.gather(first(client), *others, return_exceptions=True)
 
@@ -233,7 +255,7 @@ def test_too_many_requests_holds_those_too_who_queue_already() -> None:
 
 def test_those_who_queue_behind_a_slow_server_do_not_all_send_when_it_recovers() -> None:
     """The budget is spent when a request is sent, not when it begins to wait for a free thread."""
-    clock, may_answer = Clock(), threading.Event()
+    clock, may_answer = VirtualClock(), threading.Event()
     all_wait = threading.Barrier(CONCURRENCY + 1, timeout=10)
 
     def handle(request: httpx.Request) -> httpx.Response:
@@ -243,8 +265,7 @@ def test_those_who_queue_behind_a_slow_server_do_not_all_send_when_it_recovers()
         return httpx.Response(200, json={"data": {}})
 
     async def run() -> None:
-        async with AsyncZillizClient(OLD, ssl_context(), sleep=clock.asleep, clock=clock) as client:
-            client._transport = httpx.MockTransport(handle)  # type: ignore[assignment]
+        async with AsyncZillizClient(OLD, transport=httpx.MockTransport(handle), clock=clock) as client:
             flows = [client.run(send(describe_job(f"job-{number}"))) for number in range(CONCURRENCY + 30)]
             waiting = asyncio.gather(*flows)
             await asyncio.to_thread(all_wait.wait)
@@ -257,15 +278,20 @@ def test_those_who_queue_behind_a_slow_server_do_not_all_send_when_it_recovers()
     assert sum(clock.slept) == pytest.approx(60.0 + (30 - burst) / OLD.requests_per_second)
 
 
-def test_an_answer_that_does_not_end_is_given_up_by_the_worker(mocker: MockerFixture) -> None:
-    ticks = iter([0.0, 59.0, 61.0])
-    mocker.patch.object(client_module, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
-    with ZillizClient(OLD) as client:
-        client._transport = httpx.MockTransport(  # type: ignore[assignment]
-            lambda request: httpx.Response(200, content=iter([b"{", b" ", b" ", b"}"]))
-        )
-        with pytest.raises(ZillizConnectionError, match="did not end in time") as caught:
-            client.send(DESCRIBE)
+def test_an_answer_that_does_not_end_is_given_up_by_the_worker() -> None:
+    clock = VirtualClock()
+
+    def trickle() -> Iterator[bytes]:
+        for byte in (b"{", b" ", b" ", b"}"):
+            yield byte
+            clock.sleep(30.5)
+
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, content=trickle()))
+    with (
+        ZillizClient(OLD, transport=transport, clock=clock) as client,
+        pytest.raises(ZillizConnectionError, match="did not end in time") as caught,
+    ):
+        client.send(DESCRIBE)
     assert not caught.value.unprocessed
 
 
@@ -282,8 +308,7 @@ def run_together(handle: Handler, flows: list[Flow[Any]], timeout: float = 30.0)
 
     async def run() -> list[Any]:
         settings = ClientSettings("key", timeout=timeout, requests_per_second=1000.0)
-        async with AsyncZillizClient(settings, ssl_context()) as client:
-            client._transport = httpx.MockTransport(handle)  # type: ignore[assignment]
+        async with AsyncZillizClient(settings, transport=httpx.MockTransport(handle)) as client:
             return await asyncio.gather(*map(client.run, flows), return_exceptions=True)
 
     return asyncio.run(run())
@@ -335,8 +360,7 @@ def test_a_client_that_is_closed_lets_a_request_end_before_its_sockets() -> None
             closed.set()
 
     async def run() -> None:
-        async with AsyncZillizClient(OLD, ssl_context()) as client:
-            client._transport = Transport(hang)  # type: ignore[assignment]
+        async with AsyncZillizClient(OLD, transport=Transport(hang)) as client:
             waiting = asyncio.create_task(client.run(send(DESCRIBE)))
             await asyncio.to_thread(began.wait)
             waiting.cancel()
@@ -365,7 +389,7 @@ def test_a_triggerer_creates_nothing() -> None:
 
     (error,) = run_together(handle, [send(create_backup("c", CreateBackupRequest.of()))])
     assert isinstance(error, TypeError)
-    assert str(error) == "Only a worker creates: a triggerer must not create backup of cluster c."
+    assert str(error) == "Only a worker starts jobs: a triggerer must not create backup of cluster c."
 
 
 def test_a_failure_of_one_flow_is_none_of_the_others() -> None:
@@ -403,8 +427,7 @@ def refused_together(fresh: list[ClientSettings], count: int = 5) -> tuple[list[
         return read[-1]
 
     async def run() -> list[Any]:
-        async with AsyncZillizClient(OLD, ssl_context(), refresh=refresh) as client:
-            client._transport = httpx.MockTransport(handle)  # type: ignore[assignment]
+        async with AsyncZillizClient(OLD, refresh=refresh, transport=httpx.MockTransport(handle)) as client:
             flows = [client.run(send(describe_job(f"job-{number}"))) for number in range(count)]
             return await asyncio.gather(*flows, return_exceptions=True)
 
@@ -426,15 +449,14 @@ def test_a_key_that_is_the_same_when_it_is_read_anew_is_an_error_for_all() -> No
 
 @pytest.mark.parametrize(("rate", "seconds"), [(10.0, 0.1), (2.0, 0.5)], ids=["the same", "another"])
 def test_new_settings_bring_their_own_rate(rate: float, seconds: float) -> None:
-    clock, sent = Clock(), []
+    clock, sent = VirtualClock(), []
 
     def handle(request: httpx.Request) -> httpx.Response:
         sent.append(clock.now)
         return httpx.Response(200, json={"data": {}})
 
     async def run() -> None:
-        async with AsyncZillizClient(OLD, ssl_context(), sleep=clock.asleep, clock=clock) as client:
-            client._transport = httpx.MockTransport(handle)  # type: ignore[assignment]
+        async with AsyncZillizClient(OLD, transport=httpx.MockTransport(handle), clock=clock) as client:
             client.use(ClientSettings("new-key", requests_per_second=rate))
             for number in range(20):
                 await client.send(describe_job(f"job-{number}"))
@@ -446,8 +468,11 @@ def test_new_settings_bring_their_own_rate(rate: float, seconds: float) -> None:
 def test_the_same_rate_keeps_its_budget() -> None:
     """Reading the connection anew must not let another burst pass."""
 
+    def handle(request: httpx.Request) -> httpx.Response:
+        raise AssertionError("Something was sent.")
+
     async def run() -> None:
-        async with AsyncZillizClient(OLD, ssl_context()) as client:
+        async with AsyncZillizClient(OLD, transport=httpx.MockTransport(handle)) as client:
             before = client._budget
             client.use(NEW)
             assert client._budget is before
@@ -459,10 +484,10 @@ def test_the_same_rate_keeps_its_budget() -> None:
 
 def test_a_triggerer_can_go_on_with_new_settings() -> None:
     async def run() -> str:
-        async with AsyncZillizClient(OLD, ssl_context()) as client:
-            client._transport = httpx.MockTransport(  # type: ignore[assignment]
-                lambda request: httpx.Response(200, json={"jobId": request.headers["Authorization"]})
-            )
+        transport = httpx.MockTransport(
+            lambda request: httpx.Response(200, json={"jobId": request.headers["Authorization"]})
+        )
+        async with AsyncZillizClient(OLD, transport=transport) as client:
             client.use(NEW)
             assert client.settings is NEW
             return (await client.send(DESCRIBE)).value.job_id

@@ -15,11 +15,8 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizServerError,
     ZillizUncertainError,
 )
-from airflow_provider_zbackup.zilliz.flows.creation import (
-    CLOCK_TOLERANCE,
-    LIST_LAG,
-)
 from airflow_provider_zbackup.zilliz.flows.steps import Save
+from airflow_provider_zbackup.zilliz.flows.submission import CLOCK_TOLERANCE, LIST_LAG
 from airflow_provider_zbackup.zilliz.models import (
     Backup,
     BackupCreation,
@@ -119,7 +116,7 @@ def test_a_newcomer_whose_type_stays_unknown_is_not_passed_over() -> None:
 def test_two_that_may_be_ours_are_one_too_many() -> None:
     driver = cloud([LOST], made_later(backup("one"), backup("two")))
     with pytest.raises(
-        ZillizUncertainError, match=r"2 backups that it may have made.*backup one.*backup two"
+        ZillizUncertainError, match=r"2 backups may have come of a call.*backup one.*backup two"
     ):
         create(driver)
     assert driver.calls.count("create backup") == 1

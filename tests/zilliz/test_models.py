@@ -113,6 +113,9 @@ DOCUMENTED = {
             region_id="gcp-us-west1",
             plan="Standard",
             status="RUNNING",
+            cu_size=1,
+            connect_address="https://in01-6183d6bac30f801.gcp-us-west1.vectordb.zillizcloud.com:443",
+            create_time=datetime(2025, 2, 9, 10, 57, 13, tzinfo=UTC),
         ),
     ),
     "list clusters": (

@@ -17,22 +17,19 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizRefusedError,
     ZillizTimeoutError,
 )
-from airflow_provider_zbackup.zilliz.flows.creation import (
-    CLOCK_TOLERANCE,
-    CREATE_ATTEMPTS,
-    CreateRecord,
-    create_backup_once,
-)
+from airflow_provider_zbackup.zilliz.flows.creation import CreateBackupSubmission, CreateRecord
 from airflow_provider_zbackup.zilliz.flows.steps import Save
+from airflow_provider_zbackup.zilliz.flows.submission import CLOCK_TOLERANCE, SUBMIT_ATTEMPTS, submit_once
 from airflow_provider_zbackup.zilliz.flows.waiting import (
     TOLERATED_REFUSALS,
     Wait,
-    wait_for_created_backup,
+    wait_for_backup,
     wait_until_free,
 )
 from airflow_provider_zbackup.zilliz.models import CreateBackupRequest
 from airflow_provider_zbackup.zilliz.operations import Operation
-from tests.zilliz.driver import CLUSTER, START, Driver, WorkerDiedError
+from tests.clock import START
+from tests.zilliz.driver import CLUSTER, Driver, WorkerDiedError
 from tests.zilliz.model_cloud import ANSWER_TIME, Fault, Held, ModelCloud, Work
 
 #: The longest that one fault can keep a flow from going on, in seconds: a time-out and a pause after it.
@@ -84,12 +81,12 @@ def create(cloud: ModelCloud, request: CreateBackupRequest, **death: Any) -> Cre
     """Create a backup, going on from what an earlier try has remembered."""
     records = cloud.worker.records
     record = records[-1] if records else None
-    flow = create_backup_once(CLUSTER, request, record=record, answer_time=ANSWER_TIME)
+    flow = submit_once(CreateBackupSubmission(CLUSTER, request), record=record, answer_time=ANSWER_TIME)
     return cloud.worker.run(flow, **death)
 
 
 def wait(cloud: ModelCloud, backup_id: str, job_id: str, limits: Wait) -> Any:
-    return cloud.worker.run(wait_for_created_backup(CLUSTER, backup_id, job_id, limits))
+    return cloud.worker.run(wait_for_backup(CLUSTER, backup_id, limits, job_id=job_id))
 
 
 def check_patience(worker: Driver) -> None:
@@ -128,7 +125,7 @@ def test_a_create_ends_in_bounded_time_with_one_backup_at_most(
     assert len(cloud.ours) <= 1
     assert (
         cloud.worker.elapsed
-        <= CREATE_ATTEMPTS * (PROMISED_LAG + 10.0) + (len(list(cloud.faults)) + 1) * LONGEST_TROUBLE
+        <= SUBMIT_ATTEMPTS * (PROMISED_LAG + 10.0) + (len(list(cloud.faults)) + 1) * LONGEST_TROUBLE
     )
     check_patience(cloud.worker)
     check_care(cloud.worker)
@@ -215,10 +212,10 @@ def test_a_wait_ends_by_its_deadline(
 
 
 @given(clouds(held_by_others()), st.booleans())
-def test_free_means_that_no_listed_backup_runs(cloud: ModelCloud, for_turn: bool) -> None:
+def test_free_means_that_no_listed_backup_runs(cloud: ModelCloud, to_submit: bool) -> None:
     limits = Wait(START + 300.0)
     with suppress(ZillizTimeoutError, ZillizRefusedError):
-        assert cloud.worker.run(wait_until_free(limits, cluster_id=CLUSTER, for_turn=for_turn))
+        assert cloud.worker.run(wait_until_free(limits, cluster_id=CLUSTER, to_submit=to_submit))
         timed = zip(cloud.worker.times, cloud.worker.steps, strict=True)
         last = max(time for time, step in timed if isinstance(step, Operation))
         listed = [held for held in cloud.held if held.begun <= last - cloud.list_lag]

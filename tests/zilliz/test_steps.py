@@ -35,7 +35,8 @@ from airflow_provider_zbackup.zilliz.operations import (
     list_backups,
     list_clusters,
 )
-from tests.zilliz.driver import CLUSTER, START, at, scripted
+from tests.clock import START
+from tests.zilliz.driver import CLUSTER, at, scripted
 
 DESCRIBE = describe_job("job-1")
 CREATE = create_backup(CLUSTER, CreateBackupRequest.of())

@@ -27,7 +27,8 @@ from airflow_provider_zbackup.zilliz.flows.waiting import (
 )
 from airflow_provider_zbackup.zilliz.models import Job
 from airflow_provider_zbackup.zilliz.operations import describe_job
-from tests.zilliz.driver import START, Driver, always, at, job, scripted
+from tests.clock import START
+from tests.zilliz.driver import Driver, always, at, job, scripted
 
 WAIT = Wait(deadline=START + 3600)
 DOWN = ZillizServerError("Down.")
@@ -91,7 +92,7 @@ def test_progress_is_noted_when_it_changes() -> None:
         "Job job-1 is IN_PROGRESS, 90 %",
         "Job job-1 is SUCCESSFUL, 100 %",
     ]
-    assert driver.notes[0].endswith("; 0 s elapsed, next look in 1 s.")
+    assert driver.notes[0].endswith("; 0 s elapsed, next poll in 1 s.")
 
 
 def test_a_job_in_no_known_state_is_told_as_such() -> None:

@@ -20,13 +20,13 @@ from airflow_provider_zbackup.zilliz.flows.waiting import (
     QUEUE_JITTER,
     Wait,
     wait_for_backup,
-    wait_for_created_backup,
     wait_for_job_or_backup,
     wait_until_free,
 )
 from airflow_provider_zbackup.zilliz.models import Job
 from airflow_provider_zbackup.zilliz.operations import describe_backup, list_backups
-from tests.zilliz.driver import CLUSTER, START, Driver, always, at, backup, job, page, scripted
+from tests.clock import START
+from tests.zilliz.driver import CLUSTER, Driver, always, at, backup, job, page, scripted
 
 WAIT = Wait(deadline=START + 3600)
 UNKNOWN = ZillizNotFoundError("Unknown.")
@@ -94,7 +94,7 @@ def test_leaving_a_job_or_its_backup(job_id: str | None) -> None:
 
 def test_a_created_backup_is_confirmed_after_its_job() -> None:
     driver = scripted(RUNNING, DONE, backup("b", status="CREATING"), backup("b"))
-    assert driver.run(wait_for_created_backup(CLUSTER, "b", "job-1", WAIT)) == backup("b")
+    assert driver.run(wait_for_backup(CLUSTER, "b", WAIT, job_id="job-1")) == backup("b")
     assert driver.calls == ["describe job"] * 2 + ["describe backup"] * 2
 
 
@@ -106,19 +106,19 @@ def test_a_created_backup_whose_job_is_forgotten_is_waited_for_by_its_status() -
             else backup("b", status="AVAILABLE" if driver.elapsed > 200 else "CREATING")
         )
     )
-    assert driver.run(wait_for_created_backup(CLUSTER, "b", "job-1", WAIT)) == backup("b")
-    assert "Unknown. Waiting by the status of backup b instead." in driver.notes
+    assert driver.run(wait_for_backup(CLUSTER, "b", WAIT, job_id="job-1")) == backup("b")
+    assert "Unknown. Waiting by the status of backup b of cluster in01-cluster instead." in driver.notes
 
 
 def test_a_created_backup_without_a_job_id() -> None:
     driver = scripted(backup("b"))
-    assert driver.run(wait_for_created_backup(CLUSTER, "b", None, WAIT)) == backup("b")
+    assert driver.run(wait_for_backup(CLUSTER, "b", WAIT, job_id=None)) == backup("b")
 
 
 def test_a_backup_whose_job_has_ended_is_confirmed_soon_however_long_that_took() -> None:
     creating = backup("b", status="CREATING", create_time=at(-3000))
     driver = scripted(DONE, creating, creating, backup("b"))
-    driver.run(wait_for_created_backup(CLUSTER, "b", "job-1", WAIT._replace(since=START - 3000)))
+    driver.run(wait_for_backup(CLUSTER, "b", WAIT._replace(since=START - 3000), job_id="job-1"))
     assert max(driver.pauses) <= 3000 / 100
 
 
@@ -130,7 +130,7 @@ def test_a_backup_whose_job_has_ended_is_confirmed_soon_however_long_that_took()
 def test_leaving_a_created_backup(answers: list[Any], seconds: float) -> None:
     leave = WAIT._replace(leave_after=START)
     driver = always(*answers)
-    assert driver.run(wait_for_created_backup(CLUSTER, "b", "job-1", leave)) is None
+    assert driver.run(wait_for_backup(CLUSTER, "b", leave, job_id="job-1")) is None
     assert driver.elapsed == pytest.approx(seconds, abs=1.5)
 
 
@@ -160,16 +160,16 @@ def test_a_busy_cluster_is_a_time_to_leave() -> None:
 
 def test_whose_turn_it_is_sees_once_and_spreads_out() -> None:
     driver = scripted(page())
-    assert driver.run(wait_until_free(WAIT, cluster_id=CLUSTER, for_turn=True)) == {"backups": 0}
+    assert driver.run(wait_until_free(WAIT, cluster_id=CLUSTER, to_submit=True)) == {"backups": 0}
     (pause,) = driver.pauses
     assert 0 < pause <= QUEUE_JITTER
 
 
-@pytest.mark.parametrize("for_turn", [True, False])
-def test_leaving_takes_no_extra_pause(for_turn: bool) -> None:
+@pytest.mark.parametrize("to_submit", [True, False])
+def test_leaving_takes_no_extra_pause(to_submit: bool) -> None:
     driver = scripted(BUSY)
     leave = WAIT._replace(leave_after=START)
-    assert driver.run(wait_until_free(leave, cluster_id=CLUSTER, for_turn=for_turn)) is None
+    assert driver.run(wait_until_free(leave, cluster_id=CLUSTER, to_submit=to_submit)) is None
     assert driver.pauses == []
 
 

@@ -1,12 +1,19 @@
-"""The steps that flows are made of, and the smallest flows: send, send again, read all pages."""
+"""
+The steps that flows are made of, the one loop that runs any flow, and the smallest flows: send, retry, poll
+through a lag, read all pages.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import closing
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
+from pydantic import SecretStr
+
 from airflow_provider_zbackup.zilliz.errors import (
+    ZillizError,
     ZillizNotFoundError,
     ZillizRefusedError,
     ZillizTransientError,
@@ -23,15 +30,15 @@ from airflow_provider_zbackup.zilliz.pacing import backoff
 
 T = TypeVar("T")
 
-#: How often a request is sent that fails in a way that passes by itself.
+#: A request is sent at most this often while it fails with transient errors.
 ATTEMPTS = 6
 
 
 class Pause(NamedTuple):
     """
-    Step: wait, and learn what time it is.
+    Step: wait, and get the time in return.
 
-    :param seconds: how long; 0 only asks for the time
+    :param seconds: 0 asks for the time only
     :param note: a line for the log, written before the pause
     """
 
@@ -43,15 +50,27 @@ class Save(NamedTuple):
     """
     Step: make a record durable before the flow goes on.
 
-    :param record: plain JSON; ``None`` forgets what was remembered
+    :param record: plain JSON; ``None`` deletes what was saved
     """
 
     record: Mapping[str, Any] | None
 
 
+class KeepSecret(NamedTuple):
+    """
+    Step: store what the API shows only once, before anything else can fail. Gives whether it is stored.
+
+    :param username: whom the secret is for
+    :param secret: ``None`` if the API did not show it after all
+    """
+
+    username: str
+    secret: SecretStr | None
+
+
 class Reply(NamedTuple, Generic[T]):
     """
-    What an operation is answered with.
+    The answer to an operation.
 
     :param value: the answer's data
     :param server_time: the answer's ``Date`` header
@@ -61,8 +80,46 @@ class Reply(NamedTuple, Generic[T]):
     server_time: datetime | None = None
 
 
-Step: TypeAlias = Operation[Any] | Pause | Save
+Step: TypeAlias = Operation[Any] | Pause | Save | KeepSecret
 Flow: TypeAlias = Generator[Step, Any, T]
+
+
+async def drive(flow: Flow[T], take: Callable[[Step], Awaitable[Any]]) -> T:
+    """
+    Run a flow to its end. This loop is the only one: clients differ in how they take a step.
+
+    The flow is closed whatever happens, also when taking a step fails with an error that no flow handles.
+
+    :param take: takes a step and returns its outcome; a :class:`ZillizError` goes to the flow
+    """
+    with closing(flow):
+        try:
+            step = next(flow)
+            while True:
+                try:
+                    outcome = await take(step)
+                except ZillizError as error:
+                    step = flow.throw(error)
+                else:
+                    step = flow.send(outcome)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
+def drive_blocking(flow: Flow[T], take: Callable[[Step], Any]) -> T:
+    """Run a flow to its end where blocking is fine, as it is in a worker; see :func:`drive`."""
+
+    async def take_now(step: Step) -> Any:
+        return take(step)
+
+    running = drive(flow, take_now)
+    try:
+        # Nothing in it ever awaits, so the first step of the coroutine is its last.
+        running.send(None)
+    except StopIteration as end:
+        result: T = end.value
+    return result
 
 
 def now() -> Flow[float]:
@@ -78,7 +135,7 @@ def send(operation: Operation[T]) -> Flow[Reply[T]]:
 
 
 def retrying(operation: Operation[T], attempts: int = ATTEMPTS) -> Flow[Reply[T]]:
-    """Send an operation, again and again while that is harmless and the failure passes by itself."""
+    """Send an operation, and send it again after a transient error if that can do no harm."""
     pauses = backoff()
     while True:
         try:
@@ -91,29 +148,58 @@ def retrying(operation: Operation[T], attempts: int = ATTEMPTS) -> Flow[Reply[T]
             yield Pause(pause, f"{error.sentence} Trying again in {pause:.0f} s.")
 
 
+def poll_through_lag(
+    poll: Callable[[], Flow[T]],
+    is_found: Callable[[T], bool],
+    lag: Callable[[float, T], float],
+    note: str | None = None,
+) -> Flow[T]:
+    """
+    Poll until something is found, or until no lag of the service can explain that it is not.
+
+    :param poll: gives a flow that looks once
+    :param is_found: whether a poll shows what was looked for
+    :param lag: for how long to poll, in seconds, by the time and the result of the first poll
+    :param note: a line for the log before each further poll
+    :return: what the last poll showed
+    """
+    until: float | None = None
+    pauses = backoff(first=1.0, longest=5.0)
+    while True:
+        result = yield from poll()
+        if is_found(result):
+            return result
+        time = yield from now()
+        if until is None:
+            until = time + lag(time, result)
+        if time >= until:
+            return result
+        yield Pause(min(next(pauses), until - time), note)
+
+
 def all_pages(
     page: Callable[[int], Operation[BackupPage] | Operation[ClusterPage]], attempts: int = ATTEMPTS
 ) -> Flow[Reply[list[Any]]]:
     """
     Return the items of all pages of a list.
 
-    The last page is the one that is not full, since the documents disagree about what ``count``
-    means; a server that answers the same page again and again ends the list too.
+    The last page is the one that is not full, because the documents disagree about what ``count`` means. A
+    server that answers the same page again and again ends the list too.
 
     :param page: gives the operation for a page by its number, from 1
     :param attempts: how often each page is asked for
     """
-    # Models cannot be hashed; what they show can. What changes between two pages is listed as both.
-    items: dict[str, Any] = {}
+    # An item that changes between two pages is listed as both.
+    items: dict[Any, None] = {}
     number = 1
     while True:
         operation: Operation[Any] = page(number)
         reply = yield from retrying(operation, attempts)
         found = reply.value.items
         known = len(items)
-        items.update((repr(item), item) for item in found)
+        items.update(dict.fromkeys(found))
         if len(items) == known or len(found) < (reply.value.page_size or PAGE_SIZE):
-            return Reply(list(items.values()), reply.server_time)
+            return Reply(list(items), reply.server_time)
         number += 1
 
 

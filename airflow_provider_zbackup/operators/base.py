@@ -1,0 +1,244 @@
+"""What the operators of this provider have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from airflow.providers.common.compat.sdk import BaseOperator, conf
+
+from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
+from airflow_provider_zbackup.utils.arguments import (
+    DEFAULT_CONN_ID,
+    Argument,
+    ArgumentError,
+    check_choice,
+    check_flag,
+    check_seconds,
+)
+from airflow_provider_zbackup.utils.errors import translate_errors, validate_event
+from airflow_provider_zbackup.utils.store import SubmissionStore
+from airflow_provider_zbackup.utils.task import DEFER_AFTER, ZillizTask
+from airflow_provider_zbackup.version_compat import HAS_TASK_STATE_STORE
+from airflow_provider_zbackup.zilliz.errors import ZillizConflictError, ZillizTimeoutError
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_zbackup.triggers.base import ZillizTrigger
+    from airflow_provider_zbackup.zilliz.flows.steps import KeepSecret
+    from airflow_provider_zbackup.zilliz.flows.submission import Record, Submission
+
+R = TypeVar("R", bound="Record")
+
+#: What is in the way is not polled again sooner, in seconds.
+CONFLICT_PAUSE = 6.0
+
+
+class ZillizJobOperator(ZillizTask, BaseOperator, Generic[R]):
+    """
+    Base of the operators that start a job in Zilliz Cloud and wait for its end.
+
+    A subclass declares what it takes, how the job is submitted, what is waited for, and what the task
+    returns. The job is started once, whatever fails: a retry finds what an earlier try has started.
+
+    :param wait_for_completion: whether to wait for the end of the job; without it the task ends when the job
+        has been started, whatever ``deferrable`` is, and a
+        :class:`~airflow_provider_zbackup.sensors.job.ZillizJobSensor` can wait for it
+    :param deferrable: whether to wait in the triggerer, which holds no worker; by default as Airflow's
+        ``[operators] default_deferrable`` says
+    :param poll_interval: longest pause between two polls, in seconds; a job is polled more often while it is
+        young or near its end
+    :param timeout: how long to wait for the job, in seconds; ``execution_timeout`` counts too if it is less.
+        After a time-out the job goes on, and a retry of the task finds it
+    :param on_conflict: ``"wait"`` for what is in the way, or ``"fail"``
+    :param conflict_timeout: how long to wait for that, in seconds
+    :param defer_after: how long to wait in the worker before deferring, in seconds: many jobs take no longer,
+        and deferring one has its price
+    :param end_from_trigger: whether a deferred task that went well ends in the triggerer, without coming
+        back to a worker: sooner and cheaper, but Airflow then ignores its ``outlets`` and success callbacks,
+        and clearing it starts a new job even if the first had not ended. Needs Airflow 3.3 or later
+    :param zilliz_conn_id: :ref:`Airflow connection <howto/connection>` of type ``zilliz`` (templated)
+    :raises AirflowFailException: where trying again cannot help
+    :raises ZillizError: for everything else
+    """
+
+    common_arguments: ClassVar[tuple[Argument, ...]] = (
+        Argument("wait_for_completion", check_flag),
+        Argument("poll_interval", partial(check_seconds, at_least=1.0)),
+        Argument("timeout", check_seconds),
+        Argument("on_conflict", partial(check_choice, choices=("wait", "fail"))),
+        Argument("conflict_timeout", check_seconds),
+        *ZillizTask.common_arguments,
+    )
+    operator_extra_links = (ZillizConsoleLink(),)
+    ui_color = "#d6ecff"
+
+    #: Id of the cluster that the job works on, or from.
+    cluster_id: str
+
+    def __init__(
+        self,
+        *,
+        wait_for_completion: bool = True,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_interval: float = 60.0,
+        timeout: float = 12 * 60 * 60.0,
+        on_conflict: str = "wait",
+        conflict_timeout: float = 2 * 60 * 60.0,
+        defer_after: float = DEFER_AFTER,
+        end_from_trigger: bool = False,
+        zilliz_conn_id: str = DEFAULT_CONN_ID,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.wait_for_completion = wait_for_completion
+        self.deferrable = deferrable
+        self.poll_interval = poll_interval
+        self.timeout = timeout
+        self.on_conflict = on_conflict
+        self.conflict_timeout = conflict_timeout
+        self.defer_after = defer_after
+        self.end_from_trigger = end_from_trigger
+        self.zilliz_conn_id = zilliz_conn_id
+
+    def check_arguments(self, *, rendered: bool = False) -> None:
+        super().check_arguments(rendered=rendered)
+        if self.end_from_trigger and not HAS_TASK_STATE_STORE:
+            raise ArgumentError("end_from_trigger needs Airflow 3.3 or later")
+
+    @abstractmethod
+    def submission(self) -> Submission[R]:
+        """Return how the job is started, and found again."""
+
+    @abstractmethod
+    def submitted(self, record: R) -> dict[str, Any]:
+        """Return the task's result as far as it is known when the job has been started."""
+
+    @abstractmethod
+    def job_trigger(self, result: dict[str, Any], **timing: Any) -> ZillizTrigger:
+        """Return the trigger that waits for the end of the job and completes the result."""
+
+    @abstractmethod
+    def summary(self, result: dict[str, Any]) -> str:
+        """Return the complete result in words, for the log."""
+
+    def keep_secret(self, secret: KeepSecret) -> bool:
+        """Store what the API shows only once, and tell whether that was done."""
+        raise NotImplementedError(f"{type(self).__name__} has no place for a secret.")
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        with translate_errors(self):
+            self.check_arguments(rendered=True)
+            ZillizConsoleLink.persist(context, self.hook.connection.console_url(self.cluster_id))
+            limit = self.cap_to_execution_timeout(self.conflict_timeout)
+            return self._run(context, conflict_deadline=self.hook.clock.time() + limit)
+
+    def execute_after_conflict(self, context: Context, event: Any = None) -> dict[str, Any]:
+        """Go on when the trigger has seen the cluster free."""
+        with translate_errors(self):
+            self.check_arguments(rendered=True)
+            (deadline,) = validate_event(event, "deadline")
+            return self._run(context, conflict_deadline=deadline)
+
+    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
+        """Go on when the trigger has seen the end of the job."""
+        with translate_errors(self):
+            (result,) = validate_event(event, "result")
+            return self._deliver(result, self._store(context))
+
+    def describe_remote_work(self, context: Context) -> str:
+        submission = self.submission()
+        kept = self._store(context).load()
+        record = submission.record_type.model_validate(kept) if kept else None
+        if record is None or not record.made_id:
+            return f"This task knows of no {submission.noun} yet that it has made from {self.cluster_id}."
+        return (
+            f"{submission.describe(record)} (job {record.job_id or 'unknown'}) may still be in the making; "
+            "this task finds it again when it is tried again."
+        )
+
+    def _store(self, context: Context) -> SubmissionStore:
+        return SubmissionStore(context, self.submission().key)
+
+    def _run(self, context: Context, conflict_deadline: float) -> dict[str, Any]:
+        store = self._store(context)
+        while True:
+            try:
+                record = self._submit(store)
+                break
+            except ZillizConflictError as conflict:
+                if self.on_conflict == "fail":
+                    raise
+                self._wait_for_others(conflict, conflict_deadline)
+        result = self.submitted(record)
+        if not self.wait_for_completion:
+            store.mark_delivered()
+            return result
+        if self.end_from_trigger:
+            # A trigger can write nothing. If the task is cleared later, it is not known whether it had
+            # delivered, so it starts a new job.
+            store.mark_delivered()
+        return self._deliver(self._wait_for_end(result), store)
+
+    def _submit(self, store: SubmissionStore) -> R:
+        from airflow_provider_zbackup.zilliz.flows.submission import submit_once
+
+        submission, client = self.submission(), self.hook.client
+        record = client.run(
+            submit_once(
+                submission,
+                record=store.load(),
+                answer_time=client.settings.timeout,
+                conflict_codes=client.settings.conflict_codes,
+            ),
+            save=store.save,
+            keep_secret=self.keep_secret,
+            note=self.log.info,
+        )
+        self.log.info("%s is made by job %s.", submission.describe(record), record.job_id or "of unknown id")
+        return record
+
+    def _wait_for_others(self, conflict: ZillizConflictError, deadline: float) -> None:
+        """Wait, or defer, until no backup is running on the cluster."""
+        from airflow_provider_zbackup.triggers.backup import ZillizNoActiveBackupTrigger
+
+        now = self.hook.clock.time()
+        waited = now - (deadline - self.cap_to_execution_timeout(self.conflict_timeout))
+        if now >= deadline:
+            raise ZillizTimeoutError(
+                f"Waited {waited:.0f} s for other backups to finish. {conflict.sentence}"
+            ) from conflict
+        self.log.info("%s Waiting for it to end.", conflict.sentence)
+        pause = CONFLICT_PAUSE
+        if conflict.retry_after is not None:
+            # There is nothing to watch that tells when it is over: ever longer pauses keep calls apart.
+            pause = max(conflict.retry_after, min(waited / 4, self.poll_interval * 5))
+        trigger = ZillizNoActiveBackupTrigger(
+            cluster_id=self.cluster_id,
+            to_submit=True,
+            zilliz_conn_id=self.zilliz_conn_id,
+            deadline=deadline,
+            poll_interval=self.poll_interval,
+            not_before=min(now + pause, deadline),
+        )
+        self.wait(trigger, then=self.execute_after_conflict, at_once=True)
+
+    def _wait_for_end(self, result: dict[str, Any]) -> dict[str, Any]:
+        now = self.hook.clock.time()
+        trigger = self.job_trigger(
+            result,
+            zilliz_conn_id=self.zilliz_conn_id,
+            deadline=now + self.cap_to_execution_timeout(self.timeout),
+            poll_interval=self.poll_interval,
+            since=now,
+            end_from_trigger=self.end_from_trigger,
+        )
+        complete: dict[str, Any] = self.wait(trigger, then=self.execute_complete)
+        return complete
+
+    def _deliver(self, result: dict[str, Any], store: SubmissionStore) -> dict[str, Any]:
+        self.log.info("%s", self.summary(result))
+        store.mark_delivered()
+        return result

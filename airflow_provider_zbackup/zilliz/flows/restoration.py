@@ -1,0 +1,170 @@
+"""
+Restoring a backup into a new cluster: what is special to it when it is submitted exactly once.
+
+Names of clusters are unique in a project, so what came of a call that got no answer is searched for by name.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_zbackup.zilliz.errors import (
+    ZillizBadRequestError,
+    ZillizProtocolError,
+)
+from airflow_provider_zbackup.zilliz.flows.steps import (
+    Flow,
+    KeepSecret,
+    all_clusters,
+    now,
+    retrying,
+)
+from airflow_provider_zbackup.zilliz.flows.submission import (
+    Candidate,
+    Findings,
+    Record,
+    Submission,
+    as_datetime,
+)
+from airflow_provider_zbackup.zilliz.models import Cluster, ClusterRestoration, RestoreClusterRequest
+from airflow_provider_zbackup.zilliz.operations import Operation, describe_cluster, restore_cluster
+
+
+class RestoreClusterRecord(Record):
+    """
+    What is saved of a restore. It never holds the password.
+
+    :param new_cluster_id: the cluster that came of it
+    :param username: whom the password is for
+    :param password_kept: whether the password was stored where the user asked
+    """
+
+    new_cluster_id: str = ""
+    username: str = ""
+    password_kept: bool = False
+
+    @property
+    def made_id(self) -> str:
+        return self.new_cluster_id
+
+
+class RestoreClusterSubmission(Submission[RestoreClusterRecord]):
+    """
+    Restores a backup into a new cluster, or finds what came of an earlier call.
+
+    :param cluster_id: the cluster that the backup is of
+    :param backup_id: the backup to restore
+    :param cluster_name: name of the new cluster
+    :param collection_status: ``"KEEP"`` or ``"RELEASE"``
+    :param project_id: project of the new cluster; ``None`` means that of the source cluster
+    :param cu_size: size of the new cluster in compute units; ``None`` means that of the source cluster
+    :param restore_version: ``"LATEST"``, ``"ORIGINAL"`` or ``None`` for the API's default
+    """
+
+    noun = "cluster"
+    kind = "restore_cluster"
+    record_type = RestoreClusterRecord
+
+    def __init__(
+        self,
+        cluster_id: str,
+        backup_id: str,
+        cluster_name: str,
+        *,
+        collection_status: str = "KEEP",
+        project_id: str | None = None,
+        cu_size: int | None = None,
+        restore_version: str | None = None,
+    ) -> None:
+        self.cluster_id = cluster_id
+        self.backup_id = backup_id
+        self.cluster_name = cluster_name
+        self.collection_status = collection_status
+        self.project_id = project_id
+        self.cu_size = cu_size
+        self.restore_version = restore_version
+
+    def describe(self, record: RestoreClusterRecord) -> str:
+        return f"Cluster {record.new_cluster_id} from backup {self.backup_id} of cluster {self.cluster_id}"
+
+    def identity(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+    def prepare(self) -> Flow[RestoreClusterRecord]:
+        project_id, cu_size = self.project_id, self.cu_size
+        if project_id is None or cu_size is None:
+            source = (yield from retrying(describe_cluster(self.cluster_id))).value
+            project_id = project_id or source.project_id
+            cu_size = cu_size or source.cu_size
+            if not project_id or not cu_size:
+                raise ZillizBadRequestError(
+                    f"Give project_id and cu_size: cluster {self.cluster_id} does not tell both.",
+                    unprocessed=True,
+                )
+        request = RestoreClusterRequest(
+            project_id=project_id,
+            cluster_name=self.cluster_name,
+            cu_size=cu_size,
+            collection_status=self.collection_status,
+            restore_version_policy=self.restore_version,
+        )
+        before = yield from all_clusters()
+        for cluster in before.value:
+            if _is_target(cluster, request):
+                raise ZillizBadRequestError(
+                    f"Cluster name {self.cluster_name!r} is taken in project {project_id}, by "
+                    f"{cluster.cluster_id}. Give another cluster_name.",
+                    unprocessed=True,
+                )
+        sent = before.server_time or as_datetime((yield from now()))
+        return RestoreClusterRecord(
+            cluster_id=self.cluster_id, request=request.body(), first_sent=sent, answer_by=sent
+        )
+
+    def operation(self, record: RestoreClusterRecord) -> Operation[ClusterRestoration]:
+        return restore_cluster(self.cluster_id, self.backup_id, _request(record))
+
+    def started(self, record: RestoreClusterRecord, answer: ClusterRestoration) -> Flow[RestoreClusterRecord]:
+        # First of all, since it is shown only this once.
+        is_kept = yield KeepSecret(answer.username, answer.password)
+        if not answer.cluster_id:
+            raise ZillizProtocolError("Zilliz Cloud answered a restore without the id of the new cluster.")
+        return record.model_copy(
+            update={
+                "new_cluster_id": answer.cluster_id,
+                "job_id": answer.job_id,
+                "username": answer.username,
+                "password_kept": is_kept,
+            }
+        )
+
+    def search(self, record: RestoreClusterRecord) -> Flow[Findings[RestoreClusterRecord]]:
+        listed = yield from all_clusters()
+        request = _request(record)
+        found = {
+            cluster.cluster_id: Candidate(
+                record.model_copy(update={"new_cluster_id": cluster.cluster_id, "adopted": True}),
+                f"cluster {cluster.cluster_id} ({cluster.status or 'no status'}), called {self.cluster_name}",
+            )
+            for cluster in listed.value
+            if _is_target(cluster, request)
+        }
+        return Findings(list(found.values()), listed.server_time)
+
+    def is_usable(self, record: RestoreClusterRecord) -> Flow[bool]:
+        cluster = (yield from retrying(describe_cluster(record.new_cluster_id))).value
+        return not cluster.is_dropped
+
+
+def _is_target(cluster: Cluster, request: RestoreClusterRequest) -> bool:
+    """Tell whether a cluster has the name and the project that a restore asks for."""
+    return (
+        cluster.cluster_name == request.cluster_name
+        and cluster.project_id in (request.project_id, "")
+        and bool(cluster.cluster_id)
+        and not cluster.is_dropped
+    )
+
+
+def _request(record: RestoreClusterRecord) -> RestoreClusterRequest:
+    return RestoreClusterRequest.model_validate(record.request)
