@@ -8,7 +8,7 @@ OLDEST := .venv-oldest
 BENCH := .venv-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test test-e2e test-oldest lint types screenshots bench pins clean
+.PHONY: help demo ui test fault-matrix test-e2e test-oldest lint types screenshots bench pins clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ test: $(VENV)/installed ## Run the tests on the newest supported Airflow, and ch
 	$(BIN)/python -m pytest --cov --cov-report=
 	$(BIN)/coverage report --include='airflow_provider_zbackup/zilliz/*' --fail-under=100
 	$(BIN)/coverage report --omit='airflow_provider_zbackup/zilliz/*' --fail-under=95
+
+fault-matrix: $(VENV)/installed ## Write docs/fault-matrix.md anew from what the tests see (2 minutes)
+	WRITE_FAULT_MATRIX=1 $(BIN)/python -m pytest tests/contract/test_fault_matrix.py
 
 test-oldest: $(OLDEST)/installed ## Run the tests on the oldest supported Airflow
 	$(OLDEST)/bin/python -m pytest

@@ -1,4 +1,4 @@
-"""Exactly one backup per task run: dying workers, colleagues, clocks that differ."""
+"""Exactly one job per task run: dying workers, colleagues, clocks that differ."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
 from airflow_provider_zbackup.zilliz.client import ZillizClient
 from airflow_provider_zbackup.zilliz.errors import ZillizUncertainError
+from tests.contract.cases import CASES, Case, CreateOfCollections
 from tests.support import CLUSTER_ID, TaskInstance, World
 
+ALL = pytest.mark.parametrize("kind", [*CASES.values(), CreateOfCollections], ids=lambda kind: kind.__name__)
 MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferrable"])
 
 
@@ -30,15 +32,16 @@ def ours(world: World) -> int:
 
 
 @MODES
-@pytest.mark.parametrize("collections", [None, ["medium_articles"]], ids=["cluster", "collection"])
+@ALL
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("number", range(12))
-def test_a_worker_that_dies_around_any_request_makes_no_second_backup(
-    world: World, deferrable: bool, collections: list[str] | None, number: int, after: bool
+def test_a_worker_that_dies_around_any_request_starts_no_second_job(
+    world: World, deferrable: bool, kind: type[Case], number: int, after: bool
 ) -> None:
     """The worker dies before or right after its request of this number, wherever that falls."""
+    case = kind(world)
     world.control_plane.configure(job_seconds=9)
-    send = ZillizClient._send_once
+    send = ZillizClient.send
     sent = []
 
     def die(client: ZillizClient, operation: Any) -> Any:
@@ -50,39 +53,38 @@ def test_a_worker_that_dies_around_any_request_makes_no_second_backup(
             raise Killed
         return reply
 
-    world.monkeypatch.setattr(ZillizClient, "_send_once", die)
-    task = create(deferrable=deferrable, collections=collections)
+    world.monkeypatch.setattr(ZillizClient, "send", die)
+    task = case.task(deferrable=deferrable)
     try:
         result = task.run()
     except Killed:
         result = task.run()
-    (backup,) = world.backups()
-    assert result["backup_id"] == backup.backup_id
-    assert ours(world) == 1
+    assert case.made() == [case.made_id(result)]
 
 
 @MODES
+@ALL
 @pytest.mark.parametrize("number", range(4))
-def test_a_worker_that_dies_while_it_remembers_makes_no_second_backup(
-    world: World, deferrable: bool, number: int
+def test_a_worker_that_dies_while_it_saves_starts_no_second_job(
+    world: World, deferrable: bool, kind: type[Case], number: int
 ) -> None:
-    task = create(deferrable=deferrable)
-    remember = task.store.set
-    remembered = []
+    case = kind(world)
+    task = case.task(deferrable=deferrable)
+    save = task.store.set
+    saved = []
 
     def die(key: str, value: Any) -> None:
-        remembered.append(value)
-        if len(remembered) == number + 1:
+        saved.append(value)
+        if len(saved) == number + 1:
             raise Killed
-        remember(key, value)
+        save(key, value)
 
     task.store.set = die  # type: ignore[method-assign]
     try:
         result = task.run()
     except Killed:
         result = task.run()
-    assert result["backup_id"] == world.backups()[-1].backup_id
-    assert ours(world) == 1
+    assert case.made() == [case.made_id(result)]
 
 
 @MODES

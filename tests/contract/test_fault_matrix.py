@@ -1,9 +1,9 @@
 """
-Every request of the create-and-wait path, every fault: exactly one backup, or none and a clear error.
+Every request of a task that starts a job, every fault: the job is started once, or there is a clear error.
 
-Each cell runs a task against the emulator over real HTTP, lets the fault strike once or for as long as
-the first try lasts, and tries the task again if it failed. The table of what was seen is written into
-``docs/fault-matrix.md``.
+Each cell runs a task against the emulator over real HTTP, lets the fault strike once or for as long as the
+first try lasts, and tries the task again if it failed. What happens has to be what ``docs/fault-matrix.md``
+says.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 import socket
 import traceback
 from collections.abc import Iterator
-from pathlib import Path
+from itertools import product
 from typing import Any
 
 import httpx
@@ -22,17 +22,11 @@ import pytest
 from airflow_provider_zbackup.emulator import JobPlan
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
 from airflow_provider_zbackup.zilliz.errors import ZillizError
+from tests.contract import fault_table
+from tests.contract.cases import CASES, Case, Create
+from tests.contract.fault_table import Cell
 from tests.support import API_KEY, CLUSTER_ID, TaskInstance, World
 
-TABLE = Path(__file__).parents[2] / "docs" / "fault-matrix.md"
-
-#: The requests of the path, and their routes.
-ROUTES = {
-    "list_backups": "/v2/backups",
-    "create_backup": "/v2/clusters/[^/]+/backups/create",
-    "describe_job": "/v2/jobs/[^/]+",
-    "describe_backup": "/v2/clusters/[^/]+/backups/backup[^/]+",
-}
 FAULTS: dict[str, dict[str, Any]] = {
     "connection refused": {"refused": True},
     "dropped before the work": {"drop": True},
@@ -51,39 +45,24 @@ FAULTS: dict[str, dict[str, Any]] = {
     "list lags 10 s, answer lost": {"drop": True, "after": True, "list_lag": 10},
     "job look-up lags 10 s": {"job_lag": 10},
 }
+
+
 #: Those that say where they strike by themselves.
 ONLY_AT = {"list lags 10 s, answer lost": "create_backup", "job look-up lags 10 s": "describe_job"}
 CELLS = [
-    (operation, fault)
-    for operation in ROUTES
-    for fault in FAULTS
+    Cell(task, operation.replace("_", " "), fault, persists, deferrable)
+    for task, case in CASES.items()
+    for operation, fault, persists, deferrable in product(case.routes, FAULTS, (False, True), (False, True))
     if ONLY_AT.get(fault, operation) == operation
 ]
-_seen: dict[tuple[str, str, bool, bool], str] = {}
+_seen: fault_table.Table = {}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _write_table() -> Iterator[None]:
-    """Write what was seen, if the whole matrix was run."""
     yield
-    if len(_seen) < 4 * len(CELLS):
-        return
-    lines = [
-        "# What happens when a request fails",
-        "",
-        "Written by `tests/contract/test_fault_matrix.py` from what it saw. Each cell is a backup task whose",
-        "request is struck by a fault, once or for as long as the task's first try lasts; a task that failed",
-        "is tried again. After every cell exactly one backup is there.",
-        "",
-        "| request | fault | strikes | waiting in the worker | deferrable |",
-        "|---|---|---|---|---|",
-    ]
-    for operation, fault in CELLS:
-        for persists in (False, True):
-            row = [_seen[operation, fault, persists, deferrable] for deferrable in (False, True)]
-            when = "the whole try" if persists else "once"
-            lines.append(f"| {operation.replace('_', ' ')} | {fault} | {when} | {row[0]} | {row[1]} |")
-    TABLE.write_text("\n".join(lines) + "\n")
+    if fault_table.IS_WRITTEN:
+        fault_table.write(_seen)
 
 
 @pytest.fixture
@@ -95,27 +74,19 @@ def _everything_is_logged() -> Iterator[None]:
     root.setLevel(level)
 
 
+def test_the_table_holds_just_these_cells() -> None:
+    assert fault_table.IS_WRITTEN or list(fault_table.read()) == CELLS
+
+
 @pytest.mark.usefixtures("_everything_is_logged")
-@pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferrable"])
-@pytest.mark.parametrize("persists", [False, True], ids=["once", "whole-try"])
-@pytest.mark.parametrize(("operation", "fault"), CELLS)
-def test_cell(
-    world: World,
-    capfd: pytest.CaptureFixture[str],
-    operation: str,
-    fault: str,
-    persists: bool,
-    deferrable: bool,
-) -> None:
-    timeout = 0.08 if "time-out" in fault else 10
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: "-".join(map(str, cell)).replace(" ", "_"))
+def test_cell(world: World, capfd: pytest.CaptureFixture[str], cell: Cell) -> None:
+    case = CASES[cell.task](world)
+    timeout = 0.08 if "time-out" in cell.fault else 10
     world.connect(extra={"timeout": timeout, "requests_per_second": 1000})
     world.control_plane.configure(job_seconds=60)
-    strike(world, operation, persists, **FAULTS[fault])
-    task = TaskInstance(
-        lambda: ZillizCreateBackupOperator(
-            task_id="task", cluster_id=CLUSTER_ID, deferrable=deferrable, timeout=200, poll_interval=20
-        )
-    )
+    strike(world, case, cell)
+    task = case.task(deferrable=cell.deferrable, timeout=200, poll_interval=20)
     outcome, said = "succeeds", ""
     result, error = attempt(task)
     if error is not None:
@@ -124,20 +95,20 @@ def test_cell(
         outcome = f"fails ({type(cause).__name__}); the retry succeeds"
         assert isinstance(cause, ZillizError)
         assert len(str(error)) > 40, "the error says what is the matter"
-        assert len(made(world)) <= 1
+        assert len(case.made()) <= 1
         heal(world)
         world.clock.sleep(60)
         result = task.run()
 
-    (backup,) = made(world)
-    assert result["backup_id"] == backup.backup_id
-    assert result["status"] == "AVAILABLE"
-    creates = len(world.requests("create_backup"))
+    assert case.made() == [case.made_id(result)]
     if result["adopted"]:
-        outcome += ", backup found in the list"
-    elif creates > 1:
-        outcome += ", create sent again"
-    _seen[operation, fault, persists, deferrable] = outcome
+        outcome += ", found in the list"
+    elif len(case.calls) > 1:
+        outcome += ", sent again"
+    if fault_table.IS_WRITTEN:
+        _seen[cell] = outcome
+    else:
+        assert outcome == fault_table.read()[cell]
 
     said += "".join(capfd.readouterr())
     assert API_KEY not in said + repr(task.xcoms) + repr(task.store) + repr(task.deferrals) + repr(result)
@@ -150,23 +121,17 @@ def attempt(task: TaskInstance) -> tuple[Any, Exception | None]:
         return None, error
 
 
-def made(world: World) -> list[Any]:
-    """Return the backups that there are; only the task makes any."""
-    assert sum(request.work_done for request in world.requests("create_backup")) == len(world.backups())
-    return [
-        backup for backup in world.backups() if backup.status(world.clock.now) in ("CREATING", "AVAILABLE")
-    ]
-
-
-def strike(world: World, operation: str, persists: bool, **fault: Any) -> None:
+def strike(world: World, case: Case, cell: Cell) -> None:
     """Let a fault strike the second look at the job and the first of everything else."""
+    fault = dict(FAULTS[cell.fault])
     lags = {name: fault.pop(name) for name in ("list_lag", "job_lag") if name in fault}
     world.control_plane.configure(**lags)
+    operation = cell.operation.replace(" ", "_")
     if fault.pop("refused", False):
-        refuse(world, operation, 10_000 if persists else 1)
+        refuse(world, case.routes[operation], 10_000 if cell.persists else 1)
     elif fault:
         skip = 8 if operation == "describe_job" else 0
-        world.fault(operation, skip=skip, times=None if persists else 1, **fault)
+        world.fault(operation, skip=skip, times=None if cell.persists else 1, **fault)
 
 
 def heal(world: World) -> None:
@@ -177,15 +142,15 @@ def heal(world: World) -> None:
 _HANDLE_REQUEST = httpx.HTTPTransport.handle_request
 
 
-def refuse(world: World, operation: str, times: int) -> None:
-    """Send the requests of an operation to a port on which nobody listens."""
+def refuse(world: World, route: str, times: int) -> None:
+    """Send the requests of a route to a port on which nobody listens."""
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         port = reserved.getsockname()[1]
     left = [times]
 
     def handle_request(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
-        if re.fullmatch(ROUTES[operation], request.url.path) and left[0] > 0:
+        if re.fullmatch(route, request.url.path) and left[0] > 0:
             left[0] -= 1
             request.url = request.url.copy_with(port=port)
         return _HANDLE_REQUEST(transport, request)
@@ -198,4 +163,4 @@ def test_a_failed_job_does_not_count(world: World) -> None:
     task = TaskInstance(lambda: ZillizCreateBackupOperator(task_id="task", cluster_id=CLUSTER_ID))
     with pytest.raises(ZillizError, match="disk is full"):
         task.run()
-    assert made(world) == []
+    assert Create(world).made() == []

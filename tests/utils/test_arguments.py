@@ -13,16 +13,25 @@ from airflow.providers.common.compat.sdk import DAG, AirflowFailException
 from pytest_mock import MockerFixture
 
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
+from airflow_provider_zbackup.operators.restore import ZillizRestoreClusterOperator
 from airflow_provider_zbackup.sensors.backup import ZillizNoActiveBackupSensor
 from airflow_provider_zbackup.sensors.job import ZillizJobSensor
 from tests.support import Store, TaskInstance
 
 GOOD: dict[type[Any], dict[str, Any]] = {
     ZillizCreateBackupOperator: {"cluster_id": "in01-1", "collections": ["orders"]},
+    ZillizRestoreClusterOperator: {
+        "cluster_id": "in01-1",
+        "backup_id": "backup1",
+        "cluster_name": "restored",
+        "project_id": "proj-1",
+        "cu_size": 1,
+        "discard_password": True,
+    },
     ZillizJobSensor: {"job_id": "job-1"},
     ZillizNoActiveBackupSensor: {"cluster_id": "in01-1"},
 }
-CREATE, JOB, GATE = GOOD
+CREATE, RESTORE, JOB, GATE = GOOD
 
 
 def make(kind: type[Any], **arguments: Any) -> Any:
@@ -86,6 +95,20 @@ BAD_WHEN_RENDERED = [
         for name in ("collections", "copy_to_regions")
         for value, text in BAD_NAMES
     ),
+    *(
+        (RESTORE, {name: value}, f"{name} {text}")
+        for name in ("cluster_id", "backup_id", "cluster_name", "project_id")
+        for value, text in BAD_ID
+    ),
+    *(
+        (RESTORE, {"backup_id": {"backup_id": value}}, f"backup_id, in backup_id, {text}")
+        for value, text in [*BAD_ID, (None, "must be a text, not NoneType")]
+    ),
+    (RESTORE, {"backup_id": "{'backup_id': 'backup1'}"}, "backup_id is a text that is not JSON"),
+    *(
+        (RESTORE, {"cu_size": value}, f"cu_size must be a whole number, at least 1, not {value!r}")
+        for value in (0, -1, "0", 1.5, True, "one", "", [1])
+    ),
     *((JOB, {"job_id": value}, f"job_id {text}") for value, text in [*BAD_ID[:-1], (None, "must be a text")]),
     *((JOB, {"job_id": value}, text) for value, text in BAD_RESULT),
     *((JOB, {"zilliz_conn_id": value}, f"zilliz_conn_id {text}") for value, text in BAD_ID),
@@ -94,7 +117,15 @@ BAD_WHEN_RENDERED = [
     (GATE, {"project_id": "proj-1"}, "give either cluster_id or project_id"),
     (GATE, {"cluster_id": None}, "give either cluster_id or project_id"),
 ]
-BAD_TOGETHER = [(CREATE, {"collections": None, "database": "sales"}, "database goes with collections")]
+BAD_TOGETHER = [
+    (CREATE, {"collections": None, "database": "sales"}, "database goes with collections"),
+    (RESTORE, {"password_to": "variable:x"}, "give either password_to or discard_password=True"),
+    (RESTORE, {"discard_password": False}, "give either password_to or discard_password=True"),
+    *(
+        (RESTORE, {"password_to": place, "discard_password": False}, "password_to must be 'variable:NAME'")
+        for place in ("connection:milvus", "NAME", "variable:", "variable")
+    ),
+]
 YEAR = 366 * 24 * 60 * 60
 BAD_NUMBERS = [
     math.nan,
@@ -136,14 +167,38 @@ BAD_TIMES = [
         for name in ("poke_interval", "timeout")
     ),
 ]
-BAD_CHOICES = [
-    (CREATE, {"on_conflict": value}, f"on_conflict must be one of 'wait', 'fail', not {value!r}")
-    for value in ("retry", "", "WAIT", None, True)
-] + [
-    (kind, {name: value}, f"{name} must be one of True, False, not {value!r}")
-    for kind, name in [(CREATE, "wait_for_completion"), (CREATE, "deferrable"), (JOB, "deferrable")]
-    for value in ("False", "", None, 2, "{{ params.wait }}")
-]
+BAD_CHOICES = (
+    [
+        (CREATE, {"on_conflict": value}, f"on_conflict must be one of 'wait', 'fail', not {value!r}")
+        for value in ("retry", "", "WAIT", None, True)
+    ]
+    + [
+        (
+            RESTORE,
+            {"collection_status": value},
+            f"collection_status must be one of 'KEEP', 'RELEASE', not {value!r}",
+        )
+        for value in ("LOADED", "keep", None)
+    ]
+    + [
+        (
+            RESTORE,
+            {"restore_version": value},
+            f"restore_version must be one of 'LATEST', 'ORIGINAL', not {value!r}",
+        )
+        for value in ("2.5", "latest", "")
+    ]
+    + [
+        (kind, {name: value}, f"{name} must be one of True, False, not {value!r}")
+        for kind, name in [
+            (CREATE, "wait_for_completion"),
+            (RESTORE, "wait_for_completion"),
+            (CREATE, "deferrable"),
+            (JOB, "deferrable"),
+        ]
+        for value in ("False", "", None, 2, "{{ params.wait }}")
+    ]
+)
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from airflow_provider_zbackup.zilliz.errors import ZillizError
 from airflow_provider_zbackup.zilliz.flows.steps import (
     Flow,
+    KeepSecret,
     Pause,
     Reply,
     Save,
@@ -106,11 +107,17 @@ class Driver:
             case Pause(seconds):
                 self.now += max(0.0, seconds)
                 return self.now
+            case KeepSecret(_, secret):
+                return secret is not None
             case Operation():
                 answer = self.answer(step)
                 if isinstance(answer, ZillizError):
                     raise answer
                 return answer if isinstance(answer, Reply) else Reply(answer, at(self.elapsed))
+
+    @property
+    def secrets(self) -> list[KeepSecret]:
+        return [step for step in self.steps if isinstance(step, KeepSecret)]
 
     @property
     def elapsed(self) -> float:

@@ -8,7 +8,10 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Any
 
+from pydantic import SecretStr
+
 from airflow_provider_zbackup.zilliz.errors import (
+    ZillizBadRequestError,
     ZillizConnectionError,
     ZillizNotFoundError,
     ZillizProtocolError,
@@ -17,7 +20,15 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizThrottledError,
 )
 from airflow_provider_zbackup.zilliz.flows.steps import Reply
-from airflow_provider_zbackup.zilliz.models import Backup, BackupCreation, BackupPage, Job
+from airflow_provider_zbackup.zilliz.models import (
+    Backup,
+    BackupCreation,
+    BackupPage,
+    Cluster,
+    ClusterPage,
+    ClusterRestoration,
+    Job,
+)
 from airflow_provider_zbackup.zilliz.operations import Operation
 from tests.zilliz.driver import CLUSTER, Driver
 
@@ -65,6 +76,8 @@ class Held:
     collections: tuple[str, ...] = ()
     creation_method: str = "MANUAL"
     ours: bool = False
+    kind: str = "backup"
+    name: str = ""
 
     def is_running(self, now: float) -> bool:
         return self.begun <= now < self.begun + self.work.seconds
@@ -158,8 +171,8 @@ class ModelCloud:
                 raise ZillizConnectionError("Lost.")
             case Fault.DONE_AND_UNREADABLE:
                 raise ZillizProtocolError("Garbage.")
-            case Fault.DONE_WITHOUT_ID if isinstance(value, BackupCreation):
-                value = BackupCreation()
+            case Fault.DONE_WITHOUT_ID if isinstance(value, BackupCreation | ClusterRestoration):
+                value = type(value)()
         return Reply(value, self._server_time(self.now))
 
     def _server_time(self, time: float) -> datetime:
@@ -176,19 +189,38 @@ class ModelCloud:
                     raise ZillizRefusedError("Failed to create backup.", code=96038, unprocessed=True)
                 self.held.append(new)
                 return BackupCreation(backup_id=new.backup_id, job_id=f"job-of-{new.backup_id}")
+            case "restore cluster":
+                new = self._new(operation, self.now)
+                if self._is_refused(new):
+                    raise ZillizBadRequestError("The name exists.", code=40013, unprocessed=True)
+                self.held.append(new)
+                return ClusterRestoration(
+                    cluster_id=new.backup_id,
+                    username="db_admin",
+                    password=SecretStr("hidden"),
+                    job_id=f"job-of-{new.backup_id}",
+                )
             case "list backups":
-                listed = [held for held in self.held if held.is_there(self.now)]
-                visible = [held for held in listed if self.now - held.begun >= self.list_lag]
-                begin = (int(query["currentPage"]) - 1) * 100
-                shown = tuple(self._show(held, in_list=True) for held in visible[begin : begin + 100])
+                shown = tuple(self._show(held, in_list=True) for held in self._page("backup", query))
                 return BackupPage(page_size=100, backups=shown)
+            case "list clusters":
+                clusters = tuple(self._show_cluster(held) for held in self._page("cluster", query))
+                return ClusterPage(page_size=100, clusters=clusters)
+            case "describe cluster" if last == CLUSTER:
+                return Cluster(cluster_id=CLUSTER, project_id="proj-1", cu_size=1, status="RUNNING")
         held = self._look_up(last.removeprefix("job-of-"))
         if kind == "jobs":
             status = "IN_PROGRESS" if held.is_running(self.now) else held.work.end
             return Job(job_id=last, status=status, start_time=self._server_time(held.begun))
         if not held.is_there(self.now):
             raise ZillizNotFoundError("Unknown.", unprocessed=True)
-        return self._show(held)
+        return self._show_cluster(held) if held.kind == "cluster" else self._show(held)
+
+    def _page(self, kind: str, query: dict[str, str]) -> list[Held]:
+        listed = [held for held in self.held if held.kind == kind and held.is_there(self.now)]
+        visible = [held for held in listed if self.now - held.begun >= self.list_lag]
+        begin = (int(query["currentPage"]) - 1) * 100
+        return visible[begin : begin + 100]
 
     def _new(self, operation: Operation[Any], begun: float) -> Held:
         body = operation.request.body() if operation.request else {}
@@ -196,15 +228,19 @@ class ModelCloud:
             backup_id=f"ours-{len(self.held)}",
             begun=begun,
             work=next(self._works, Work()),
-            backup_type=body["backupType"],
+            backup_type=body.get("backupType", ""),
             collections=tuple(
                 name for database in body.get("dbCollections", ()) for name in database["collectionNames"]
             ),
             ours=True,
+            kind="cluster" if "clusterName" in body else "backup",
+            name=body.get("clusterName", ""),
         )
 
     def _is_refused(self, new: Held) -> bool:
-        """One manual backup at a time, none during an automatic one."""
+        """One manual backup at a time, none during an automatic one; no two clusters of one name."""
+        if new.kind == "cluster":
+            return any(held.name == new.name and held.is_there(self.now) for held in self.held)
         return new.creation_method == "MANUAL" and any(held.is_running(self.now) for held in self.held)
 
     def _look_up(self, backup_id: str) -> Held:
@@ -212,6 +248,15 @@ class ModelCloud:
             if held.backup_id == backup_id and self.now - held.begun >= self.look_up_lag:
                 return held
         raise ZillizNotFoundError("Unknown.", unprocessed=True)
+
+    def _show_cluster(self, held: Held) -> Cluster:
+        return Cluster(
+            cluster_id=held.backup_id,
+            cluster_name=held.name,
+            project_id="proj-1",
+            status="CREATING" if held.is_running(self.now) else "RUNNING",
+            create_time=self._server_time(held.begun),
+        )
 
     def _show(self, held: Held, in_list: bool = False) -> Backup:
         collections = [{"collectionName": name} for name in held.collections]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_zbackup.zilliz.errors import (
     ZillizBackupLostError,
+    ZillizClusterLostError,
     ZillizConflictError,
     ZillizError,
     ZillizJobFailedError,
@@ -18,12 +19,14 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizTimeoutError,
 )
 from airflow_provider_zbackup.zilliz.flows.creation import CreateBackupSubmission, CreateRecord
+from airflow_provider_zbackup.zilliz.flows.restoration import RestoreClusterRecord, RestoreClusterSubmission
 from airflow_provider_zbackup.zilliz.flows.steps import Save
 from airflow_provider_zbackup.zilliz.flows.submission import CLOCK_TOLERANCE, SUBMIT_ATTEMPTS, submit_once
 from airflow_provider_zbackup.zilliz.flows.waiting import (
     TOLERATED_REFUSALS,
     Wait,
     wait_for_backup,
+    wait_for_cluster,
     wait_until_free,
 )
 from airflow_provider_zbackup.zilliz.models import CreateBackupRequest
@@ -107,7 +110,7 @@ def check_care(worker: Driver) -> None:
             assert before.record
     in_doubt = False
     for number, step in enumerate(worker.steps):
-        if isinstance(step, Operation) and step.name == "list backups":
+        if isinstance(step, Operation) and step.name in ("list backups", "list clusters"):
             in_doubt = False
         elif isinstance(step, Operation) and not step.idempotent:
             assert not in_doubt
@@ -150,6 +153,41 @@ def test_workers_may_die_at_any_step_and_there_is_one_backup_in_the_end(
         except (ZillizConflictError, ZillizJobFailedError, ZillizBackupLostError):
             cloud.worker.now += 60.0
     assert [held.backup_id for held in cloud.ours] == [made.backup_id]
+    check_patience(cloud.worker)
+    check_care(cloud.worker)
+
+
+def restore(cloud: ModelCloud, **death: Any) -> RestoreClusterRecord:
+    """Restore a backup, going on from what an earlier try has saved."""
+    records = cloud.worker.records
+    submission = RestoreClusterSubmission(CLUSTER, "backup-1", "restored")
+    flow = submit_once(submission, record=records[-1] if records else None, answer_time=ANSWER_TIME)
+    return cloud.worker.run(flow, **death)
+
+
+@given(clouds(), DEATHS)
+def test_workers_may_die_at_any_step_and_there_is_one_restored_cluster_in_the_end(
+    cloud: ModelCloud, deaths: list[tuple[int, bool, int]]
+) -> None:
+    for step, is_done, pause in deaths:
+        with suppress(ZillizError, WorkerDiedError):
+            restore(cloud, dies_at=step, dies_after=is_done)
+        cloud.worker.now += pause
+        cloud.settle()
+        assert len(cloud.ours) <= 1
+    cloud.calm_down()
+    while True:
+        try:
+            made = restore(cloud)
+            limits = Wait(cloud.now + 600.0)
+            end = cloud.worker.run(wait_for_cluster(made.new_cluster_id, limits, job_id=made.job_id))
+            break
+        except (ZillizJobFailedError, ZillizClusterLostError):
+            cloud.worker.now += 60.0
+    assert [held.backup_id for held in cloud.ours] == [made.new_cluster_id]
+    assert end
+    assert end.is_running
+    assert "hidden" not in repr(cloud.worker.records)
     check_patience(cloud.worker)
     check_care(cloud.worker)
 
