@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -106,7 +107,11 @@ BAD_WHEN_RENDERED = [
     ),
     (RESTORE, {"backup_id": "{'backup_id': 'backup1'}"}, "backup_id is a text that is not JSON"),
     *(
-        (RESTORE, {"cu_size": value}, f"cu_size must be a whole number, at least 1, not {value!r}")
+        (
+            RESTORE,
+            {"cu_size": value},
+            f"cu_size must be a whole number, at least 1, not {re.escape(repr(value))}",
+        )
         for value in (0, -1, "0", 1.5, True, "one", "", [1])
     ),
     *((JOB, {"job_id": value}, f"job_id {text}") for value, text in [*BAD_ID[:-1], (None, "must be a text")]),
@@ -167,38 +172,25 @@ BAD_TIMES = [
         for name in ("poke_interval", "timeout")
     ),
 ]
-BAD_CHOICES = (
-    [
-        (CREATE, {"on_conflict": value}, f"on_conflict must be one of 'wait', 'fail', not {value!r}")
-        for value in ("retry", "", "WAIT", None, True)
-    ]
-    + [
-        (
-            RESTORE,
-            {"collection_status": value},
-            f"collection_status must be one of 'KEEP', 'RELEASE', not {value!r}",
-        )
-        for value in ("LOADED", "keep", None)
-    ]
-    + [
-        (
-            RESTORE,
-            {"restore_version": value},
-            f"restore_version must be one of 'LATEST', 'ORIGINAL', not {value!r}",
-        )
-        for value in ("2.5", "latest", "")
-    ]
-    + [
-        (kind, {name: value}, f"{name} must be one of True, False, not {value!r}")
+CHOICES: list[tuple[type[Any], str, str, tuple[Any, ...]]] = [
+    (CREATE, "on_conflict", "'wait', 'fail'", ("retry", "", "WAIT", None, True)),
+    (RESTORE, "collection_status", "'KEEP', 'RELEASE'", ("LOADED", "keep", None)),
+    (RESTORE, "restore_version", "'LATEST', 'ORIGINAL'", ("2.5", "latest", "")),
+    *(
+        (kind, name, "True, False", ("False", "", None, 2, "{{ params.wait }}"))
         for kind, name in [
             (CREATE, "wait_for_completion"),
-            (RESTORE, "wait_for_completion"),
             (CREATE, "deferrable"),
+            (RESTORE, "wait_for_completion"),
             (JOB, "deferrable"),
         ]
-        for value in ("False", "", None, 2, "{{ params.wait }}")
-    ]
-)
+    ),
+]
+BAD_CHOICES = [
+    (kind, {name: value}, f"{name} must be one of {choices}, not {value!r}")
+    for kind, name, choices, values in CHOICES
+    for value in values
+]
 
 
 @pytest.fixture(autouse=True)

@@ -79,12 +79,7 @@ def test_the_password_is_kept_before_the_record_which_never_holds_it() -> None:
         ({}, {"projectId": "proj-1", "cuSize": 2}, ["describe cluster", "list clusters"]),
         ({"cu_size": 4}, {"projectId": "proj-1", "cuSize": 4}, ["describe cluster", "list clusters"]),
         (
-            {
-                "cu_size": 4,
-                "project_id": "proj-2",
-                "restore_version": "LATEST",
-                "collection_status": "RELEASE",
-            },
+            {"cu_size": 4, "project_id": "proj-2", "restore_version": "LATEST"},
             {"projectId": "proj-2", "cuSize": 4, "restoreVersionPolicy": "LATEST"},
             ["list clusters"],
         ),
@@ -96,8 +91,7 @@ def test_what_is_not_given_is_as_the_source_has_it(
 ) -> None:
     driver = cloud([MADE])
     made = restore(driver, **arguments)
-    status = arguments.get("collection_status", "KEEP")
-    assert made.request == {"clusterName": "restored", "collectionStatus": status} | body
+    assert made.request == {"clusterName": "restored", "collectionStatus": "KEEP"} | body
     assert driver.calls == [*calls, "restore cluster"]
 
 
