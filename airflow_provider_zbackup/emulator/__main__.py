@@ -64,12 +64,12 @@ def main() -> int:
     endings = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, endings)
     try:
-        plane = ControlPlane(
+        control_plane = ControlPlane(
             api_key=options.api_key,
             settings=Settings(job_seconds=options.job_seconds, conflict_scope=options.conflict_scope),
         )
         with serve(
-            plane,
+            control_plane,
             host=options.host,
             port=options.port,
             ssl_certfile=options.ssl_certfile,

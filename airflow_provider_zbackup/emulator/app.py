@@ -19,55 +19,58 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airflow_provider_zbackup.emulator import admin, console
 from airflow_provider_zbackup.emulator.api import OPERATIONS, Operation
-from airflow_provider_zbackup.emulator.api.call import Call
+from airflow_provider_zbackup.emulator.api.request import ApiRequest
 from airflow_provider_zbackup.emulator.control_plane import ControlPlane
-from airflow_provider_zbackup.emulator.errors import API_KEY_ILLEGAL, Refusal
+from airflow_provider_zbackup.emulator.errors import API_KEY_ILLEGAL, ApiError
 from airflow_provider_zbackup.emulator.faults import FaultRule
+from airflow_provider_zbackup.emulator.formats import Json
 from airflow_provider_zbackup.emulator.request_log import LoggedRequest
-from airflow_provider_zbackup.emulator.shapes import Json
 
 GARBAGE = {"code": 0, "data": ["garbage"]}
 
 
-def build_app(plane: ControlPlane) -> ASGIApp:
+def build_app(control_plane: ControlPlane) -> ASGIApp:
     """
     Put the API, the admin API and the console of a control plane together.
 
-    :param plane: the control plane.
+    :param control_plane: the control plane.
     """
     app = Starlette(
         routes=[
-            *[Route("/v2" + each.path, _endpoint(plane, each), methods=[each.method]) for each in OPERATIONS],
-            Mount("/_emulator", routes=admin.routes(plane)),
-            *console.routes(plane),
+            *[
+                Route("/v2" + each.path, _endpoint(control_plane, each), methods=[each.method])
+                for each in OPERATIONS
+            ],
+            Mount("/_emulator", routes=admin.routes(control_plane)),
+            *console.routes(control_plane),
         ],
-        exception_handlers={HTTPException: _refuse_path},
+        exception_handlers={HTTPException: _http_error},
     )
     app.router.redirect_slashes = False
-    return _Stamped(app, plane)
+    return _Stamped(app, control_plane)
 
 
-def _endpoint(plane: ControlPlane, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(control_plane: ControlPlane, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
     async def respond(request: Request) -> Response:
         content = await request.body()
-        with plane.lock:
+        with control_plane.lock:
             logged = LoggedRequest(
-                time=plane.now(),
+                time=control_plane.now(),
                 operation=operation.name,
                 method=request.method,
                 path=request.url.path,
                 query=dict(request.query_params),
                 body=_readable(content),
             )
-            plane.requests.append(logged)
-            delay = plane.faults.take_delay(operation.name)
-            fault = plane.faults.take_answer(operation.name)
+            control_plane.requests.append(logged)
+            delay = control_plane.faults.take_delay(operation.name)
+            fault = control_plane.faults.take_answer(operation.name)
         if delay is not None and not delay.after:
             await asyncio.sleep(delay.delay or 0)
         answer: dict[str, Json] = {}
         status = 200
         if fault is None or fault.lets_work_happen:
-            status, answer = _carry_out(plane, operation, request, content)
+            status, answer = _carry_out(control_plane, operation, request, content)
             logged.work_done = answer["code"] == 0
         response = JSONResponse(answer, status) if fault is None else _spoiled(fault, status, answer)
         if delay is not None and delay.after:
@@ -79,16 +82,16 @@ def _endpoint(plane: ControlPlane, operation: Operation) -> Callable[[Request], 
 
 
 def _carry_out(
-    plane: ControlPlane, operation: Operation, request: Request, content: bytes
+    control_plane: ControlPlane, operation: Operation, request: Request, content: bytes
 ) -> tuple[int, dict[str, Json]]:
-    call = Call(request.path_params, dict(request.query_params), content)
+    api_request = ApiRequest(request.path_params, dict(request.query_params), content)
     try:
-        if request.headers.get("authorization") != f"Bearer {plane.api_key}":
-            raise Refusal(API_KEY_ILLEGAL, "The apikey is illegal", http_status=401)
-        with plane.lock:
-            return 200, {"code": 0, "data": operation.work(plane, call)}
-    except Refusal as refusal:
-        return refusal.http_status, {"code": refusal.code, "message": refusal.message}
+        if request.headers.get("authorization") != f"Bearer {control_plane.api_key}":
+            raise ApiError(API_KEY_ILLEGAL, "The apikey is illegal", http_status=401)
+        with control_plane.lock:
+            return 200, {"code": 0, "data": operation.work(control_plane, api_request)}
+    except ApiError as error:
+        return error.http_status, {"code": error.code, "message": error.message}
 
 
 def _spoiled(fault: FaultRule, status: int, answer: dict[str, Json]) -> Response:
@@ -114,7 +117,7 @@ def _readable(content: bytes) -> Json:
         return content.decode(errors="replace")
 
 
-async def _refuse_path(request: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     return JSONResponse({"code": status, "message": HTTPStatus(status).phrase}, status)
 
@@ -131,15 +134,15 @@ class _HardClose(Response):
 class _Stamped:
     """Gives every answer its ``requestid`` and, by the control plane's clock, its ``Date``."""
 
-    def __init__(self, app: ASGIApp, plane: ControlPlane) -> None:
+    def __init__(self, app: ASGIApp, control_plane: ControlPlane) -> None:
         self.app = app
-        self.plane = plane
+        self.control_plane = control_plane
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_stamped(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.setdefault("date", formatdate(self.plane.clock(), usegmt=True))
+                headers.setdefault("date", formatdate(self.control_plane.clock(), usegmt=True))
                 headers.setdefault("requestid", uuid.uuid4().hex)
             await send(message)
 

@@ -15,10 +15,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from airflow_provider_zbackup.emulator.control_plane import ControlPlane
+from airflow_provider_zbackup.emulator.formats import iso_time
 from airflow_provider_zbackup.emulator.jobs import Job
 from airflow_provider_zbackup.emulator.records import Backup, Project
 from airflow_provider_zbackup.emulator.seed import PROJECT_ID
-from airflow_provider_zbackup.emulator.shapes import iso_time
 
 PROJECT_PATH = "/orgs/{organization_id}/projects/{project_id}"
 
@@ -60,11 +60,11 @@ $content
 """)
 
 
-def routes(plane: ControlPlane) -> list[Route]:
+def routes(control_plane: ControlPlane) -> list[Route]:
     """
     Return the pages of the console.
 
-    :param plane: the control plane they show.
+    :param control_plane: the control plane they show.
     """
     pages = {
         "/clusters": project_page,
@@ -73,27 +73,27 @@ def routes(plane: ControlPlane) -> list[Route]:
         "/jobs/{job_id}": job_page,
     }
     return [
-        Route("/", _redirect_to_project(plane)),
-        *[Route(PROJECT_PATH + path, _endpoint(plane, page)) for path, page in pages.items()],
+        Route("/", _redirect_to_project(control_plane)),
+        *[Route(PROJECT_PATH + path, _endpoint(control_plane, page)) for path, page in pages.items()],
     ]
 
 
-def project_page(plane: ControlPlane, project: Project, ids: dict[str, str]) -> str:
+def project_page(control_plane: ControlPlane, project: Project, ids: dict[str, str]) -> str:
     """A project: its clusters, backups and jobs."""
-    now = plane.now()
+    now = control_plane.now()
     clusters = [
         cluster
-        for cluster in plane.clusters.values()
+        for cluster in control_plane.clusters.values()
         if cluster.project_id == project.project_id and cluster.settled_status != "DELETED"
     ]
-    backups = [backup for backup in plane.backups if backup.project_id == project.project_id]
+    backups = [backup for backup in control_plane.backups if backup.project_id == project.project_id]
     content = [
         _table(
             "Clusters",
             ("Name", "Id", "Plan", "Region", "Status"),
             [
                 (
-                    _link(plane, project, f"clusters/{cluster.cluster_id}", cluster.cluster_name),
+                    _link(control_plane, project, f"clusters/{cluster.cluster_id}", cluster.cluster_name),
                     escape(cluster.cluster_id),
                     escape(cluster.plan),
                     escape(cluster.region_id),
@@ -102,51 +102,56 @@ def project_page(plane: ControlPlane, project: Project, ids: dict[str, str]) -> 
                 for cluster in clusters
             ],
         ),
-        _backups_table(plane, project, backups),
-        _jobs_table(plane, project, _jobs_of(plane, project)),
+        _backups_table(control_plane, project, backups),
+        _jobs_table(control_plane, project, _jobs_of(control_plane, project)),
     ]
-    return _page(plane, project, project.project_name, content)
+    return _page(control_plane, project, project.project_name, content)
 
 
-def cluster_page(plane: ControlPlane, project: Project, ids: dict[str, str]) -> str:
+def cluster_page(control_plane: ControlPlane, project: Project, ids: dict[str, str]) -> str:
     """A cluster: its backups and jobs."""
-    cluster = plane.clusters[ids["cluster_id"]]
+    cluster = control_plane.clusters[ids["cluster_id"]]
     if cluster.project_id != project.project_id:
         raise KeyError(cluster.cluster_id)
-    jobs = [job for job in _jobs_of(plane, project) if job.cluster_id == cluster.cluster_id]
-    backups = [backup for backup in plane.backups if backup.cluster_id == cluster.cluster_id]
+    jobs = [job for job in _jobs_of(control_plane, project) if job.cluster_id == cluster.cluster_id]
+    backups = [backup for backup in control_plane.backups if backup.cluster_id == cluster.cluster_id]
     facts = (cluster.cluster_id, cluster.plan, cluster.region_id)
     content = [
-        f"<p>{_status(cluster.status(plane.now()))} {escape(' · '.join(facts))}</p>",
-        _backups_table(plane, project, backups),
-        _jobs_table(plane, project, jobs),
+        f"<p>{_status(cluster.status(control_plane.now()))} {escape(' · '.join(facts))}</p>",
+        _backups_table(control_plane, project, backups),
+        _jobs_table(control_plane, project, jobs),
     ]
-    return _page(plane, project, cluster.cluster_name, content)
+    return _page(control_plane, project, cluster.cluster_name, content)
 
 
-def jobs_page(plane: ControlPlane, project: Project, ids: dict[str, str]) -> str:
+def jobs_page(control_plane: ControlPlane, project: Project, ids: dict[str, str]) -> str:
     """All jobs of a project."""
-    return _page(plane, project, "Jobs", [_jobs_table(plane, project, _jobs_of(plane, project))])
+    return _page(
+        control_plane,
+        project,
+        "Jobs",
+        [_jobs_table(control_plane, project, _jobs_of(control_plane, project))],
+    )
 
 
-def job_page(plane: ControlPlane, project: Project, ids: dict[str, str]) -> str:
+def job_page(control_plane: ControlPlane, project: Project, ids: dict[str, str]) -> str:
     """One job."""
-    job = plane.jobs[ids["job_id"]]
-    if job not in _jobs_of(plane, project):
+    job = control_plane.jobs[ids["job_id"]]
+    if job not in _jobs_of(control_plane, project):
         raise KeyError(job.job_id)
-    return _page(plane, project, f"Job {job.job_id}", [_jobs_table(plane, project, [job])])
+    return _page(control_plane, project, f"Job {job.job_id}", [_jobs_table(control_plane, project, [job])])
 
 
 def _endpoint(
-    plane: ControlPlane, page: Callable[[ControlPlane, Project, dict[str, str]], str]
+    control_plane: ControlPlane, page: Callable[[ControlPlane, Project, dict[str, str]], str]
 ) -> Callable[[Request], Awaitable[Response]]:
     async def respond(request: Request) -> Response:
         ids = request.path_params
-        with plane.lock:
+        with control_plane.lock:
             try:
-                if ids["organization_id"] != plane.organization_id:
+                if ids["organization_id"] != control_plane.organization_id:
                     raise KeyError(ids["organization_id"])
-                return HTMLResponse(page(plane, plane.projects[ids["project_id"]], ids))
+                return HTMLResponse(page(control_plane, control_plane.projects[ids["project_id"]], ids))
             except KeyError:
                 nothing = _PAGE.substitute(title="Not found", trail='<a href="/">Project</a>', content="")
                 return HTMLResponse(nothing, 404)
@@ -154,37 +159,39 @@ def _endpoint(
     return respond
 
 
-def _redirect_to_project(plane: ControlPlane) -> Callable[[Request], Awaitable[Response]]:
+def _redirect_to_project(control_plane: ControlPlane) -> Callable[[Request], Awaitable[Response]]:
     async def respond(request: Request) -> Response:
-        project_id = PROJECT_ID if PROJECT_ID in plane.projects else next(iter(plane.projects))
-        path = PROJECT_PATH.format(organization_id=plane.organization_id, project_id=project_id)
+        project_id = (
+            PROJECT_ID if PROJECT_ID in control_plane.projects else next(iter(control_plane.projects))
+        )
+        path = PROJECT_PATH.format(organization_id=control_plane.organization_id, project_id=project_id)
         return RedirectResponse(path + "/clusters")
 
     return respond
 
 
-def _page(plane: ControlPlane, project: Project, title: str, content: Iterable[str]) -> str:
+def _page(control_plane: ControlPlane, project: Project, title: str, content: Iterable[str]) -> str:
     trail = " / ".join(
         [
-            _link(plane, project, "clusters", project.project_name),
-            _link(plane, project, "jobs", "Jobs"),
+            _link(control_plane, project, "clusters", project.project_name),
+            _link(control_plane, project, "jobs", "Jobs"),
         ]
     )
     return _PAGE.substitute(title=escape(title), trail=trail, content="\n".join(content))
 
 
-def _jobs_of(plane: ControlPlane, project: Project) -> list[Job]:
-    now = plane.now()
+def _jobs_of(control_plane: ControlPlane, project: Project) -> list[Job]:
+    now = control_plane.now()
     jobs = [
         job
-        for job in plane.jobs.values()
-        if now >= job.started and plane.clusters[job.cluster_id].project_id == project.project_id
+        for job in control_plane.jobs.values()
+        if now >= job.started and control_plane.clusters[job.cluster_id].project_id == project.project_id
     ]
     return sorted(jobs, key=lambda job: job.started, reverse=True)
 
 
-def _backups_table(plane: ControlPlane, project: Project, backups: Iterable[Backup]) -> str:
-    now = plane.now()
+def _backups_table(control_plane: ControlPlane, project: Project, backups: Iterable[Backup]) -> str:
+    now = control_plane.now()
     present = [backup for backup in backups if backup.status(now) in ("CREATING", "AVAILABLE")]
     rows = [
         (
@@ -201,13 +208,18 @@ def _backups_table(plane: ControlPlane, project: Project, backups: Iterable[Back
     return _table("Backups", ("Name", "Id", "Type", "Region", "Created", "Bytes", "Status"), rows)
 
 
-def _jobs_table(plane: ControlPlane, project: Project, jobs: Iterable[Job]) -> str:
-    now = plane.now()
+def _jobs_table(control_plane: ControlPlane, project: Project, jobs: Iterable[Job]) -> str:
+    now = control_plane.now()
     rows = [
         (
-            _link(plane, project, f"jobs/{job.job_id}", job.job_id),
+            _link(control_plane, project, f"jobs/{job.job_id}", job.job_id),
             escape(job.type.capitalize()),
-            _link(plane, project, f"clusters/{job.cluster_id}", plane.clusters[job.cluster_id].cluster_name),
+            _link(
+                control_plane,
+                project,
+                f"clusters/{job.cluster_id}",
+                control_plane.clusters[job.cluster_id].cluster_name,
+            ),
             iso_time(job.started),
             f'<progress max="100" value="{job.percent(now)}"></progress> {job.percent(now)} %',
             _status(job.status(now)),
@@ -231,6 +243,6 @@ def _status(status: str) -> str:
     return f'<span class="status {escape(status)}">{escape(status)}</span>'
 
 
-def _link(plane: ControlPlane, project: Project, path: str, text: str) -> str:
-    base = PROJECT_PATH.format(organization_id=plane.organization_id, project_id=project.project_id)
+def _link(control_plane: ControlPlane, project: Project, path: str, text: str) -> str:
+    base = PROJECT_PATH.format(organization_id=control_plane.organization_id, project_id=project.project_id)
     return f'<a href="{escape(base)}/{escape(path)}">{escape(text)}</a>'

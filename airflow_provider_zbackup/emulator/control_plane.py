@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from airflow_provider_zbackup.emulator import seed
 from airflow_provider_zbackup.emulator.errors import CREATE_FAILED, DOCUMENTED
 from airflow_provider_zbackup.emulator.faults import Faults
+from airflow_provider_zbackup.emulator.formats import DAY, Json, new_backup_id, new_job_id
 from airflow_provider_zbackup.emulator.jobs import Job, JobPlan
 from airflow_provider_zbackup.emulator.records import (
     DEFAULT_DATABASE,
@@ -22,7 +23,6 @@ from airflow_provider_zbackup.emulator.records import (
     RegionCopy,
 )
 from airflow_provider_zbackup.emulator.request_log import RequestLog
-from airflow_provider_zbackup.emulator.shapes import DAY, Json, new_backup_id, new_job_id
 
 
 @dataclass(frozen=True)

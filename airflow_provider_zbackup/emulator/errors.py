@@ -43,7 +43,7 @@ UNDOCUMENTED_BAD_REQUEST = 400
 UNDOCUMENTED_NOT_FOUND = 404
 
 
-class Refusal(Exception):
+class ApiError(Exception):
     """
     An answer with a code other than 0.
 
@@ -59,21 +59,21 @@ class Refusal(Exception):
         self.http_status = http_status
 
 
-def documented(code: int, detail: str = "") -> Refusal:
+def documented_error(code: int, detail: str = "") -> ApiError:
     """
     Make one of the documented refusals.
 
     :param code: one of :data:`DOCUMENTED`.
     :param detail: the text that the codes with a ``%s`` carry.
     """
-    return Refusal(code, DOCUMENTED[code].format(detail))
+    return ApiError(code, DOCUMENTED[code].format(detail))
 
 
-def bad_request(message: str) -> Refusal:
+def bad_request(message: str) -> ApiError:
     """Make a refusal of a field for which no code is documented."""
-    return Refusal(UNDOCUMENTED_BAD_REQUEST, message)
+    return ApiError(UNDOCUMENTED_BAD_REQUEST, message)
 
 
-def not_found(message: str) -> Refusal:
+def not_found(message: str) -> ApiError:
     """Make a refusal for an object whose absence has no documented code: backups and storage integrations."""
-    return Refusal(UNDOCUMENTED_NOT_FOUND, message)
+    return ApiError(UNDOCUMENTED_NOT_FOUND, message)

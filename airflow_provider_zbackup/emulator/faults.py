@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 
+from airflow_provider_zbackup.emulator.formats import Json
 from airflow_provider_zbackup.emulator.jobs import JobPlan
-from airflow_provider_zbackup.emulator.shapes import Json
 
 ANY_OPERATION = "*"
 _BODILESS = frozenset({*range(100, 200), 204, 304})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from airflow_provider_zbackup.emulator.shapes import Json, iso_time
+from airflow_provider_zbackup.emulator.formats import Json, iso_time
 
 FINAL_STATUSES = frozenset({"SUCCESSFUL", "FAILED", "CANCELED", "ERROR"})
 PENDING_SHARE = 0.1

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from airflow_provider_zbackup.emulator.formats import DAY
 from airflow_provider_zbackup.emulator.jobs import Job
-from airflow_provider_zbackup.emulator.shapes import DAY
 
 DEFAULT_DATABASE = ""
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from airflow_provider_zbackup.emulator.formats import Json, parse_time
 from airflow_provider_zbackup.emulator.records import Cluster, Collection, Project
-from airflow_provider_zbackup.emulator.shapes import Json, parse_time
 
 API_KEY = "emulator-api-key"
 ORGANIZATION_ID = "org-xkmqbwavtdzhnrlcoepsyf"

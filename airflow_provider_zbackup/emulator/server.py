@@ -15,7 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from airflow_provider_zbackup.emulator import seed
 from airflow_provider_zbackup.emulator.app import build_app
 from airflow_provider_zbackup.emulator.control_plane import ControlPlane
-from airflow_provider_zbackup.emulator.shapes import Json
+from airflow_provider_zbackup.emulator.formats import Json
 
 _START_SECONDS = 10
 
@@ -67,7 +67,7 @@ def serve(
     :param ssl_keyfile: the certificate's key.
     :param log_level: from which level on uvicorn logs, through whatever logging is set up.
     """
-    plane = control_plane or ControlPlane()
+    control_plane = control_plane or ControlPlane()
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Bound here, so that a taken port is raised to the caller and not inside the thread. Only of a socket
     # that names its protocol does asyncio know that it has to send small answers without delay.
@@ -75,7 +75,7 @@ def serve(
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         config = uvicorn.Config(
-            build_app(plane),
+            build_app(control_plane),
             http=_DroppableProtocol,
             ws="none",
             loop="asyncio",
@@ -102,7 +102,9 @@ def serve(
         scheme = "http" if ssl_certfile is None else "https"
         bound_port = listener.getsockname()[1]
         try:
-            yield RunningEmulator(f"{scheme}://{f'[{host}]' if ':' in host else host}:{bound_port}", plane)
+            yield RunningEmulator(
+                f"{scheme}://{f'[{host}]' if ':' in host else host}:{bound_port}", control_plane
+            )
         finally:
             server.stop()
             thread.join()

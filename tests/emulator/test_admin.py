@@ -34,7 +34,7 @@ def test_state_shows_everything(visitor, api, clock):
     assert [entry["status"] for entry in state["policies"]] == ["ENABLED"]
 
 
-def test_reset_goes_back_to_the_start(visitor, api, plane):
+def test_reset_goes_back_to_the_start(visitor, api, control_plane):
     api.create(CLUSTER)
     ask(visitor, "POST", "faults", {"operation": "list_projects", "status": 500})
     ask(visitor, "PATCH", "settings", {"list_lag": 60})
@@ -121,7 +121,7 @@ def test_a_backup_can_be_put_in_the_way(visitor, api, clock, creation_method, ex
 
     assert (backup["creationMethod"], bool(backup["expireTime"])) == (creation_method, expires)
     path = f"/clusters/{CLUSTER}/backups/create"
-    assert api.refusal("POST", path, json={"backupType": "CLUSTER"})[0] == 96038
+    assert api.error("POST", path, json={"backupType": "CLUSTER"})[0] == 96038
     clock.forward(60)
     api.create(CLUSTER)
     assert api.job(backup["jobId"])["status"] == "SUCCESSFUL"
@@ -156,8 +156,8 @@ def test_projects_can_be_added_and_changed(visitor, api):
     )
 
 
-def test_requests_are_logged_without_keys(visitor, api, plane):
-    api.refusal("GET", "/backups", params={"pageSize": "0"})
+def test_requests_are_logged_without_keys(visitor, api, control_plane):
+    api.error("GET", "/backups", params={"pageSize": "0"})
     created = api.create(CLUSTER)
     api.client.post(f"/v2/clusters/{CLUSTER}/backups/create", content=b"{not json")
     visitor.get("/v2/projects", headers={"Authorization": "Bearer some-other-key"})
@@ -182,7 +182,9 @@ def test_requests_are_logged_without_keys(visitor, api, plane):
         "work_done": True,
     }
     assert log[2]["body"] == "{not json"
-    assert [request.operation for request in plane.requests.of("create_backup")] == ["create_backup"] * 2
+    assert [request.operation for request in control_plane.requests.of("create_backup")] == [
+        "create_backup"
+    ] * 2
     everything = visitor.get("/_emulator/requests").text + visitor.get("/_emulator/state").text
     assert seed.API_KEY not in everything
     assert "some-other-key" not in everything

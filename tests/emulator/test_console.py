@@ -15,8 +15,8 @@ def test_the_root_leads_to_the_project(visitor):
     assert (response.status_code, response.url.path) == (200, f"{PROJECT}/clusters")
 
 
-def test_the_pages_of_a_project(visitor, api, plane, clock):
-    plane.faults.add("create_backup", times=1, job={"status": "FAILED", "reason": "disk full"})
+def test_the_pages_of_a_project(visitor, api, control_plane, clock):
+    control_plane.faults.add("create_backup", times=1, job={"status": "FAILED", "reason": "disk full"})
     failed = api.create(CLUSTER)
     clock.forward(10)
     running = api.create(CLUSTER)
@@ -58,8 +58,8 @@ def test_a_copy_shows_when_it_begins(visitor, api, clock):
         f"/orgs/{seed.ORGANIZATION_ID}/projects/proj-other/clusters/{CLUSTER}",
     ],
 )
-def test_pages_that_are_not_there(visitor, plane, clock, path):
-    plane.put_project(Project("proj-other", "Other", clock()))
+def test_pages_that_are_not_there(visitor, control_plane, clock, path):
+    control_plane.put_project(Project("proj-other", "Other", clock()))
 
     response = visitor.get(path)
 
@@ -67,8 +67,8 @@ def test_pages_that_are_not_there(visitor, plane, clock, path):
     assert "Not found" in response.text
 
 
-def test_a_job_shows_only_in_its_own_project(visitor, api, plane, clock):
-    plane.put_project(Project("proj-other", "Other", clock()))
+def test_a_job_shows_only_in_its_own_project(visitor, api, control_plane, clock):
+    control_plane.put_project(Project("proj-other", "Other", clock()))
     job_id = api.create(CLUSTER)["jobId"]
 
     path = f"/orgs/{seed.ORGANIZATION_ID}/projects/proj-other/jobs/{job_id}"
@@ -76,16 +76,16 @@ def test_a_job_shows_only_in_its_own_project(visitor, api, plane, clock):
     assert visitor.get(path).status_code == 404
 
 
-def test_everything_is_escaped(visitor, plane, api, clock):
+def test_everything_is_escaped(visitor, control_plane, api, clock):
     evil = "<script>alert(1)</script>"
-    plane.put_project(Project(seed.PROJECT_ID, evil, clock()))
-    plane.put_cluster(
+    control_plane.put_project(Project(seed.PROJECT_ID, evil, clock()))
+    control_plane.put_cluster(
         Cluster(
             f'in01-"{evil}', evil, seed.PROJECT_ID, clock(), plan=evil, region_id=evil, settled_status=evil
         )
     )
-    plane.faults.add("create_backup", job={"status": evil, "reason": evil, "seconds": 0})
-    plane.clusters[CLUSTER].cluster_name = evil
+    control_plane.faults.add("create_backup", job={"status": evil, "reason": evil, "seconds": 0})
+    control_plane.clusters[CLUSTER].cluster_name = evil
     api.create(CLUSTER)
 
     for path in ("/clusters", f"/clusters/{CLUSTER}", "/jobs"):

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from airflow_provider_zbackup.emulator.api import backups, catalogue, jobs, policies, restores
-from airflow_provider_zbackup.emulator.api.call import Call
+from airflow_provider_zbackup.emulator.api.request import ApiRequest
 from airflow_provider_zbackup.emulator.control_plane import ControlPlane
-from airflow_provider_zbackup.emulator.shapes import Json
+from airflow_provider_zbackup.emulator.formats import Json
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Operation:
 
     method: str
     path: str
-    work: Callable[[ControlPlane, Call], Json]
+    work: Callable[[ControlPlane, ApiRequest], Json]
 
     @property
     def name(self) -> str:

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
-from airflow_provider_zbackup.emulator.errors import Refusal, bad_request, documented
-from airflow_provider_zbackup.emulator.shapes import Json
+from airflow_provider_zbackup.emulator.errors import ApiError, bad_request, documented_error
+from airflow_provider_zbackup.emulator.formats import Json
 
 Item = TypeVar("Item")
 _MISSING = object()
 
 
 @dataclass(frozen=True)
-class Call:
+class ApiRequest:
     """
     One request.
 
@@ -39,9 +39,9 @@ class Call:
         try:
             value = json.loads(self.content) if self.content.strip() else {}
         except (ValueError, RecursionError):
-            raise Refusal(400, "The request body is not valid JSON.", http_status=400) from None
+            raise ApiError(400, "The request body is not valid JSON.", http_status=400) from None
         if not isinstance(value, dict):
-            raise Refusal(400, "The request body is not a JSON object.", http_status=400)
+            raise ApiError(400, "The request body is not a JSON object.", http_status=400)
         return Fields(value)
 
     def page_of(self, items: Sequence[Item]) -> tuple[dict[str, Json], Sequence[Item]]:
@@ -68,13 +68,13 @@ class Call:
         """
         value = self.query.get(name)
         if value is not None and value not in choices:
-            raise documented(code)
+            raise documented_error(code)
         return value
 
     def _whole_number(self, name: str, default: int, largest: int, code: int) -> int:
         text = self.query.get(name, str(default))
         if not (text.isascii() and text.isdigit() and len(text) <= 10 and 1 <= int(text) <= largest):
-            raise documented(code)
+            raise documented_error(code)
         return int(text)
 
 
@@ -103,17 +103,17 @@ class Fields:
             raise bad_request(f"Invalid or missing {name}.")
         return value
 
-    def choice(self, name: str, choices: Sequence[str], refusal: Refusal) -> str:
+    def choice(self, name: str, choices: Sequence[str], error: ApiError) -> str:
         """
         Return a string with few possible values.
 
         :param name: the field.
         :param choices: its values.
-        :param refusal: the answer to all others, and to none.
+        :param error: the answer to all others, and to none.
         """
         value = self._value(name)
         if not isinstance(value, str) or value not in choices:
-            raise refusal
+            raise error
         return value
 
     def whole_number(self, name: str, smallest: int, largest: int, code: int) -> int:
@@ -127,7 +127,7 @@ class Fields:
         """
         value = self._value(name)
         if not isinstance(value, int) or isinstance(value, bool) or not smallest <= value <= largest:
-            raise documented(code)
+            raise documented_error(code)
         return value
 
     def flag(self, name: str) -> bool:
