@@ -78,9 +78,8 @@ def show_state(control_plane: ControlPlane, fields: dict[str, Json]) -> Json:
         "settings": asdict(control_plane.settings),
         "projects": catalogue.list_projects(control_plane, ApiRequest()),
         "clusters": [
-            catalogue.describe_cluster(control_plane, ApiRequest({"cluster_id": cluster_id}))
-            for cluster_id, cluster in control_plane.clusters.items()
-            if cluster.settled_status != "DELETED"
+            catalogue.describe_cluster(control_plane, ApiRequest({"cluster_id": cluster.cluster_id}))
+            for cluster in control_plane.present_clusters()
         ],
         "backups": [
             {**backups.describe(backup, now), "jobId": backup.job.job_id, "copyOf": backup.copy_of}

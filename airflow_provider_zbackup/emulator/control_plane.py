@@ -244,18 +244,18 @@ class ControlPlane:
                 return backup
         return None
 
-    def backups_of(self, cluster_id: str) -> list[Backup]:
-        """
-        Return the backups that there are of a cluster, newest first.
-
-        :param cluster_id: the source cluster.
-        """
-        now = self.now()
-        present = [
-            backup
-            for backup in self.backups
-            if backup.cluster_id == cluster_id and backup.status(now) in ("CREATING", "AVAILABLE")
+    def present_clusters(self, project_id: str | None = None) -> list[Cluster]:
+        """Return the clusters that are not deleted, of one project or of all."""
+        return [
+            cluster
+            for cluster in self.clusters.values()
+            if cluster.settled_status != "DELETED" and project_id in (None, cluster.project_id)
         ]
+
+    def present_backups(self) -> list[Backup]:
+        """Return the backups that List Backups may show, newest first."""
+        now = self.now()
+        present = [backup for backup in self.backups if backup.status(now) in ("CREATING", "AVAILABLE")]
         return sorted(present, key=lambda backup: backup.created, reverse=True)
 
     def _add_job(self, type: str, cluster_id: str, plan: JobPlan, started: float | None) -> Job:

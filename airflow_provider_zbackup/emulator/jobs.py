@@ -78,6 +78,10 @@ class Job:
             return "PENDING"
         return self.plan.running_status
 
+    def reason(self, now: float) -> str:
+        """Return why the job ended as it did; empty until then."""
+        return self.plan.reason if now >= self.arrives else ""
+
     def is_final(self, now: float) -> bool:
         """Return whether the job has ended, well or not."""
         return self.status(now) in FINAL_STATUSES
@@ -96,7 +100,6 @@ class Job:
 
         ``endTime`` of a job that has not ended is not documented; it is "" here.
         """
-        arrived = now >= self.arrives
         percent = self.percent(now)
         shown = {"percent": str(percent), "number": percent, "null": None}
         answer = {
@@ -106,7 +109,7 @@ class Job:
             "progress": shown.get(self.plan.progress, self.plan.progress),
             "startTime": iso_time(self.started),
             "endTime": iso_time(self.arrives) if self.is_final(now) else "",
-            "reason": self.plan.reason if arrived else "",
+            "reason": self.reason(now),
         }
         if self.plan.progress == "absent":
             del answer["progress"]

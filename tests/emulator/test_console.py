@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_zbackup.emulator import seed
+from airflow_provider_zbackup.emulator import JobPlan, seed
 from airflow_provider_zbackup.emulator.records import Cluster, Project
 
 CLUSTER = seed.DEDICATED_CLUSTER_ID
@@ -92,6 +92,31 @@ def test_everything_is_escaped(visitor, control_plane, api, clock):
         text = visitor.get(PROJECT + path).text
         assert "<script" not in text
         assert "&lt;script&gt;" in text
+
+
+def test_the_pages_of_a_cluster_and_a_job_are_escaped(visitor, control_plane, clock):
+    evil = '"><script>alert(1)</script>'
+    cluster = Cluster("in01-5555", evil, seed.PROJECT_ID, clock(), plan=evil, region_id=evil)
+    control_plane.put_cluster(cluster)
+    control_plane.set_cluster_status("in01-5555", evil)
+    plan = JobPlan(status=evil, reason=evil, seconds=0)
+    backup = control_plane.start_backup(cluster, operation="create_backup", plan=plan)
+
+    # The cluster shows six such texts, its backup two, and its job four.
+    cluster_page = visitor.get(f"{PROJECT}/clusters/in01-5555").text
+    job_page = visitor.get(f"{PROJECT}/jobs/{backup.job.job_id}").text
+    for page, count in ((cluster_page, 12), (job_page, 4)):
+        assert "<script" not in page
+        assert page.count("&#34;&gt;&lt;script&gt;") == count
+
+
+def test_an_id_with_special_characters_has_a_link_that_leads_to_it(visitor, control_plane, clock):
+    control_plane.put_project(Project("proj?", "Special", clock()))
+    control_plane.put_cluster(Cluster("in01-5?5#5%", "Odd-01", "proj?", clock()))
+    path = f"/orgs/{seed.ORGANIZATION_ID}/projects/proj%3F/clusters"
+
+    assert f'href="{path}/in01-5%3F5%235%25"' in visitor.get(path).text
+    assert "<h1>Odd-01</h1>" in visitor.get(f"{path}/in01-5%3F5%235%25").text
 
 
 def test_an_empty_project(visitor):

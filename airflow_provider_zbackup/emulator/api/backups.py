@@ -78,16 +78,14 @@ def list_backups(control_plane: ControlPlane, request: ApiRequest) -> Json:
         find_project(control_plane, request.query["projectId"])
     wanted = [
         backup
-        for backup in control_plane.backups
-        if backup.status(now) in ("CREATING", "AVAILABLE")
-        and now >= backup.created + control_plane.settings.list_lag
+        for backup in control_plane.present_backups()
+        if now >= backup.created + control_plane.settings.list_lag
         and request.query.get("projectId") in (None, backup.project_id)
         and request.query.get("clusterId") in (None, backup.cluster_id)
         and creation_method in (None, backup.creation_method)
         and backup_type in (None, backup.backup_type)
         and start <= math.floor(backup.created) <= end
     ]
-    wanted.sort(key=lambda backup: backup.created, reverse=True)
     paging, page = request.page_of(wanted)
     return {**paging, "backups": [summarize(backup, now) for backup in page]}
 

@@ -17,9 +17,7 @@ def list_clusters(control_plane: ControlPlane, request: ApiRequest) -> Json:
     if region_id is not None and cloud_of(region_id) is None:
         raise documented_error(96001)
     wanted = [
-        cluster
-        for cluster in control_plane.clusters.values()
-        if cluster.settled_status != "DELETED" and region_id in (None, cluster.region_id)
+        cluster for cluster in control_plane.present_clusters() if region_id in (None, cluster.region_id)
     ]
     paging, page = request.page_of(wanted)
     return {**paging, "clusters": [_summarize(cluster, control_plane.now()) for cluster in page]}
@@ -33,7 +31,9 @@ def describe_cluster(control_plane: ControlPlane, request: ApiRequest) -> Json:
         **_summarize(cluster, now),
         "replica": 1,
         "storageSize": sum(item.size for group in cluster.databases.values() for item in group),
-        "snapshotNumber": len(control_plane.backups_of(cluster.cluster_id)),
+        "snapshotNumber": sum(
+            backup.cluster_id == cluster.cluster_id for backup in control_plane.present_backups()
+        ),
         "createProgress": 100 if cluster.restore is None else cluster.restore.percent(now),
     }
 
@@ -99,10 +99,7 @@ def _describe_project(control_plane: ControlPlane, project: Project) -> dict[str
         "projectId": project.project_id,
         "projectName": project.project_name,
         "description": project.description,
-        "instanceCount": sum(
-            cluster.project_id == project.project_id and cluster.settled_status != "DELETED"
-            for cluster in control_plane.clusters.values()
-        ),
+        "instanceCount": len(control_plane.present_clusters(project.project_id)),
         "createTime": iso_time(project.created),
         "plan": project.plan,
         "regionIds": list(project.region_ids),

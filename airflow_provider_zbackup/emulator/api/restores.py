@@ -45,7 +45,7 @@ def restore_cluster_backup(control_plane: ControlPlane, request: ApiRequest) -> 
         raise documented_error(
             RESTORE_CLUSTER_FAILED, f"{backup.region_id} is not bound to the target project."
         )
-    if name in {cluster.cluster_name for cluster in _clusters_in(control_plane, project.project_id)}:
+    if name in {cluster.cluster_name for cluster in control_plane.present_clusters(project.project_id)}:
         raise ApiError(CLUSTER_NAME_TAKEN, "The specified cluster name already exists.")
     cluster_id = new_cluster_id()
     job = control_plane.start_job("RESTORE", cluster_id, "restore_cluster_backup")
@@ -119,14 +119,6 @@ def export_backup_files(control_plane: ControlPlane, request: ApiRequest) -> Jso
 
 def _find_backup(control_plane: ControlPlane, request: ApiRequest) -> Backup:
     return find_backup(control_plane, request.path["cluster_id"], request.path["backup_id"])
-
-
-def _clusters_in(control_plane: ControlPlane, project_id: str) -> list[Cluster]:
-    return [
-        cluster
-        for cluster in control_plane.clusters.values()
-        if cluster.project_id == project_id and cluster.settled_status != "DELETED"
-    ]
 
 
 def _check_collections(backup: Backup, entry: Fields) -> None:
