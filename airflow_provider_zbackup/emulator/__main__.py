@@ -9,9 +9,12 @@ import shlex
 import signal
 import sys
 from textwrap import fill, indent
+from typing import get_args
 
 from airflow_provider_zbackup.emulator import ControlPlane, Settings, seed, serve
 from airflow_provider_zbackup.emulator.api import OPERATIONS
+from airflow_provider_zbackup.emulator.checked_model import explain
+from airflow_provider_zbackup.emulator.control_plane import ConflictScope
 from airflow_provider_zbackup.emulator.faults import BACKGROUND_OPERATIONS
 
 _EPILOG = f"""\
@@ -80,7 +83,7 @@ def main() -> int:
             print(f"export AIRFLOW_CONN_ZILLIZ_DEFAULT={connection}", flush=True)
             signal.sigwait(endings)
     except (OSError, ValueError) as error:
-        print(f"emulator: {error}", file=sys.stderr)
+        print(f"emulator: {explain(error)}", file=sys.stderr)
         return 1
     return 0
 
@@ -100,7 +103,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--conflict-scope",
-        choices=("cluster", "organisation"),
+        choices=get_args(ConflictScope),
         default="cluster",
         help="within what only one manual backup may run at a time (default: %(default)s)",
     )

@@ -6,9 +6,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Literal
+
+from pydantic import ConfigDict, Field
 
 from airflow_provider_zbackup.emulator import seed
+from airflow_provider_zbackup.emulator.checked_model import CheckedModel
 from airflow_provider_zbackup.emulator.errors import CREATE_FAILED, DOCUMENTED
 from airflow_provider_zbackup.emulator.faults import Faults
 from airflow_provider_zbackup.emulator.formats import DAY, Json, new_backup_id, new_job_id
@@ -24,9 +28,10 @@ from airflow_provider_zbackup.emulator.records import (
 )
 from airflow_provider_zbackup.emulator.request_log import RequestLog
 
+ConflictScope = Literal["cluster", "organisation"]
 
-@dataclass(frozen=True)
-class Settings:
+
+class Settings(CheckedModel):
     """
     What can be set from outside, while the emulator runs.
 
@@ -39,18 +44,14 @@ class Settings:
     :param conflict_message: its message; ``{}`` stands for the detail.
     """
 
-    job_seconds: float = 10.0
-    list_lag: float = 0.0
-    job_lag: float = 0.0
-    conflict_scope: str = "cluster"
+    model_config = ConfigDict(frozen=True)
+
+    job_seconds: float = Field(default=10.0, ge=0)
+    list_lag: float = Field(default=0.0, ge=0)
+    job_lag: float = Field(default=0.0, ge=0)
+    conflict_scope: ConflictScope = "cluster"
     conflict_code: int = CREATE_FAILED
     conflict_message: str = DOCUMENTED[CREATE_FAILED]
-
-    def __post_init__(self) -> None:
-        if self.conflict_scope not in ("cluster", "organisation"):
-            raise ValueError("conflict_scope must be cluster or organisation")
-        if min(self.job_seconds, self.list_lag, self.job_lag) < 0:
-            raise ValueError("a number of seconds must not be negative")
 
 
 class ControlPlane:
@@ -98,7 +99,7 @@ class ControlPlane:
 
         :param changes: fields of :class:`Settings`.
         """
-        self.settings = replace(self.settings, **changes)
+        self.settings = Settings(**{**self.settings.model_dump(), **changes})
 
     def now(self) -> float:
         """Return the moment, after everything that was due until then has been done."""
@@ -121,7 +122,7 @@ class ControlPlane:
         """Add a cluster, or replace the one with its id."""
         with self.lock:
             if cluster.project_id not in self.projects:
-                raise ValueError(f"no project {cluster.project_id}")
+                raise ValueError(f"project_id: There is no project {cluster.project_id}.")
             self.now()
             self.clusters[cluster.cluster_id] = cluster
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
 from http import HTTPStatus
+from typing import Self
 
+from pydantic import Field, field_validator, model_validator
+
+from airflow_provider_zbackup.emulator.checked_model import CheckedModel
 from airflow_provider_zbackup.emulator.formats import Json
 from airflow_provider_zbackup.emulator.jobs import JobPlan
 
@@ -15,8 +18,7 @@ _BODILESS = frozenset({*range(100, 200), 204, 304})
 BACKGROUND_OPERATIONS = frozenset({"automatic_backup", "copy_backup"})
 
 
-@dataclass
-class FaultRule:
+class FaultRule(CheckedModel):
     """
     One thing that goes wrong, with exactly one effect.
 
@@ -38,22 +40,30 @@ class FaultRule:
     """
 
     operation: str
-    skip: int = 0
-    times: int | None = None
+    skip: int = Field(default=0, ge=0)
+    times: int | None = Field(default=None, ge=0)
     after: bool = False
     status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = Field(default_factory=dict)
     body: Json = None
     code: int | None = None
     message: str = ""
-    delay: float | None = None
+    delay: float | None = Field(default=None, ge=0)
     drop: bool = False
     truncate: bool = False
     garbage: bool = False
     job: JobPlan | None = None
     fired: int = 0
 
-    def __post_init__(self) -> None:
+    @field_validator("status")
+    @classmethod
+    def _status_has_a_body(cls, status: int | None) -> int | None:
+        if status is not None and (status not in set(HTTPStatus) or status in _BODILESS):
+            raise ValueError("must be an HTTP status that comes with a body")
+        return status
+
+    @model_validator(mode="after")
+    def _has_one_effect(self) -> Self:
         chosen = [
             self.status is not None,
             self.code is not None,
@@ -67,12 +77,7 @@ class FaultRule:
             raise ValueError(
                 "a rule has exactly one effect: status, code, delay, drop, truncate, garbage or job"
             )
-        if self.skip < 0 or (self.times or 0) < 0 or (self.delay or 0) < 0:
-            raise ValueError("skip, times and delay must not be negative")
-        if self.status is not None and (self.status not in set(HTTPStatus) or self.status in _BODILESS):
-            raise ValueError("status must be an HTTP status that comes with a body")
-        if not all(isinstance(text, str) for header in self.headers.items() for text in header):
-            raise ValueError("headers must be text")
+        return self
 
     @property
     def is_answer(self) -> bool:
@@ -100,11 +105,9 @@ class Faults:
 
         :param operation: the operation it is about, or ``*``.
         :param effect: the other fields of :class:`FaultRule`; ``job`` may be a dict of :class:`JobPlan`'s.
-        :raises ValueError, TypeError: when the fields make no rule.
+        :raises ValueError: when the fields make no rule.
         """
-        if isinstance(effect.get("job"), Mapping):
-            effect["job"] = JobPlan(**effect["job"])
-        rule = FaultRule(operation, **effect)
+        rule = FaultRule(operation=operation, **effect)
         self.rules.append(rule)
         return rule
 
@@ -138,4 +141,4 @@ class Faults:
 
     def answer(self) -> list[dict[str, Json]]:
         """Draw the rules for the admin API."""
-        return [asdict(rule) for rule in self.rules]
+        return [rule.model_dump() for rule in self.rules]

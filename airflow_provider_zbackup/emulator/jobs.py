@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pydantic import ConfigDict, Field
+
+from airflow_provider_zbackup.emulator.checked_model import CheckedModel
 from airflow_provider_zbackup.emulator.formats import Json, iso_time
 
 FINAL_STATUSES = frozenset({"SUCCESSFUL", "FAILED", "CANCELED", "ERROR"})
 PENDING_SHARE = 0.1
 
 
-@dataclass(frozen=True)
-class JobPlan:
+class JobPlan(CheckedModel):
     """
     What a job is going to do.
 
@@ -25,18 +27,14 @@ class JobPlan:
         ``absent``; any other text is shown as it is.
     """
 
-    seconds: float | None = None
+    model_config = ConfigDict(frozen=True)
+
+    seconds: float | None = Field(default=None, ge=0)
     status: str = "SUCCESSFUL"
-    at_progress: int = 100
+    at_progress: int = Field(default=100, ge=0, le=100)
     reason: str = ""
     running_status: str = "IN_PROGRESS"
     progress: str = "percent"
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.at_progress <= 100:
-            raise ValueError("at_progress must be between 0 and 100")
-        if self.seconds is not None and self.seconds < 0:
-            raise ValueError("seconds must not be negative")
 
 
 @dataclass(frozen=True)

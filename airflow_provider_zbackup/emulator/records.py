@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from airflow_provider_zbackup.emulator.formats import DAY
 from airflow_provider_zbackup.emulator.jobs import Job
 
 DEFAULT_DATABASE = ""
+CreationMethod = Literal["MANUAL", "AUTO"]
 
 
 @dataclass(frozen=True)

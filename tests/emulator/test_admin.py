@@ -101,6 +101,60 @@ def test_what_makes_no_sense_is_refused(visitor, path, body):
     assert response.json()["error"]
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "error"),
+    [
+        ("backups", {}, "cluster_id: Field required"),
+        ("backups", {"cluster_id": "in01-nowhere"}, "cluster_id: There is no cluster in01-nowhere."),
+        (
+            "backups",
+            {"cluster_id": CLUSTER, "creation_method": "MAGIC"},
+            "creation_method: Input should be 'MANUAL' or 'AUTO'",
+        ),
+        (
+            "faults",
+            {"operation": "list_jobs", "drop": True, "explode": True},
+            "operation: must be one of *, automatic_backup, ",
+        ),
+        (
+            "faults",
+            {"operation": "*", "status": 204},
+            "status: must be an HTTP status that comes with a body",
+        ),
+        (
+            "faults",
+            {"operation": "*"},
+            "a rule has exactly one effect: status, code, delay, drop, truncate, garbage or job",
+        ),
+        (
+            "faults",
+            {"operation": "*", "job": {"status": 1, "colour": "red"}},
+            "job.status: Input should be a valid string; job.colour: Extra inputs are not permitted",
+        ),
+        (
+            "clusters",
+            {"cluster_id": CLUSTER, "databases": {"sales": ["orders", {"name": 1}]}},
+            "databases.sales.1.name: Input should be a valid string",
+        ),
+        (
+            "clusters",
+            {"cluster_id": "in01-5555", "project_id": "proj-nowhere"},
+            "project_id: There is no project proj-nowhere.",
+        ),
+        ("projects", [], "Input should be an object"),
+    ],
+)
+def test_an_error_names_the_field(visitor, path, body, error):
+    assert visitor.post(f"/_emulator/{path}", json=body).json()["error"].startswith(error)
+
+
+def test_null_leaves_a_field_as_it_is(visitor, api):
+    ask(visitor, "POST", "clusters", {"cluster_id": CLUSTER, "cluster_name": None, "cu_size": 4})
+
+    cluster = api.data("GET", f"/clusters/{CLUSTER}")
+    assert (cluster["clusterName"], cluster["cuSize"]) == ("Dedicated-01", 4)
+
+
 @pytest.mark.parametrize("content", ["{", "[]", '{"job_seconds": -1}', '{"speed": 2}', '{"job_lag": "x"}'])
 def test_wrong_settings_are_refused(visitor, content):
     assert visitor.patch("/_emulator/settings", content=content).status_code == 400

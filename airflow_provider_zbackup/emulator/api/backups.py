@@ -7,6 +7,7 @@ https://docs.zilliz.com/reference/restful/create-backup-v2 and its neighbours
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 from airflow_provider_zbackup.emulator.api.lookups import (
     find_backup,
@@ -23,12 +24,13 @@ from airflow_provider_zbackup.emulator.records import (
     Backup,
     Cluster,
     Collection,
+    CreationMethod,
     Databases,
     RegionCopy,
 )
 
 BACKUP_TYPES = ("CLUSTER", "COLLECTION")
-CREATION_METHODS = ("MANUAL", "AUTO")
+CREATION_METHODS = get_args(CreationMethod)
 
 
 def create_backup(control_plane: ControlPlane, request: ApiRequest) -> Json:
