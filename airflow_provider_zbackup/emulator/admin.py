@@ -1,8 +1,8 @@
 """
-The admin API below ``/_emulator/``: look at the state, put things in the way, switch faults on.
+The admin API below ``/_emulator/``: it shows and changes the state, and adds faults.
 
-It takes no key, so the emulator belongs on a loopback address. What it takes is JSON with the same names as
-the Python classes behind it; what it refuses is HTTP 400 with an ``error``.
+It needs no key. So the emulator must not listen on a public address. Its JSON has the names of the Python
+classes. After wrong input it answers HTTP 400 with an ``error``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from airflow_provider_zbackup.emulator.seed import PROJECT_ID
 
 
 class NewFaultRule(FaultRule):
-    """A fault rule whose operation exists."""
+    """A fault rule, with a check of the operation's name. Python tests may use other names."""
 
     @field_validator("operation")
     @classmethod
@@ -40,7 +40,7 @@ class NewFaultRule(FaultRule):
 
 
 class NewBackup(CheckedModel):
-    """A backup to start. Only automatic ones use the retention."""
+    """A backup to start. Only automatic backups have a retention."""
 
     cluster_id: str
     creation_method: CreationMethod = "MANUAL"
@@ -54,7 +54,7 @@ def _collection_fields(value: Json) -> Json:
 
 class ClusterChanges(CheckedModel):
     """
-    What to change of a cluster, or to set of a new one.
+    The fields of a cluster to add or to change.
 
     :param databases: such as ``{"": ["a_name", {"name": "b_name", "status": "UNLOADED"}]}``.
     """
@@ -73,7 +73,7 @@ class ClusterChanges(CheckedModel):
 
 
 class ProjectChanges(CheckedModel):
-    """What to change of a project, or to set of a new one."""
+    """The fields of a project to add or to change."""
 
     project_id: str
     project_name: str | None = None
@@ -117,9 +117,9 @@ def routes(control_plane: ControlPlane) -> list[Route]:
 
 def show_state(control_plane: ControlPlane) -> Json:
     """
-    Everything there is, drawn as in the API; backups also with their job and what they are a copy of.
+    Show the whole state in the form of the API. Backups also have ``jobId`` and ``copyOf``.
 
-    A backup whose job failed is here too, without a status, though the API does not show it any more.
+    Backups of failed jobs have no status. The API does not show them.
     """
     now = control_plane.now()
     return {
@@ -135,7 +135,7 @@ def show_state(control_plane: ControlPlane) -> Json:
             for backup in control_plane.backups
             if now >= backup.created
         ],
-        "jobs": [job.answer(now) for job in control_plane.jobs.values() if now >= job.started],
+        "jobs": [job.to_json(now) for job in control_plane.jobs.values() if now >= job.started],
         "policies": [
             policies.get_backup_policy(control_plane, ApiRequest({"cluster_id": cluster_id}))
             for cluster_id in control_plane.policies
@@ -144,14 +144,14 @@ def show_state(control_plane: ControlPlane) -> Json:
 
 
 def reset(control_plane: ControlPlane) -> Json:
-    """Back to the seeded state."""
+    """Go back to the state of the start."""
     control_plane.reset()
     return {}
 
 
 def show_faults(control_plane: ControlPlane) -> Json:
-    """The fault rules, and how often each has fired."""
-    return control_plane.faults.answer()
+    """Show the fault rules, and how often each has applied."""
+    return control_plane.faults.to_json()
 
 
 def add_fault(control_plane: ControlPlane, rule: NewFaultRule) -> Json:
@@ -172,7 +172,7 @@ def change_settings(control_plane: ControlPlane, changes: Settings) -> Json:
 
 
 def start_backup(control_plane: ControlPlane, new: NewBackup) -> Json:
-    """Start a backup of a whole cluster, as a colleague does in the console or a policy does."""
+    """Start a backup of a whole cluster, as a policy or a colleague does."""
     if new.cluster_id not in control_plane.clusters:
         raise ValueError(f"cluster_id: There is no cluster {new.cluster_id}.")
     backup = control_plane.start_backup(
@@ -186,7 +186,7 @@ def start_backup(control_plane: ControlPlane, new: NewBackup) -> Json:
 
 
 def put_cluster(control_plane: ControlPlane, body: ClusterChanges) -> Json:
-    """Add a cluster, or change one: its status, its collections, any other of its fields."""
+    """Add or change a cluster."""
     now = control_plane.now()
     changes = body.given()
     status = changes.pop("status", None)
@@ -199,7 +199,7 @@ def put_cluster(control_plane: ControlPlane, body: ClusterChanges) -> Json:
 
 
 def put_project(control_plane: ControlPlane, body: ProjectChanges) -> Json:
-    """Add a project, or change one."""
+    """Add or change a project."""
     project_id = body.project_id
     project = control_plane.projects.get(project_id) or Project(project_id, project_id, control_plane.now())
     control_plane.put_project(replace(project, **body.given()))
@@ -207,11 +207,11 @@ def put_project(control_plane: ControlPlane, body: ProjectChanges) -> Json:
 
 
 def show_requests(control_plane: ControlPlane) -> Json:
-    """The requests the API got, oldest first."""
+    """Show the requests that the API got, oldest first."""
     return [{**asdict(request), "time": iso_time(request.time)} for request in control_plane.requests]
 
 
 def clear_requests(control_plane: ControlPlane) -> Json:
-    """Forget the requests the API got."""
+    """Forget the requests that the API got."""
     control_plane.requests.clear()
     return {}

@@ -1,4 +1,4 @@
-"""From an HTTP request to an operation and back: the key, the faults, the request log, the envelope."""
+"""The web application: it checks the key, logs the request, applies the faults and runs the operation."""
 
 from __future__ import annotations
 
@@ -30,11 +30,7 @@ GARBAGE = {"code": 0, "data": ["garbage"]}
 
 
 def build_app(control_plane: ControlPlane) -> ASGIApp:
-    """
-    Put the API, the admin API and the console of a control plane together.
-
-    :param control_plane: the control plane.
-    """
+    """Build the application that serves the API, the admin API and the console."""
     app = Starlette(
         routes=[
             *[
@@ -47,7 +43,7 @@ def build_app(control_plane: ControlPlane) -> ASGIApp:
         exception_handlers={HTTPException: _http_error},
     )
     app.router.redirect_slashes = False
-    return _Stamped(app, control_plane)
+    return _CommonHeaders(app, control_plane)
 
 
 def _endpoint(control_plane: ControlPlane, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
@@ -60,7 +56,7 @@ def _endpoint(control_plane: ControlPlane, operation: Operation) -> Callable[[Re
                 method=request.method,
                 path=request.url.path,
                 query=dict(request.query_params),
-                body=_readable(content),
+                body=_for_the_log(content),
             )
             control_plane.requests.append(logged)
             delay = control_plane.faults.take_delay(operation.name)
@@ -70,9 +66,9 @@ def _endpoint(control_plane: ControlPlane, operation: Operation) -> Callable[[Re
         answer: dict[str, Json] = {}
         status = 200
         if fault is None or fault.lets_work_happen:
-            status, answer = _carry_out(control_plane, operation, request, content)
+            status, answer = _run(control_plane, operation, request, content)
             logged.work_done = answer["code"] == 0
-        response = JSONResponse(answer, status) if fault is None else _spoiled(fault, status, answer)
+        response = JSONResponse(answer, status) if fault is None else _faulty_response(fault, status, answer)
         if delay is not None and delay.after:
             await asyncio.sleep(delay.delay or 0)
         logged.status = None if isinstance(response, _HardClose) else response.status_code
@@ -81,7 +77,7 @@ def _endpoint(control_plane: ControlPlane, operation: Operation) -> Callable[[Re
     return respond
 
 
-def _carry_out(
+def _run(
     control_plane: ControlPlane, operation: Operation, request: Request, content: bytes
 ) -> tuple[int, dict[str, Json]]:
     api_request = ApiRequest(request.path_params, dict(request.query_params), content)
@@ -94,7 +90,7 @@ def _carry_out(
         return error.http_status, {"code": error.code, "message": error.message}
 
 
-def _spoiled(fault: FaultRule, status: int, answer: dict[str, Json]) -> Response:
+def _faulty_response(fault: FaultRule, status: int, answer: dict[str, Json]) -> Response:
     if fault.drop:
         return _HardClose()
     if fault.truncate:
@@ -110,7 +106,7 @@ def _spoiled(fault: FaultRule, status: int, answer: dict[str, Json]) -> Response
     return JSONResponse(phrase if fault.body is None else fault.body, fault.status, fault.headers)
 
 
-def _readable(content: bytes) -> Json:
+def _for_the_log(content: bytes) -> Json:
     try:
         return json.loads(content) if content else None
     except (ValueError, RecursionError):
@@ -123,7 +119,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 class _HardClose(Response):
-    """Closes the connection without a byte; the server lays the transport ready for it."""
+    """Closes the connection without an answer. The transport comes from the server's protocol class."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["state"]["transport"].abort()
@@ -131,15 +127,15 @@ class _HardClose(Response):
             continue
 
 
-class _Stamped:
-    """Gives every answer its ``requestid`` and, by the control plane's clock, its ``Date``."""
+class _CommonHeaders:
+    """Adds the headers of every answer. ``Date`` follows the control plane's clock, because tests move it."""
 
     def __init__(self, app: ASGIApp, control_plane: ControlPlane) -> None:
         self.app = app
         self.control_plane = control_plane
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_stamped(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("date", formatdate(self.control_plane.clock(), usegmt=True))
@@ -147,7 +143,7 @@ class _Stamped:
             await send(message)
 
         try:
-            await self.app(scope, receive, send_stamped)
+            await self.app(scope, receive, send_with_headers)
         except asyncio.CancelledError:
-            # The server is being stopped under a delayed request, whose connection it has closed already.
+            # The server stops during a delay and has closed the connection: nobody waits for an answer.
             return

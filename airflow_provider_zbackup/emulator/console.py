@@ -1,7 +1,7 @@
 """
-The web console: pages for the links to clusters and jobs that the provider puts into Airflow.
+The web console: the pages behind the links to clusters and jobs that Airflow shows.
 
-The address of a cluster is the one of the real console. The addresses of its job pages are not documented.
+Clusters have the same address as in the real console. For jobs, the real addresses are not documented.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What can be made to go wrong, request by request."""
+"""Fault rules: they decide which requests and jobs go wrong, and how."""
 
 from __future__ import annotations
 
@@ -14,29 +14,32 @@ from airflow_provider_zbackup.emulator.jobs import JobPlan
 
 ANY_OPERATION = "*"
 _BODILESS = frozenset({*range(100, 200), 204, 304})
-# What starts jobs without a request of its own; a rule with a ``job`` can name these too.
+# These start jobs without a request. Only rules with a ``job`` apply to them.
 BACKGROUND_OPERATIONS = frozenset({"automatic_backup", "copy_backup"})
 
 
 class FaultRule(CheckedModel):
     """
-    One thing that goes wrong, with exactly one effect.
+    One thing that goes wrong.
 
-    :param operation: the operation it is about, such as ``create_backup``, or ``*``.
-    :param skip: how many matching requests go by unharmed first.
-    :param times: how often it then happens; None for ever.
-    :param after: for ``status``, ``code``, ``delay`` and ``drop``: do the work first.
-    :param status: effect: answer with this HTTP status ...
-    :param headers: ... and these headers ...
-    :param body: ... and this body: text is sent as HTML, anything else as JSON.
-    :param code: effect: answer HTTP 200 with this application code ...
-    :param message: ... and this message.
-    :param delay: effect: wait this many real seconds.
-    :param drop: effect: close the connection without a byte of an answer.
-    :param truncate: effect: do the work and cut the answer in the middle.
-    :param garbage: effect: do the work and answer valid JSON of a wrong shape.
-    :param job: effect: what happens to the job that the operation starts.
-    :param fired: how often it has happened.
+    A rule has exactly one effect: ``status``, ``code``, ``delay``, ``drop``, ``truncate``, ``garbage`` or
+    ``job``.
+
+    :param operation: such as ``create_backup``; ``*`` means all operations.
+    :param skip: so many requests pass before the rule applies.
+    :param times: the rule applies so often; None means always.
+    :param after: the operation does its work before the ``status``, ``code``, ``delay`` or ``drop``.
+    :param status: the answer has this HTTP status.
+    :param headers: the headers for ``status``.
+    :param body: the body for ``status``. A text is sent as HTML, everything else as JSON.
+    :param code: the answer is HTTP 200 with this code of the API.
+    :param message: the message for ``code``.
+    :param delay: the answer waits for so many real seconds.
+    :param drop: the connection closes without an answer.
+    :param truncate: the operation does its work, but the answer breaks off in the middle.
+    :param garbage: the operation does its work, but the answer is JSON of a wrong form.
+    :param job: the job that the operation starts follows this plan.
+    :param fired: how often the rule has applied.
     """
 
     operation: str
@@ -81,19 +84,21 @@ class FaultRule(CheckedModel):
 
     @property
     def is_answer(self) -> bool:
-        """Whether it takes the place of the answer, rather than slowing it down or shaping a job."""
+        """Whether the rule changes the answer, and does not only delay it or plan a job."""
         return self.delay is None and self.job is None
 
     @property
     def lets_work_happen(self) -> bool:
-        """Whether the operation itself is carried out."""
+        """Whether the operation does its work."""
         return self.after or self.truncate or self.garbage or not self.is_answer
 
 
 class Faults:
     """
-    The list of rules. For each request the first one that applies counts, once for its answer, once for its
-    delay, once for its job; the others wait for their turn.
+    All fault rules, in their order.
+
+    To one request apply at most three: the first for its answer, the first for its delay and the first for
+    its job. The next ones wait until these are used up.
     """
 
     def __init__(self) -> None:
@@ -101,11 +106,11 @@ class Faults:
 
     def add(self, operation: str, **effect: Json) -> FaultRule:
         """
-        Add a rule at the end of the list.
+        Add a rule at the end.
 
-        :param operation: the operation it is about, or ``*``.
-        :param effect: the other fields of :class:`FaultRule`; ``job`` may be a dict of :class:`JobPlan`'s.
-        :raises ValueError: when the fields make no rule.
+        :param operation: such as ``create_backup``; ``*`` means all operations.
+        :param effect: the other fields of :class:`FaultRule`. ``job`` may be a dict.
+        :raises ValueError: for a wrong field.
         """
         rule = FaultRule(operation=operation, **effect)
         self.rules.append(rule)
@@ -116,15 +121,15 @@ class Faults:
         self.rules.clear()
 
     def take_answer(self, operation: str) -> FaultRule | None:
-        """Return the rule that spoils this request's answer, and count it."""
+        """Return the rule for the answer to this request, and count it as applied."""
         return self._take(operation, lambda rule: rule.is_answer)
 
     def take_delay(self, operation: str) -> FaultRule | None:
-        """Return the rule that slows this request down, and count it."""
+        """Return the rule for the delay of this request, and count it as applied."""
         return self._take(operation, lambda rule: rule.delay is not None)
 
     def take_job(self, operation: str) -> JobPlan:
-        """Return what is going to happen to the job that starts now, and count the rule that says so."""
+        """Return the plan for the job that starts now, and count its rule as applied."""
         rule = self._take(operation, lambda rule: rule.job is not None)
         return (rule and rule.job) or JobPlan()
 
@@ -139,6 +144,6 @@ class Faults:
                 return rule
         return None
 
-    def answer(self) -> list[dict[str, Json]]:
-        """Draw the rules for the admin API."""
+    def to_json(self) -> list[dict[str, Json]]:
+        """Return the rules for the admin API."""
         return [rule.model_dump() for rule in self.rules]

@@ -1,4 +1,4 @@
-"""Jobs: what they will come to is fixed when they start, where they are now follows from the clock."""
+"""Jobs: a plan fixes the end of a job at its start. The clock decides how far it is now."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ PENDING_SHARE = 0.1
 
 class JobPlan(CheckedModel):
     """
-    What a job is going to do.
+    How a job runs and ends.
 
-    :param seconds: how long a complete run takes; None takes the control plane's ``job_seconds``.
-    :param status: the status the job arrives at. One that is not final (``IN_PROGRESS``, ``CANCELING``, any
-        unknown text) is kept for ever.
-    :param at_progress: the progress, 0 to 100, at which it arrives there.
-    :param reason: the ``reason`` shown once it has arrived.
-    :param running_status: shown on the way there, in the place of ``IN_PROGRESS``.
-    :param progress: how progress is shown: ``percent`` ("42", as documented), ``number`` (42), ``null``,
-        ``absent``; any other text is shown as it is.
+    :param seconds: the time from 0 to 100 percent; None means the ``job_seconds`` of the settings.
+    :param status: the last status. A status that is not final, such as ``CANCELING`` or any unknown text,
+        stays for ever.
+    :param at_progress: the percentage at which the job gets its last status.
+    :param reason: the ``reason`` that the job shows together with its last status.
+    :param running_status: the status between ``PENDING`` and the last one.
+    :param progress: how the job shows its progress: ``percent`` ("42", as documented), ``number`` (42),
+        ``null`` or ``absent``. The job shows any other text as it is.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -40,15 +40,13 @@ class JobPlan(CheckedModel):
 @dataclass(frozen=True)
 class Job:
     """
-    One job of the project's job centre: https://docs.zilliz.com/reference/restful/describe-job-v2
+    One job: https://docs.zilliz.com/reference/restful/describe-job-v2
 
-    :param job_id: its id.
-    :param type: ``BACKUP``, ``RESTORE`` or ``EXPORT``. The reference names no type for exports, so the last
-        one is this emulator's choice.
-    :param cluster_id: the cluster it works on; the API never tells it.
-    :param started: when it was asked for, in seconds since the epoch.
-    :param seconds: how long a complete run takes.
-    :param plan: what it is going to do.
+    :param type: ``BACKUP``, ``RESTORE`` or ``EXPORT``. The reference has no type for exports: the last one is
+        a guess.
+    :param cluster_id: the cluster of the job. The API does not show it.
+    :param started: seconds since the epoch.
+    :param seconds: the time from 0 to 100 percent.
     """
 
     job_id: str
@@ -60,16 +58,16 @@ class Job:
 
     @property
     def arrives(self) -> float:
-        """When the job reaches the status that its plan names."""
+        """When the job gets its last status."""
         return self.started + self.seconds * self.plan.at_progress / 100
 
     @property
     def will_succeed(self) -> bool:
-        """Whether the job ends well, sooner or later."""
+        """Whether the job succeeds in the end."""
         return self.plan.status == "SUCCESSFUL"
 
     def status(self, now: float) -> str:
-        """Return the status at that moment."""
+        """Return the status: ``PENDING``, the one between, or the last one."""
         if now >= self.arrives:
             return self.plan.status
         if now < self.started + self.seconds * PENDING_SHARE:
@@ -77,27 +75,23 @@ class Job:
         return self.plan.running_status
 
     def reason(self, now: float) -> str:
-        """Return why the job ended as it did; empty until then."""
+        """Return why the job has its last status; empty before that."""
         return self.plan.reason if now >= self.arrives else ""
 
     def is_final(self, now: float) -> bool:
-        """Return whether the job has ended, well or not."""
+        """Return whether the job has ended."""
         return self.status(now) in FINAL_STATUSES
 
     def percent(self, now: float) -> int:
-        """Return the progress at that moment, 0 to 100."""
+        """Return the progress in percent."""
         if now >= self.arrives:
             return self.plan.at_progress
         if self.status(now) == "PENDING":
             return 0
         return int(100 * (now - self.started) / self.seconds)
 
-    def answer(self, now: float) -> dict[str, Json]:
-        """
-        Draw the job as Describe Job does.
-
-        ``endTime`` of a job that has not ended is not documented; it is "" here.
-        """
+    def to_json(self, now: float) -> dict[str, Json]:
+        """Return the job as Describe Job shows it. The ``endTime`` of a running job is a guess."""
         percent = self.percent(now)
         shown = {"percent": str(percent), "number": percent, "null": None}
         answer = {

@@ -13,7 +13,7 @@ START = 1_772_445_600.0
 
 
 class Clock:
-    """A clock that stands still until it is told to go on."""
+    """A clock that only the test moves."""
 
     def __init__(self) -> None:
         self.seconds = START
@@ -91,7 +91,7 @@ def new_client() -> Iterator[Callable[..., httpx.Client]]:
 
 @pytest.fixture
 def visitor(emulator: RunningEmulator, new_client: Callable[..., httpx.Client]) -> httpx.Client:
-    """Somebody without a key."""
+    """A client without a key."""
     return new_client(base_url=emulator.url)
 
 

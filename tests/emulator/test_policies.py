@@ -169,7 +169,7 @@ def test_a_suspended_cluster_refuses_policies(api, control_plane):
 
 
 def test_weekdays_begin_with_monday():
-    policy = Policy("00:00-02:00", "7", 1, (), served=0)
+    policy = Policy("00:00-02:00", "7", 1, (), started_until=0)
 
     assert [iso_time(moment) for moment in policy.due(14 * DAY)] == [
         "1970-01-04T00:00:00Z",

@@ -1,8 +1,4 @@
-"""
-Create, describe, list and delete backups.
-
-https://docs.zilliz.com/reference/restful/create-backup-v2 and its neighbours
-"""
+"""The operations that create, describe, list and delete backups."""
 
 from __future__ import annotations
 
@@ -42,12 +38,12 @@ def create_backup(control_plane: ControlPlane, request: ApiRequest) -> Json:
         _wanted_copy(control_plane, cluster, entry.text("regionId"))
         for entry in request.body.objects("crossRegionCopies")
     ]
-    # Not documented for backups, but a suspended cluster is said to accept no other action.
+    # The documentation says that a suspended cluster accepts no action. It does not mention backups.
     if cluster.status(control_plane.now()) != "RUNNING":
         raise documented_error(CREATE_FAILED, "The cluster is not running.")
-    in_the_way = control_plane.backup_in_the_way_of(cluster)
-    if in_the_way is not None:
-        detail = f"Another backup is in progress: {in_the_way.backup_name}."
+    conflicting = control_plane.conflicting_backup(cluster)
+    if conflicting is not None:
+        detail = f"Another backup is in progress: {conflicting.backup_name}."
         raise ApiError(
             control_plane.settings.conflict_code,
             control_plane.settings.conflict_message.replace("{}", detail),
@@ -69,8 +65,8 @@ def list_backups(control_plane: ControlPlane, request: ApiRequest) -> Json:
     """
     https://docs.zilliz.com/reference/restful/list-backups-v2
 
-    The order is not documented; it is newest first here. A cluster id that names nothing gives an empty list,
-    because backups outlive their cluster.
+    Newest first is a guess: the order is not documented. An unknown cluster id is no error, because backups
+    may outlive their cluster.
     """
     now = control_plane.now()
     creation_method = request.choice("creationMethod", CREATION_METHODS, 96030)
@@ -96,7 +92,7 @@ def delete_backup(control_plane: ControlPlane, request: ApiRequest) -> Json:
     """
     https://docs.zilliz.com/reference/restful/delete-backup-v2
 
-    What happens to a backup in the making is not documented; it is refused here. Copies elsewhere stay.
+    The error for a running backup is a guess: it is not documented. Copies in other regions stay.
     """
     backup = find_backup(control_plane, request.path["cluster_id"], request.path["backup_id"])
     if backup.status(control_plane.now()) == "CREATING":
@@ -106,7 +102,7 @@ def delete_backup(control_plane: ControlPlane, request: ApiRequest) -> Json:
 
 
 def summarize(backup: Backup, now: float) -> dict[str, Json]:
-    """Draw a backup as List Backups does."""
+    """Return a backup as List Backups shows it."""
     answer: dict[str, Json] = {
         "projectId": backup.project_id,
         "backupId": backup.backup_id,
@@ -126,7 +122,7 @@ def summarize(backup: Backup, now: float) -> dict[str, Json]:
 
 
 def describe(backup: Backup, now: float) -> dict[str, Json]:
-    """Draw a backup as Describe Backup does, with the older ``collections`` beside ``dbCollections``."""
+    """Return a backup as Describe Backup shows it. ``collections`` is the older form of ``dbCollections``."""
     return {
         **summarize(backup, now),
         "regionId": backup.region_id,
@@ -170,7 +166,7 @@ def _wanted_collections(cluster: Cluster, body: Fields) -> Databases:
 
 def _wanted_copy(control_plane: ControlPlane, cluster: Cluster, region_id: str) -> RegionCopy:
     project = control_plane.projects[cluster.project_id]
-    # The documents disagree about the plans that include copies; all of them leave Standard out.
+    # The documents disagree about the plans with copies. But none of them allows copies in Standard.
     if cluster.plan == "Standard":
         raise documented_error(96028)
     problem = region_problem(project, cluster.region_id, region_id)

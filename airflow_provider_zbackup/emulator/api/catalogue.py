@@ -1,4 +1,4 @@
-"""List and describe what backups are made of: projects, clusters, regions, storage integrations."""
+"""The operations that list and describe projects, clusters, regions and storage integrations."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def describe_project(control_plane: ControlPlane, request: ApiRequest) -> Json:
 
 
 def list_clouds(control_plane: ControlPlane, request: ApiRequest) -> Json:
-    """The clouds that https://docs.zilliz.com/reference/restful/list-cloud-regions-v2 takes."""
+    """The clouds for https://docs.zilliz.com/reference/restful/list-cloud-regions-v2"""
     return [{"cloudId": cloud_id, "description": name} for cloud_id, name in CLOUDS.items()]
 
 
@@ -57,7 +57,7 @@ def list_regions(control_plane: ControlPlane, request: ApiRequest) -> Json:
     """
     https://docs.zilliz.com/reference/restful/list-cloud-regions-v2
 
-    ``domain`` is the real service's, as recorded: nothing should follow it from here.
+    ``domain`` is the address of the real service, so a client must not use it here.
     """
     cloud_id = request.choice("cloudId", list(REGIONS), 96000)
     return [
@@ -69,7 +69,7 @@ def list_regions(control_plane: ControlPlane, request: ApiRequest) -> Json:
 
 
 def list_storage_integrations(control_plane: ControlPlane, request: ApiRequest) -> Json:
-    """The destinations that https://docs.zilliz.com/reference/restful/export-backup-files-v2 takes."""
+    """The destinations for https://docs.zilliz.com/reference/restful/export-backup-files-v2"""
     find_project(control_plane, request.query.get("projectId", ""))
     paging, page = request.page_of(control_plane.storage_integrations)
     return {**paging, "storageIntegrations": page}

@@ -1,4 +1,4 @@
-"""Look a job up."""
+"""The operation that describes a job."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def describe_job(control_plane: ControlPlane, request: ApiRequest) -> Json:
     """https://docs.zilliz.com/reference/restful/describe-job-v2"""
     now = control_plane.now()
     job = control_plane.jobs.get(request.path["job_id"])
-    # The job of a cross-region copy starts in the future: when the backup itself is done.
+    # The job of a copy exists before it starts: it starts when the backup ends.
     if job is None or now < job.started or now < job.started + control_plane.settings.job_lag:
         raise documented_error(96026)
-    return job.answer(now)
+    return job.to_json(now)

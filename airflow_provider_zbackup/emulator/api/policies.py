@@ -1,4 +1,4 @@
-"""Get and set the policy for automatic backups."""
+"""The operations that get and set the policy for automatic backups."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ def get_backup_policy(control_plane: ControlPlane, request: ApiRequest) -> Json:
     """
     https://docs.zilliz.com/reference/restful/get-backup-policy-v2
 
-    A cluster that never had a policy is not documented; here it looks like one with a disabled policy.
+    A cluster that never had a policy looks like one with a disabled policy. This is a guess: it is not
+    documented.
     """
     cluster = find_dedicated_cluster(control_plane, request.path["cluster_id"])
     policy = control_plane.policies.get(cluster.cluster_id)
@@ -45,7 +46,7 @@ def set_backup_policy(control_plane: ControlPlane, request: ApiRequest) -> Json:
     """
     https://docs.zilliz.com/reference/restful/set-backup-policy-v2
 
-    Enabling starts an automatic backup at once, also when the policy was enabled before.
+    Enabling starts an automatic backup at once, even when the policy was enabled before.
     """
     cluster = find_dedicated_cluster(control_plane, request.path["cluster_id"])
     now = control_plane.now()
@@ -59,7 +60,7 @@ def set_backup_policy(control_plane: ControlPlane, request: ApiRequest) -> Json:
             copies=[
                 _copy(control_plane, cluster, entry) for entry in request.body.objects("crossRegionCopies")
             ],
-            served=now,
+            started_until=now,
         )
         control_plane.policies[cluster.cluster_id] = policy
         control_plane.start_automatic_backup(cluster, policy)

@@ -1,4 +1,4 @@
-"""Restore a backup into a new cluster or an existing one, or export its files."""
+"""The operations that restore a backup or export its files."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def restore_cluster_backup(control_plane: ControlPlane, request: ApiRequest) -> 
             restore=job,
         )
     )
-    # The password is shown this one time and kept nowhere.
+    # Only this answer shows the password: nothing keeps it.
     return {
         "clusterId": cluster_id,
         "username": "db_admin",
@@ -81,7 +81,7 @@ def restore_collection_backup(control_plane: ControlPlane, request: ApiRequest) 
     """
     https://docs.zilliz.com/reference/restful/restore-collection-backup-v2
 
-    Only the job is emulated: no collection appears in the destination.
+    Only the job is emulated: the destination gets no collection.
     """
     backup = _find_backup(control_plane, request)
     destination = find_dedicated_cluster(control_plane, request.body.text("destClusterId", default=""))
@@ -103,7 +103,7 @@ def export_backup_files(control_plane: ControlPlane, request: ApiRequest) -> Jso
     """
     https://docs.zilliz.com/reference/restful/export-backup-files-v2
 
-    Only the job is emulated: no files are written.
+    Only the job is emulated: it writes no files.
     """
     backup = _find_backup(control_plane, request)
     integration_id = request.body.text("integrationId")
