@@ -31,7 +31,7 @@ has project {seed.PROJECT_ID} with:
 
 admin API (JSON, no key needed), below /_emulator:
   GET    /state     shows the whole state
-  POST   /reset     goes back to the state of the start
+  POST   /reset     goes back to the state at the start
   PATCH  /settings  changes any of these settings:
                     {{"job_seconds": 60, "list_lag": 5, "job_lag": 2, "conflict_scope": "organisation",
                      "conflict_code": 1, "conflict_message": "Busy. {{}}"}}
@@ -51,8 +51,8 @@ admin API (JSON, no key needed), below /_emulator:
     {{"operation": "describe_job", "truncate": true}}
     {{"operation": "describe_job", "garbage": true}}
     {{"operation": "create_backup", "job": {{"status": "FAILED", "at_progress": 40, "reason": "disk full"}}}}
-  skip    so many requests pass before the rule applies
-  times   the rule applies so often; without it, always
+  skip    the rule ignores this many requests first
+  times   then it applies this many times; without it, always
   after   the operation does its work before the status, code, delay or drop
   job     gets its "status" at "at_progress" percent, without it at the end; a status that is not final, such
           as CANCELING, stays. It also takes "seconds", "running_status", and "progress": percent, number,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Annotated
 
-from pydantic import BeforeValidator, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -44,7 +44,7 @@ class NewBackup(CheckedModel):
 
     cluster_id: str
     creation_method: CreationMethod = "MANUAL"
-    retention_days: int | None = 7
+    retention_days: int | None = Field(default=7, ge=1, le=30)
     job: JobPlan = JobPlan()
 
 
@@ -144,7 +144,7 @@ def show_state(control_plane: ControlPlane) -> Json:
 
 
 def reset(control_plane: ControlPlane) -> Json:
-    """Go back to the state of the start."""
+    """Go back to the state at the start."""
     control_plane.reset()
     return {}
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from airflow_provider_zbackup.emulator.formats import Json
+
+# About 30 years at most: the API cannot show a time after the year 9999.
+Seconds = Annotated[float, Field(ge=0, le=1e9)]
 
 
 class CheckedModel(BaseModel):

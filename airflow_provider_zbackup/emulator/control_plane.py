@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict
 
 from airflow_provider_zbackup.emulator import seed
-from airflow_provider_zbackup.emulator.checked_model import CheckedModel
+from airflow_provider_zbackup.emulator.checked_model import CheckedModel, Seconds
 from airflow_provider_zbackup.emulator.errors import CREATE_FAILED, DOCUMENTED_MESSAGES
 from airflow_provider_zbackup.emulator.faults import Faults
 from airflow_provider_zbackup.emulator.formats import DAY, Json, new_backup_id, new_job_id
@@ -36,8 +36,8 @@ class Settings(CheckedModel):
     Settings that users can change while the emulator runs.
 
     :param job_seconds: how long a job takes.
-    :param list_lag: for so many seconds, List Backups does not show a new backup.
-    :param job_lag: for so many seconds, Describe Job does not find a new job.
+    :param list_lag: List Backups shows a new backup only after this many seconds.
+    :param job_lag: Describe Job finds a new job only after this many seconds.
     :param conflict_scope: whether one manual backup at a time may run per cluster or per organisation. The
         documentation of Zilliz Cloud says both.
     :param conflict_code: the code of the error for a second backup; the real code is not documented.
@@ -46,9 +46,9 @@ class Settings(CheckedModel):
 
     model_config = ConfigDict(frozen=True)
 
-    job_seconds: float = Field(default=10.0, ge=0)
-    list_lag: float = Field(default=0.0, ge=0)
-    job_lag: float = Field(default=0.0, ge=0)
+    job_seconds: Seconds = 10.0
+    list_lag: Seconds = 0.0
+    job_lag: Seconds = 0.0
     conflict_scope: ConflictScope = "cluster"
     conflict_code: int = CREATE_FAILED
     conflict_message: str = DOCUMENTED_MESSAGES[CREATE_FAILED]
@@ -82,7 +82,7 @@ class ControlPlane:
         self.reset()
 
     def reset(self) -> None:
-        """Go back to the state of the start: no backups, jobs, policies, faults or logged requests."""
+        """Go back to the state at the start: no backups, jobs, policies, faults or logged requests."""
         with self.lock:
             self.settings = self._first_settings
             self.faults = Faults()
@@ -172,7 +172,7 @@ class ControlPlane:
         :param backup_type: ``CLUSTER`` or ``COLLECTION``.
         :param databases: the collections to back up; None means all.
         :param copies: the copies to make in other regions.
-        :param retention_days: the backup expires after so many days; None means never.
+        :param retention_days: the backup expires after this many days; None means never.
         :param started: None means now.
         :param plan: the plan of the job; None means the plan of the fault rules.
         """
@@ -222,9 +222,9 @@ class ControlPlane:
 
     def conflicting_backup(self, cluster: Cluster) -> Backup | None:
         """
-        Return the running backup that forbids a new manual backup of this cluster.
+        Return the running backup that prevents a new manual backup of this cluster.
 
-        A copy in another region forbids nothing: it is a job of its own, after the end of the backup.
+        A copy in another region prevents nothing: it is a separate job, which starts after the backup.
         """
         now = self.now()
         whole_organisation = self.settings.conflict_scope == "organisation"

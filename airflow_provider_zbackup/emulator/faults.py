@@ -8,7 +8,7 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
-from airflow_provider_zbackup.emulator.checked_model import CheckedModel
+from airflow_provider_zbackup.emulator.checked_model import CheckedModel, Seconds
 from airflow_provider_zbackup.emulator.formats import Json
 from airflow_provider_zbackup.emulator.jobs import JobPlan
 
@@ -26,19 +26,19 @@ class FaultRule(CheckedModel):
     ``job``.
 
     :param operation: such as ``create_backup``; ``*`` means all operations.
-    :param skip: so many requests pass before the rule applies.
-    :param times: the rule applies so often; None means always.
+    :param skip: the rule ignores this many requests first.
+    :param times: then it applies this many times; None means always.
     :param after: the operation does its work before the ``status``, ``code``, ``delay`` or ``drop``.
     :param status: the answer has this HTTP status.
     :param headers: the headers for ``status``.
     :param body: the body for ``status``. A text is sent as HTML, everything else as JSON.
     :param code: the answer is HTTP 200 with this code of the API.
     :param message: the message for ``code``.
-    :param delay: the answer waits for so many real seconds.
+    :param delay: the answer comes after this many real seconds.
     :param drop: the connection closes without an answer.
     :param truncate: the operation does its work, but the answer breaks off in the middle.
     :param garbage: the operation does its work, but the answer is JSON of a wrong form.
-    :param job: the job that the operation starts follows this plan.
+    :param job: the plan of the job that the operation starts.
     :param fired: how often the rule has applied.
     """
 
@@ -51,7 +51,7 @@ class FaultRule(CheckedModel):
     body: Json = None
     code: int | None = None
     message: str = ""
-    delay: float | None = Field(default=None, ge=0)
+    delay: Seconds | None = None
     drop: bool = False
     truncate: bool = False
     garbage: bool = False
@@ -97,8 +97,8 @@ class Faults:
     """
     All fault rules, in their order.
 
-    To one request apply at most three: the first for its answer, the first for its delay and the first for
-    its job. The next ones wait until these are used up.
+    For each request, the first rule for the answer applies, the first for the delay and the first for the
+    job. The next rules wait until these have applied ``times`` times.
     """
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pydantic import ConfigDict, Field
 
-from airflow_provider_zbackup.emulator.checked_model import CheckedModel
+from airflow_provider_zbackup.emulator.checked_model import CheckedModel, Seconds
 from airflow_provider_zbackup.emulator.formats import Json, iso_time
 
 FINAL_STATUSES = frozenset({"SUCCESSFUL", "FAILED", "CANCELED", "ERROR"})
@@ -29,7 +29,7 @@ class JobPlan(CheckedModel):
 
     model_config = ConfigDict(frozen=True)
 
-    seconds: float | None = Field(default=None, ge=0)
+    seconds: Seconds | None = None
     status: str = "SUCCESSFUL"
     at_progress: int = Field(default=100, ge=0, le=100)
     reason: str = ""

@@ -141,6 +141,16 @@ def test_what_makes_no_sense_is_refused(visitor, path, body):
             {"cluster_id": "in01-5555", "project_id": "proj-nowhere"},
             "project_id: There is no project proj-nowhere.",
         ),
+        (
+            "backups",
+            {"cluster_id": CLUSTER, "retention_days": 10**9},
+            "retention_days: Input should be less than or equal to 30",
+        ),
+        (
+            "backups",
+            {"cluster_id": CLUSTER, "job": {"seconds": 1e300}},
+            "job.seconds: Input should be less than or equal to 1000000000",
+        ),
         ("projects", [], "Input should be an object"),
     ],
 )
