@@ -1,16 +1,22 @@
 """
-A local Zilliz Cloud control plane, to try and to test DAGs without an account.
+A local emulator of Zilliz Cloud, to try and to test DAGs without an account.
 
-It knows nothing of the rest of this package, so that it is an independent witness of what the package sends.
+It imports nothing from the rest of this package. So a mistake of the package cannot hide in the emulator.
 
-* ``python -m airflow_provider_zbackup.emulator`` serves it; ``--help`` tells the rest.
-* :func:`serve` does the same inside a test, with a :class:`ControlPlane` whose clock, faults and state the
-  test can reach.
+* ``python -m airflow_provider_zbackup.emulator`` serves it. ``--help`` shows the options and the admin API.
+* :func:`serve` serves it inside a test. The test can change the clock, the faults and the state of its
+  :class:`ControlPlane`.
 
-Where to look: ``api/`` has the operations of the REST API, ``control_plane.py`` the state and the rules they
-share, ``records.py`` and ``jobs.py`` what that state is made of, ``seed.py`` what is there from the start,
-``faults.py`` what can go wrong, ``admin.py`` how to ask for it over HTTP, ``console.py`` the web pages,
-``app.py`` the HTTP around it all and ``server.py`` the socket.
+Where to find things:
+
+* ``api/``: the operations of the REST API
+* ``control_plane.py``: the state, and the rules that all operations share
+* ``records.py``, ``jobs.py``: the parts of the state
+* ``seed.py``: the state at the start
+* ``faults.py``: what can go wrong
+* ``admin.py``: the admin API, which changes the state and adds faults
+* ``console.py``: the web pages
+* ``app.py``, ``server.py``: HTTP and the socket
 """
 
 from airflow_provider_zbackup.emulator.control_plane import ControlPlane, Settings

@@ -9,17 +9,20 @@ import shlex
 import signal
 import sys
 from textwrap import fill, indent
+from typing import get_args
 
 from airflow_provider_zbackup.emulator import ControlPlane, Settings, seed, serve
 from airflow_provider_zbackup.emulator.api import OPERATIONS
+from airflow_provider_zbackup.emulator.checked_model import explain
+from airflow_provider_zbackup.emulator.control_plane import ConflictScope
 from airflow_provider_zbackup.emulator.faults import BACKGROUND_OPERATIONS
 
 _EPILOG = f"""\
-The first line of output is a shell command that sets the Airflow connection zilliz_default to it.
-A browser shows a console at the same address. Ctrl-C ends it.
+The first line of output is a shell command. It sets the Airflow connection zilliz_default to the emulator.
+Open the same address in a browser to see a console. Ctrl-C stops the emulator.
 
-from the start there are, in organisation {seed.ORGANIZATION_ID},
-project {seed.PROJECT_ID}:
+at the start, organisation {seed.ORGANIZATION_ID}
+has project {seed.PROJECT_ID} with:
   {seed.DEDICATED_CLUSTER_ID}  Dedicated-01: medium_articles, quick_setup; sales: orders, customers
   {seed.SECOND_DEDICATED_CLUSTER_ID}  Dedicated-02: products
   {seed.SERVERLESS_CLUSTER_ID}  Serverless-01
@@ -27,49 +30,54 @@ project {seed.PROJECT_ID}:
   {seed.STORAGE_INTEGRATION_ID}  a storage integration, for exports
 
 admin API (JSON, no key needed), below /_emulator:
-  GET    /state     everything there is
-  POST   /reset     back to the start
-  PATCH  /settings  {{"job_seconds": 60, "list_lag": 5, "job_lag": 2, "conflict_scope": "organisation",
-                     "conflict_code": 1, "conflict_message": "Busy. {{}}"}}, any of these
-  POST   /backups   {{"cluster_id": "...", "creation_method": "AUTO", "job": {{"seconds": 60}}}}
-                    a policy's backup in the way; MANUAL makes it a colleague's
-  POST   /clusters  {{"cluster_id": "...", "status": "STOPPED"}}
-                    suspends one, or adds one, with cluster_name, databases, ...
-  POST   /projects  {{"project_id": "...", "project_name": "..."}}
-  GET    /requests  what the API was asked; DELETE forgets it
-  GET    /faults    the fault rules; DELETE removes them
-  POST   /faults    one more fault rule, of these kinds:
+  GET    /state     shows the whole state
+  POST   /reset     goes back to the state at the start
+  PATCH  /settings  changes any of these settings:
+                    {{"job_seconds": 60, "list_lag": 5, "job_lag": 2, "conflict_scope": "organisation",
+                     "conflict_code": 1, "conflict_message": "Busy. {{}}"}}
+  POST   /backups   starts a backup as a policy does, or with MANUAL as a colleague does:
+                    {{"cluster_id": "...", "creation_method": "AUTO", "job": {{"seconds": 60}}}}
+  POST   /clusters  changes a cluster, or adds one with cluster_name, databases, ...:
+                    {{"cluster_id": "...", "status": "STOPPED"}}
+  POST   /projects  changes or adds a project:
+                    {{"project_id": "...", "project_name": "..."}}
+  GET    /requests  shows the requests that the API got; DELETE forgets them
+  GET    /faults    shows the fault rules; DELETE removes them
+  POST   /faults    adds a fault rule, for example:
     {{"operation": "create_backup", "times": 1, "status": 503, "headers": {{"Retry-After": "2"}}}}
     {{"operation": "list_backups", "code": 96005, "message": "Invalid projectId."}}
     {{"operation": "describe_job", "skip": 2, "times": 1, "delay": 40}}
     {{"operation": "create_backup", "drop": true, "after": true}}
-    {{"operation": "describe_job", "truncate": true}}, and the same with "garbage"
+    {{"operation": "describe_job", "truncate": true}}
+    {{"operation": "describe_job", "garbage": true}}
     {{"operation": "create_backup", "job": {{"status": "FAILED", "at_progress": 40, "reason": "disk full"}}}}
-  A rule lets "skip" requests pass and then holds "times" times, without it for ever. "after" does the work
-  before the status, code, delay or drop. A job without "at_progress" gets there at the end; one with a status
-  that is not final, such as CANCELING, stays there for ever. More for jobs: "seconds", "running_status", and
-  "progress", one of percent, number, null, absent, or any text.
+  skip    the rule ignores this many requests first
+  times   then it applies this many times; without it, always
+  after   the operation does its work before the status, code, delay or drop
+  job     gets its "status" at "at_progress" percent, without it at the end; a status that is not final, such
+          as CANCELING, stays. It also takes "seconds", "running_status", and "progress": percent, number,
+          null, absent or any text
 
-operations, beside "*":
+operations of fault rules ("*" means all):
 {indent(fill(", ".join(operation.name for operation in OPERATIONS), 100), "  ")}
-  and for the jobs they start: {", ".join(sorted(BACKGROUND_OPERATIONS))}
+  only for rules with a job: {", ".join(sorted(BACKGROUND_OPERATIONS))}
 """
 
 
 def main() -> int:
-    """Serve until SIGINT or SIGTERM comes."""
+    """Serve until SIGINT or SIGTERM."""
     options = _options()
     logging.basicConfig(stream=sys.stderr, level=options.log_level.upper())
-    # Blocked before the server's thread begins, so that no thread but this one, below, ever takes them.
+    # Block the signals before the server's thread starts: then only sigwait() below receives them.
     endings = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, endings)
     try:
-        plane = ControlPlane(
+        control_plane = ControlPlane(
             api_key=options.api_key,
             settings=Settings(job_seconds=options.job_seconds, conflict_scope=options.conflict_scope),
         )
         with serve(
-            plane,
+            control_plane,
             host=options.host,
             port=options.port,
             ssl_certfile=options.ssl_certfile,
@@ -80,7 +88,7 @@ def main() -> int:
             print(f"export AIRFLOW_CONN_ZILLIZ_DEFAULT={connection}", flush=True)
             signal.sigwait(endings)
     except (OSError, ValueError) as error:
-        print(f"emulator: {error}", file=sys.stderr)
+        print(f"emulator: {explain(error)}", file=sys.stderr)
         return 1
     return 0
 
@@ -88,29 +96,32 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_zbackup.emulator",
-        description="Serve a Zilliz Cloud control plane, with state in memory only, on this machine.",
+        description="Serve an emulator of Zilliz Cloud on this machine. It keeps its state in memory only.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any free one)")
-    parser.add_argument("--api-key", default=seed.API_KEY, help="the key to let in (default: %(default)s)")
+    parser.add_argument("--host", default="127.0.0.1", help="listen on this address (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=0, help="listen on this port (default: any free one)")
+    parser.add_argument("--api-key", default=seed.API_KEY, help="accept this API key (default: %(default)s)")
     parser.add_argument(
-        "--job-seconds", type=float, default=10.0, help="how long a job lasts (default: %(default)s)"
+        "--job-seconds",
+        type=float,
+        default=10.0,
+        help="seconds that a job takes (default: %(default)s)",
     )
     parser.add_argument(
         "--conflict-scope",
-        choices=("cluster", "organisation"),
+        choices=get_args(ConflictScope),
         default="cluster",
-        help="within what only one manual backup may run at a time (default: %(default)s)",
+        help="allow one manual backup at a time per cluster or organisation (default: %(default)s)",
     )
     parser.add_argument("--ssl-certfile", help="serve HTTPS with this certificate")
-    parser.add_argument("--ssl-keyfile", help="the key of that certificate")
+    parser.add_argument("--ssl-keyfile", help="the private key of that certificate")
     parser.add_argument(
         "--log-level",
         choices=("debug", "info", "warning", "error"),
         default="warning",
-        help="how much to tell on standard error (default: %(default)s)",
+        help="log from this level on to standard error (default: %(default)s)",
     )
     return parser.parse_args()
 

@@ -1,205 +1,217 @@
 """
-The admin API below ``/_emulator/``: look at the state, put things in the way, switch faults on.
+The admin API below ``/_emulator/``: it shows and changes the state, and adds faults.
 
-It takes no key, so the emulator belongs on a loopback address. What it takes is JSON with the same names as
-the Python classes behind it; what it refuses is HTTP 400 with an ``error``.
+It needs no key. So the emulator must not listen on a public address. Its JSON has the names of the Python
+classes. After wrong input it answers HTTP 400 with an ``error``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import asdict, replace
+from typing import Annotated
 
+from pydantic import BeforeValidator, Field, field_validator
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from airflow_provider_zbackup.emulator.api import OPERATIONS, backups, catalogue, policies
-from airflow_provider_zbackup.emulator.api.call import Call
-from airflow_provider_zbackup.emulator.control_plane import ControlPlane
-from airflow_provider_zbackup.emulator.faults import ANY_OPERATION, BACKGROUND_OPERATIONS
+from airflow_provider_zbackup.emulator.api.request import ApiRequest
+from airflow_provider_zbackup.emulator.checked_model import CheckedModel, explain
+from airflow_provider_zbackup.emulator.control_plane import ControlPlane, Settings
+from airflow_provider_zbackup.emulator.faults import ANY_OPERATION, BACKGROUND_OPERATIONS, FaultRule
+from airflow_provider_zbackup.emulator.formats import Json, iso_time
 from airflow_provider_zbackup.emulator.jobs import JobPlan
-from airflow_provider_zbackup.emulator.records import Cluster, Collection, Databases, Project
+from airflow_provider_zbackup.emulator.records import Cluster, Collection, CreationMethod, Project
 from airflow_provider_zbackup.emulator.seed import PROJECT_ID
-from airflow_provider_zbackup.emulator.shapes import Json, iso_time
-
-Handler = Callable[[ControlPlane, dict[str, Json]], Json]
-
-_CLUSTER_FIELDS = frozenset(
-    {
-        "cluster_name",
-        "project_id",
-        "region_id",
-        "plan",
-        "deployment_option",
-        "cu_type",
-        "cu_size",
-        "description",
-        "databases",
-    }
-)
-_PROJECT_FIELDS = frozenset({"project_name", "plan", "region_ids", "description"})
-_BACKUP_FIELDS = frozenset({"creation_method", "retention_days", "job"})
 
 
-def routes(plane: ControlPlane) -> list[Route]:
+class NewFaultRule(FaultRule):
+    """A fault rule, with a check of the operation's name. Python tests may use other names."""
+
+    @field_validator("operation")
+    @classmethod
+    def _operation_exists(cls, operation: str) -> str:
+        known = {operation.name for operation in OPERATIONS} | BACKGROUND_OPERATIONS | {ANY_OPERATION}
+        if operation not in known:
+            raise ValueError(f"must be one of {', '.join(sorted(known))}")
+        return operation
+
+
+class NewBackup(CheckedModel):
+    """A backup to start. Only automatic backups have a retention."""
+
+    cluster_id: str
+    creation_method: CreationMethod = "MANUAL"
+    retention_days: int | None = Field(default=7, ge=1, le=30)
+    job: JobPlan = JobPlan()
+
+
+def _collection_fields(value: Json) -> Json:
+    return {"name": value} if isinstance(value, str) else value
+
+
+class ClusterChanges(CheckedModel):
     """
-    Return the routes of the admin API.
+    The fields of a cluster to add or to change.
 
-    :param plane: the control plane they work on.
+    :param databases: such as ``{"": ["a_name", {"name": "b_name", "status": "UNLOADED"}]}``.
     """
-    handlers: list[tuple[str, str, Handler]] = [
-        ("GET", "/state", show_state),
-        ("POST", "/reset", reset),
-        ("GET", "/faults", show_faults),
-        ("POST", "/faults", add_fault),
-        ("DELETE", "/faults", clear_faults),
-        ("PATCH", "/settings", change_settings),
-        ("POST", "/backups", start_backup),
-        ("POST", "/clusters", put_cluster),
-        ("POST", "/projects", put_project),
-        ("GET", "/requests", show_requests),
-        ("DELETE", "/requests", clear_requests),
+
+    cluster_id: str
+    status: str | None = None
+    cluster_name: str | None = None
+    project_id: str | None = None
+    region_id: str | None = None
+    plan: str | None = None
+    deployment_option: str | None = None
+    cu_type: str | None = None
+    cu_size: int | None = None
+    description: str | None = None
+    databases: dict[str, list[Annotated[Collection, BeforeValidator(_collection_fields)]]] | None = None
+
+
+class ProjectChanges(CheckedModel):
+    """The fields of a project to add or to change."""
+
+    project_id: str
+    project_name: str | None = None
+    plan: str | None = None
+    region_ids: list[str] | None = None
+    description: str | None = None
+
+
+def routes(control_plane: ControlPlane) -> list[Route]:
+    """Return the routes of the admin API."""
+
+    def route(
+        method: str, path: str, handler: Callable[..., Json], body: type[CheckedModel] | None = None
+    ) -> Route:
+        async def respond(request: Request) -> Response:
+            content = await request.body() or b"{}"
+            try:
+                with control_plane.lock:
+                    if body is None:
+                        return JSONResponse(handler(control_plane))
+                    return JSONResponse(handler(control_plane, body.model_validate_json(content)))
+            except ValueError as error:
+                return JSONResponse({"error": explain(error)}, 400)
+
+        return Route(path, respond, methods=[method])
+
+    return [
+        route("GET", "/state", show_state),
+        route("POST", "/reset", reset),
+        route("GET", "/faults", show_faults),
+        route("POST", "/faults", add_fault, NewFaultRule),
+        route("DELETE", "/faults", clear_faults),
+        route("PATCH", "/settings", change_settings, Settings),
+        route("POST", "/backups", start_backup, NewBackup),
+        route("POST", "/clusters", put_cluster, ClusterChanges),
+        route("POST", "/projects", put_project, ProjectChanges),
+        route("GET", "/requests", show_requests),
+        route("DELETE", "/requests", clear_requests),
     ]
-    return [Route(path, _endpoint(plane, handler), methods=[method]) for method, path, handler in handlers]
 
 
-def show_state(plane: ControlPlane, fields: dict[str, Json]) -> Json:
+def show_state(control_plane: ControlPlane) -> Json:
     """
-    Everything there is, drawn as in the API; backups also with their job and what they are a copy of.
+    Show the whole state in the form of the API. Backups also have ``jobId`` and ``copyOf``.
 
-    A backup whose job failed is here too, without a status, though the API does not show it any more.
+    Backups of failed jobs have no status. The API does not show them.
     """
-    now = plane.now()
+    now = control_plane.now()
     return {
         "now": iso_time(now),
-        "settings": asdict(plane.settings),
-        "projects": catalogue.list_projects(plane, Call()),
+        "settings": control_plane.settings.model_dump(),
+        "projects": catalogue.list_projects(control_plane, ApiRequest()),
         "clusters": [
-            catalogue.describe_cluster(plane, Call({"cluster_id": cluster_id}))
-            for cluster_id, cluster in plane.clusters.items()
-            if cluster.settled_status != "DELETED"
+            catalogue.describe_cluster(control_plane, ApiRequest({"cluster_id": cluster.cluster_id}))
+            for cluster in control_plane.present_clusters()
         ],
         "backups": [
             {**backups.describe(backup, now), "jobId": backup.job.job_id, "copyOf": backup.copy_of}
-            for backup in plane.backups
+            for backup in control_plane.backups
             if now >= backup.created
         ],
-        "jobs": [job.answer(now) for job in plane.jobs.values() if now >= job.started],
+        "jobs": [job.to_json(now) for job in control_plane.jobs.values() if now >= job.started],
         "policies": [
-            policies.get_backup_policy(plane, Call({"cluster_id": cluster_id}))
-            for cluster_id in plane.policies
+            policies.get_backup_policy(control_plane, ApiRequest({"cluster_id": cluster_id}))
+            for cluster_id in control_plane.policies
         ],
     }
 
 
-def reset(plane: ControlPlane, fields: dict[str, Json]) -> Json:
-    """Back to the seeded state."""
-    plane.reset()
+def reset(control_plane: ControlPlane) -> Json:
+    """Go back to the state at the start."""
+    control_plane.reset()
     return {}
 
 
-def show_faults(plane: ControlPlane, fields: dict[str, Json]) -> Json:
-    """The fault rules, and how often each has fired."""
-    return plane.faults.answer()
+def show_faults(control_plane: ControlPlane) -> Json:
+    """Show the fault rules, and how often each has applied."""
+    return control_plane.faults.to_json()
 
 
-def add_fault(plane: ControlPlane, fields: dict[str, Json]) -> Json:
+def add_fault(control_plane: ControlPlane, rule: NewFaultRule) -> Json:
     """Add one fault rule."""
-    known = {operation.name for operation in OPERATIONS} | BACKGROUND_OPERATIONS | {ANY_OPERATION}
-    if fields.get("operation") not in known:
-        raise ValueError(f"operation must be one of {', '.join(sorted(known))}")
-    return asdict(plane.faults.add(**fields))
+    return control_plane.faults.add(**rule.given()).model_dump()
 
 
-def clear_faults(plane: ControlPlane, fields: dict[str, Json]) -> Json:
+def clear_faults(control_plane: ControlPlane) -> Json:
     """Remove all fault rules."""
-    plane.faults.clear()
+    control_plane.faults.clear()
     return {}
 
 
-def change_settings(plane: ControlPlane, fields: dict[str, Json]) -> Json:
+def change_settings(control_plane: ControlPlane, changes: Settings) -> Json:
     """Change some settings."""
-    plane.configure(**fields)
-    return asdict(plane.settings)
+    control_plane.configure(**changes.given())
+    return control_plane.settings.model_dump()
 
 
-def start_backup(plane: ControlPlane, fields: dict[str, Json]) -> Json:
-    """Start a backup of a whole cluster, as a colleague does in the console or a policy does."""
-    cluster = plane.clusters[fields.pop("cluster_id")]
-    _only(fields, _BACKUP_FIELDS)
-    creation_method = fields.get("creation_method", "MANUAL")
-    if creation_method not in backups.CREATION_METHODS:
-        raise ValueError(f"creation_method must be one of {', '.join(backups.CREATION_METHODS)}")
-    backup = plane.start_backup(
-        cluster,
+def start_backup(control_plane: ControlPlane, new: NewBackup) -> Json:
+    """Start a backup of a whole cluster, as a policy or a colleague does."""
+    if new.cluster_id not in control_plane.clusters:
+        raise ValueError(f"cluster_id: There is no cluster {new.cluster_id}.")
+    backup = control_plane.start_backup(
+        control_plane.clusters[new.cluster_id],
         operation="automatic_backup",
-        creation_method=creation_method,
-        retention_days=fields.get("retention_days", 7) if creation_method == "AUTO" else None,
-        plan=JobPlan(**fields.get("job", {})),
+        creation_method=new.creation_method,
+        retention_days=new.retention_days if new.creation_method == "AUTO" else None,
+        plan=new.job,
     )
-    return {**backups.describe(backup, plane.now()), "jobId": backup.job.job_id}
+    return {**backups.describe(backup, control_plane.now()), "jobId": backup.job.job_id}
 
 
-def put_cluster(plane: ControlPlane, fields: dict[str, Json]) -> Json:
-    """Add a cluster, or change one: its status, its collections, any other of its fields."""
-    cluster_id = fields.pop("cluster_id")
-    status = fields.pop("status", None)
-    _only(fields, _CLUSTER_FIELDS)
-    if "databases" in fields:
-        fields["databases"] = _databases(fields["databases"])
-    known = plane.clusters.get(cluster_id) or Cluster(cluster_id, cluster_id, PROJECT_ID, plane.now())
-    plane.put_cluster(replace(known, **fields))
+def put_cluster(control_plane: ControlPlane, body: ClusterChanges) -> Json:
+    """Add or change a cluster."""
+    now = control_plane.now()
+    changes = body.given()
+    status = changes.pop("status", None)
+    cluster_id = body.cluster_id
+    cluster = control_plane.clusters.get(cluster_id) or Cluster(cluster_id, cluster_id, PROJECT_ID, now)
+    control_plane.put_cluster(replace(cluster, **changes))
     if status is not None:
-        plane.set_cluster_status(cluster_id, status)
-    return {"clusterId": cluster_id, "status": plane.clusters[cluster_id].status(plane.now())}
+        control_plane.set_cluster_status(cluster_id, status)
+    return {"clusterId": cluster_id, "status": control_plane.clusters[cluster_id].status(now)}
 
 
-def put_project(plane: ControlPlane, fields: dict[str, Json]) -> Json:
-    """Add a project, or change one."""
-    project_id = fields.pop("project_id")
-    _only(fields, _PROJECT_FIELDS)
-    known = plane.projects.get(project_id) or Project(project_id, project_id, plane.now())
-    plane.put_project(replace(known, **fields))
+def put_project(control_plane: ControlPlane, body: ProjectChanges) -> Json:
+    """Add or change a project."""
+    project_id = body.project_id
+    project = control_plane.projects.get(project_id) or Project(project_id, project_id, control_plane.now())
+    control_plane.put_project(replace(project, **body.given()))
     return {"projectId": project_id}
 
 
-def show_requests(plane: ControlPlane, fields: dict[str, Json]) -> Json:
-    """The requests the API got, oldest first."""
-    return [{**asdict(request), "time": iso_time(request.time)} for request in plane.requests]
+def show_requests(control_plane: ControlPlane) -> Json:
+    """Show the requests that the API got, oldest first."""
+    return [{**asdict(request), "time": iso_time(request.time)} for request in control_plane.requests]
 
 
-def clear_requests(plane: ControlPlane, fields: dict[str, Json]) -> Json:
-    """Forget the requests the API got."""
-    plane.requests.clear()
+def clear_requests(control_plane: ControlPlane) -> Json:
+    """Forget the requests that the API got."""
+    control_plane.requests.clear()
     return {}
-
-
-def _endpoint(plane: ControlPlane, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    async def respond(request: Request) -> Response:
-        try:
-            fields = await request.json() if await request.body() else {}
-            if not isinstance(fields, dict):
-                raise TypeError("the body must be a JSON object")
-            with plane.lock:
-                return JSONResponse(handler(plane, fields))
-        except KeyError as error:
-            return JSONResponse({"error": f"missing or unknown: {error}"}, 400)
-        except (AttributeError, TypeError, ValueError) as error:
-            return JSONResponse({"error": str(error)}, 400)
-
-    return respond
-
-
-def _only(fields: dict[str, Json], allowed: frozenset[str]) -> None:
-    unknown = sorted(fields.keys() - allowed)
-    if unknown:
-        raise ValueError(f"unknown fields: {', '.join(unknown)}")
-
-
-def _databases(value: dict[str, list[Json]]) -> Databases:
-    """Read ``{"": ["a_name", {"name": "b_name", "status": "UNLOADED"}]}``."""
-    return {
-        database: [Collection(item) if isinstance(item, str) else Collection(**item) for item in items]
-        for database, items in value.items()
-    }

@@ -1,4 +1,4 @@
-"""From an HTTP request to an operation and back: the key, the faults, the request log, the envelope."""
+"""The web application: it checks the key, logs the request, applies the faults and runs the operation."""
 
 from __future__ import annotations
 
@@ -19,57 +19,56 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airflow_provider_zbackup.emulator import admin, console
 from airflow_provider_zbackup.emulator.api import OPERATIONS, Operation
-from airflow_provider_zbackup.emulator.api.call import Call
+from airflow_provider_zbackup.emulator.api.request import ApiRequest
 from airflow_provider_zbackup.emulator.control_plane import ControlPlane
-from airflow_provider_zbackup.emulator.errors import API_KEY_ILLEGAL, Refusal
+from airflow_provider_zbackup.emulator.errors import API_KEY_ILLEGAL, ApiError
 from airflow_provider_zbackup.emulator.faults import FaultRule
+from airflow_provider_zbackup.emulator.formats import Json
 from airflow_provider_zbackup.emulator.request_log import LoggedRequest
-from airflow_provider_zbackup.emulator.shapes import Json
 
 GARBAGE = {"code": 0, "data": ["garbage"]}
 
 
-def build_app(plane: ControlPlane) -> ASGIApp:
-    """
-    Put the API, the admin API and the console of a control plane together.
-
-    :param plane: the control plane.
-    """
+def build_app(control_plane: ControlPlane) -> ASGIApp:
+    """Build the application that serves the API, the admin API and the console."""
     app = Starlette(
         routes=[
-            *[Route("/v2" + each.path, _endpoint(plane, each), methods=[each.method]) for each in OPERATIONS],
-            Mount("/_emulator", routes=admin.routes(plane)),
-            *console.routes(plane),
+            *[
+                Route("/v2" + each.path, _endpoint(control_plane, each), methods=[each.method])
+                for each in OPERATIONS
+            ],
+            Mount("/_emulator", routes=admin.routes(control_plane)),
+            *console.routes(control_plane),
         ],
-        exception_handlers={HTTPException: _refuse_path},
+        exception_handlers={HTTPException: _http_error},
     )
     app.router.redirect_slashes = False
-    return _Stamped(app, plane)
+    return _CommonHeaders(app, control_plane)
 
 
-def _endpoint(plane: ControlPlane, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(control_plane: ControlPlane, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
     async def respond(request: Request) -> Response:
         content = await request.body()
-        with plane.lock:
+        with control_plane.lock:
             logged = LoggedRequest(
-                time=plane.now(),
+                time=control_plane.now(),
                 operation=operation.name,
                 method=request.method,
                 path=request.url.path,
                 query=dict(request.query_params),
-                body=_readable(content),
+                body=_for_the_log(content),
             )
-            plane.requests.append(logged)
-            delay = plane.faults.take_delay(operation.name)
-            fault = plane.faults.take_answer(operation.name)
+            control_plane.requests.append(logged)
+            delay = control_plane.faults.take_delay(operation.name)
+            fault = control_plane.faults.take_answer(operation.name)
         if delay is not None and not delay.after:
             await asyncio.sleep(delay.delay or 0)
         answer: dict[str, Json] = {}
         status = 200
         if fault is None or fault.lets_work_happen:
-            status, answer = _carry_out(plane, operation, request, content)
+            status, answer = _run(control_plane, operation, request, content)
             logged.work_done = answer["code"] == 0
-        response = JSONResponse(answer, status) if fault is None else _spoiled(fault, status, answer)
+        response = JSONResponse(answer, status) if fault is None else _faulty_response(fault, status, answer)
         if delay is not None and delay.after:
             await asyncio.sleep(delay.delay or 0)
         logged.status = None if isinstance(response, _HardClose) else response.status_code
@@ -78,20 +77,20 @@ def _endpoint(plane: ControlPlane, operation: Operation) -> Callable[[Request], 
     return respond
 
 
-def _carry_out(
-    plane: ControlPlane, operation: Operation, request: Request, content: bytes
+def _run(
+    control_plane: ControlPlane, operation: Operation, request: Request, content: bytes
 ) -> tuple[int, dict[str, Json]]:
-    call = Call(request.path_params, dict(request.query_params), content)
+    api_request = ApiRequest(request.path_params, dict(request.query_params), content)
     try:
-        if request.headers.get("authorization") != f"Bearer {plane.api_key}":
-            raise Refusal(API_KEY_ILLEGAL, "The apikey is illegal", http_status=401)
-        with plane.lock:
-            return 200, {"code": 0, "data": operation.work(plane, call)}
-    except Refusal as refusal:
-        return refusal.http_status, {"code": refusal.code, "message": refusal.message}
+        if request.headers.get("authorization") != f"Bearer {control_plane.api_key}":
+            raise ApiError(API_KEY_ILLEGAL, "The apikey is illegal", http_status=401)
+        with control_plane.lock:
+            return 200, {"code": 0, "data": operation.work(control_plane, api_request)}
+    except ApiError as error:
+        return error.http_status, {"code": error.code, "message": error.message}
 
 
-def _spoiled(fault: FaultRule, status: int, answer: dict[str, Json]) -> Response:
+def _faulty_response(fault: FaultRule, status: int, answer: dict[str, Json]) -> Response:
     if fault.drop:
         return _HardClose()
     if fault.truncate:
@@ -107,20 +106,20 @@ def _spoiled(fault: FaultRule, status: int, answer: dict[str, Json]) -> Response
     return JSONResponse(phrase if fault.body is None else fault.body, fault.status, fault.headers)
 
 
-def _readable(content: bytes) -> Json:
+def _for_the_log(content: bytes) -> Json:
     try:
         return json.loads(content) if content else None
     except (ValueError, RecursionError):
         return content.decode(errors="replace")
 
 
-async def _refuse_path(request: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     return JSONResponse({"code": status, "message": HTTPStatus(status).phrase}, status)
 
 
 class _HardClose(Response):
-    """Closes the connection without a byte; the server lays the transport ready for it."""
+    """Closes the connection without an answer. The transport comes from the server's protocol class."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["state"]["transport"].abort()
@@ -128,23 +127,23 @@ class _HardClose(Response):
             continue
 
 
-class _Stamped:
-    """Gives every answer its ``requestid`` and, by the control plane's clock, its ``Date``."""
+class _CommonHeaders:
+    """Adds the headers of every answer. ``Date`` follows the control plane's clock, because tests move it."""
 
-    def __init__(self, app: ASGIApp, plane: ControlPlane) -> None:
+    def __init__(self, app: ASGIApp, control_plane: ControlPlane) -> None:
         self.app = app
-        self.plane = plane
+        self.control_plane = control_plane
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_stamped(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.setdefault("date", formatdate(self.plane.clock(), usegmt=True))
+                headers.setdefault("date", formatdate(self.control_plane.clock(), usegmt=True))
                 headers.setdefault("requestid", uuid.uuid4().hex)
             await send(message)
 
         try:
-            await self.app(scope, receive, send_stamped)
+            await self.app(scope, receive, send_with_headers)
         except asyncio.CancelledError:
-            # The server is being stopped under a delayed request, whose connection it has closed already.
+            # The server stops during a delay and has closed the connection: nobody waits for an answer.
             return

@@ -1,236 +1,142 @@
 """
-A small web console, so that links to clusters and jobs lead somewhere.
+The web console: the pages behind the links to clusters and jobs that Airflow shows.
 
-The cluster's address follows the one of the real console; the addresses of its job pages are not documented.
+Clusters have the same address as in the real console. For jobs, the real addresses are not documented.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from html import escape
-from string import Template
+from collections.abc import Awaitable, Callable
+from urllib.parse import quote
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from airflow_provider_zbackup.emulator.control_plane import ControlPlane
+from airflow_provider_zbackup.emulator.formats import Json, iso_time
 from airflow_provider_zbackup.emulator.jobs import Job
-from airflow_provider_zbackup.emulator.records import Backup, Project
+from airflow_provider_zbackup.emulator.records import Project
 from airflow_provider_zbackup.emulator.seed import PROJECT_ID
-from airflow_provider_zbackup.emulator.shapes import iso_time
 
 PROJECT_PATH = "/orgs/{organization_id}/projects/{project_id}"
 
-_PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="refresh" content="5">
-<title>$title</title>
-<style>
-  body { margin: 0 auto; padding: 2rem; max-width: 72rem; color: #1f2933; background: #f7f8fa;
-         font: 15px/1.5 system-ui, sans-serif; }
-  h1 { font-size: 1.5rem; margin: .2rem 0 1.5rem; }
-  h2 { font-size: 1.05rem; margin: 2rem 0 .6rem; }
-  nav, footer, .empty { color: #66727f; font-size: .9rem; }
-  footer { margin-top: 3rem; }
-  a { color: #175cd3; text-decoration: none; }
-  a:hover { text-decoration: underline; }
-  table { width: 100%; border-collapse: collapse; background: #fff; border-radius: 6px;
-          box-shadow: 0 1px 2px #0002; }
-  th, td { padding: .5rem .9rem; text-align: left; border-bottom: 1px solid #edf0f2; }
-  th { color: #66727f; font-weight: 500; font-size: .85rem; }
-  .number { text-align: right; font-variant-numeric: tabular-nums; }
-  .status { padding: .1rem .55rem; border-radius: 1rem; background: #e4e7eb; font-size: .8rem; }
-  .RUNNING, .AVAILABLE, .SUCCESSFUL { background: #d3f5dd; color: #0b6b2e; }
-  .CREATING, .PENDING, .IN_PROGRESS, .RESTORE_BACKUP { background: #dbeafe; color: #1849a9; }
-  .FAILED, .CANCELED, .CANCELING, .ABNORMAL { background: #fde2e1; color: #a31515; }
-  progress { width: 8rem; vertical-align: middle; }
-</style>
-</head>
-<body>
-<nav>$trail</nav>
-<h1>$title</h1>
-$content
-<footer>Emulated Zilliz Cloud. Nothing here is real, and nothing is kept.</footer>
-</body>
-</html>
-""")
+Page = Callable[[ControlPlane, Project, dict[str, str]], str]
+
+_TEMPLATES = Environment(
+    loader=PackageLoader("airflow_provider_zbackup.emulator"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_TEMPLATES.filters["iso_time"] = iso_time
 
 
-def routes(plane: ControlPlane) -> list[Route]:
-    """
-    Return the pages of the console.
-
-    :param plane: the control plane they show.
-    """
-    pages = {
+def routes(control_plane: ControlPlane) -> list[Route]:
+    """Return the routes of all pages."""
+    pages: dict[str, Page] = {
         "/clusters": project_page,
         "/clusters/{cluster_id}": cluster_page,
         "/jobs": jobs_page,
         "/jobs/{job_id}": job_page,
     }
     return [
-        Route("/", _redirect_to_project(plane)),
-        *[Route(PROJECT_PATH + path, _endpoint(plane, page)) for path, page in pages.items()],
+        Route("/", _redirect_to_project(control_plane)),
+        *[Route(PROJECT_PATH + path, _endpoint(control_plane, page)) for path, page in pages.items()],
     ]
 
 
-def project_page(plane: ControlPlane, project: Project, ids: dict[str, str]) -> str:
-    """A project: its clusters, backups and jobs."""
-    now = plane.now()
-    clusters = [
-        cluster
-        for cluster in plane.clusters.values()
-        if cluster.project_id == project.project_id and cluster.settled_status != "DELETED"
-    ]
-    backups = [backup for backup in plane.backups if backup.project_id == project.project_id]
-    content = [
-        _table(
-            "Clusters",
-            ("Name", "Id", "Plan", "Region", "Status"),
-            [
-                (
-                    _link(plane, project, f"clusters/{cluster.cluster_id}", cluster.cluster_name),
-                    escape(cluster.cluster_id),
-                    escape(cluster.plan),
-                    escape(cluster.region_id),
-                    _status(cluster.status(now)),
-                )
-                for cluster in clusters
-            ],
-        ),
-        _backups_table(plane, project, backups),
-        _jobs_table(plane, project, _jobs_of(plane, project)),
-    ]
-    return _page(plane, project, project.project_name, content)
+def project_page(control_plane: ControlPlane, project: Project, ids: dict[str, str]) -> str:
+    """Show the clusters, backups and jobs of a project."""
+    return _render(
+        "project.html",
+        control_plane,
+        project,
+        title=project.project_name,
+        clusters=control_plane.present_clusters(project.project_id),
+        backups=[
+            backup for backup in control_plane.present_backups() if backup.project_id == project.project_id
+        ],
+        jobs=_jobs_of(control_plane, project),
+    )
 
 
-def cluster_page(plane: ControlPlane, project: Project, ids: dict[str, str]) -> str:
-    """A cluster: its backups and jobs."""
-    cluster = plane.clusters[ids["cluster_id"]]
+def cluster_page(control_plane: ControlPlane, project: Project, ids: dict[str, str]) -> str:
+    """Show the backups and jobs of one cluster."""
+    cluster = control_plane.clusters[ids["cluster_id"]]
     if cluster.project_id != project.project_id:
         raise KeyError(cluster.cluster_id)
-    jobs = [job for job in _jobs_of(plane, project) if job.cluster_id == cluster.cluster_id]
-    backups = [backup for backup in plane.backups if backup.cluster_id == cluster.cluster_id]
-    facts = (cluster.cluster_id, cluster.plan, cluster.region_id)
-    content = [
-        f"<p>{_status(cluster.status(plane.now()))} {escape(' · '.join(facts))}</p>",
-        _backups_table(plane, project, backups),
-        _jobs_table(plane, project, jobs),
-    ]
-    return _page(plane, project, cluster.cluster_name, content)
+    return _render(
+        "cluster.html",
+        control_plane,
+        project,
+        title=cluster.cluster_name,
+        cluster=cluster,
+        backups=[
+            backup for backup in control_plane.present_backups() if backup.cluster_id == cluster.cluster_id
+        ],
+        jobs=[job for job in _jobs_of(control_plane, project) if job.cluster_id == cluster.cluster_id],
+    )
 
 
-def jobs_page(plane: ControlPlane, project: Project, ids: dict[str, str]) -> str:
-    """All jobs of a project."""
-    return _page(plane, project, "Jobs", [_jobs_table(plane, project, _jobs_of(plane, project))])
+def jobs_page(control_plane: ControlPlane, project: Project, ids: dict[str, str]) -> str:
+    """Show all jobs of a project."""
+    jobs = _jobs_of(control_plane, project)
+    return _render("jobs.html", control_plane, project, title="Jobs", jobs=jobs)
 
 
-def job_page(plane: ControlPlane, project: Project, ids: dict[str, str]) -> str:
-    """One job."""
-    job = plane.jobs[ids["job_id"]]
-    if job not in _jobs_of(plane, project):
+def job_page(control_plane: ControlPlane, project: Project, ids: dict[str, str]) -> str:
+    """Show one job."""
+    job = control_plane.jobs[ids["job_id"]]
+    if job not in _jobs_of(control_plane, project):
         raise KeyError(job.job_id)
-    return _page(plane, project, f"Job {job.job_id}", [_jobs_table(plane, project, [job])])
+    return _render("jobs.html", control_plane, project, title=f"Job {job.job_id}", jobs=[job])
 
 
-def _endpoint(
-    plane: ControlPlane, page: Callable[[ControlPlane, Project, dict[str, str]], str]
-) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(control_plane: ControlPlane, page: Page) -> Callable[[Request], Awaitable[Response]]:
     async def respond(request: Request) -> Response:
         ids = request.path_params
-        with plane.lock:
+        with control_plane.lock:
             try:
-                if ids["organization_id"] != plane.organization_id:
+                if ids["organization_id"] != control_plane.organization_id:
                     raise KeyError(ids["organization_id"])
-                return HTMLResponse(page(plane, plane.projects[ids["project_id"]], ids))
+                return HTMLResponse(page(control_plane, control_plane.projects[ids["project_id"]], ids))
             except KeyError:
-                nothing = _PAGE.substitute(title="Not found", trail='<a href="/">Project</a>', content="")
-                return HTMLResponse(nothing, 404)
+                return HTMLResponse(_TEMPLATES.get_template("not_found.html").render(), 404)
 
     return respond
 
 
-def _redirect_to_project(plane: ControlPlane) -> Callable[[Request], Awaitable[Response]]:
+def _redirect_to_project(control_plane: ControlPlane) -> Callable[[Request], Awaitable[Response]]:
     async def respond(request: Request) -> Response:
-        project_id = PROJECT_ID if PROJECT_ID in plane.projects else next(iter(plane.projects))
-        path = PROJECT_PATH.format(organization_id=plane.organization_id, project_id=project_id)
-        return RedirectResponse(path + "/clusters")
+        projects = control_plane.projects
+        project_id = PROJECT_ID if PROJECT_ID in projects else next(iter(projects))
+        return RedirectResponse(_url_of(control_plane, project_id) + "/clusters")
 
     return respond
 
 
-def _page(plane: ControlPlane, project: Project, title: str, content: Iterable[str]) -> str:
-    trail = " / ".join(
-        [
-            _link(plane, project, "clusters", project.project_name),
-            _link(plane, project, "jobs", "Jobs"),
-        ]
+def _render(template: str, control_plane: ControlPlane, project: Project, **context: Json) -> str:
+    return _TEMPLATES.get_template(template).render(
+        now=control_plane.now(),
+        project=project,
+        project_url=_url_of(control_plane, project.project_id),
+        cluster_names={each.cluster_id: each.cluster_name for each in control_plane.clusters.values()},
+        **context,
     )
-    return _PAGE.substitute(title=escape(title), trail=trail, content="\n".join(content))
 
 
-def _jobs_of(plane: ControlPlane, project: Project) -> list[Job]:
-    now = plane.now()
+def _url_of(control_plane: ControlPlane, project_id: str) -> str:
+    return PROJECT_PATH.format(organization_id=control_plane.organization_id, project_id=quote(project_id))
+
+
+def _jobs_of(control_plane: ControlPlane, project: Project) -> list[Job]:
+    now = control_plane.now()
     jobs = [
         job
-        for job in plane.jobs.values()
-        if now >= job.started and plane.clusters[job.cluster_id].project_id == project.project_id
+        for job in control_plane.jobs.values()
+        if now >= job.started and control_plane.clusters[job.cluster_id].project_id == project.project_id
     ]
     return sorted(jobs, key=lambda job: job.started, reverse=True)
-
-
-def _backups_table(plane: ControlPlane, project: Project, backups: Iterable[Backup]) -> str:
-    now = plane.now()
-    present = [backup for backup in backups if backup.status(now) in ("CREATING", "AVAILABLE")]
-    rows = [
-        (
-            escape(backup.backup_name),
-            escape(backup.backup_id),
-            escape(f"{backup.backup_type.capitalize()}, {backup.creation_method.lower()}"),
-            escape(backup.region_id),
-            iso_time(backup.created),
-            f'<div class="number">{backup.size(now):,}</div>',
-            _status(backup.status(now) or ""),
-        )
-        for backup in sorted(present, key=lambda backup: backup.created, reverse=True)
-    ]
-    return _table("Backups", ("Name", "Id", "Type", "Region", "Created", "Bytes", "Status"), rows)
-
-
-def _jobs_table(plane: ControlPlane, project: Project, jobs: Iterable[Job]) -> str:
-    now = plane.now()
-    rows = [
-        (
-            _link(plane, project, f"jobs/{job.job_id}", job.job_id),
-            escape(job.type.capitalize()),
-            _link(plane, project, f"clusters/{job.cluster_id}", plane.clusters[job.cluster_id].cluster_name),
-            iso_time(job.started),
-            f'<progress max="100" value="{job.percent(now)}"></progress> {job.percent(now)} %',
-            _status(job.status(now)),
-            escape(job.plan.reason if now >= job.arrives else ""),
-        )
-        for job in jobs
-    ]
-    return _table("Jobs", ("Id", "Type", "Cluster", "Started", "Progress", "Status", "Reason"), rows)
-
-
-def _table(title: str, headings: Iterable[str], rows: Sequence[tuple[str, ...]]) -> str:
-    """Draw a table; the cells are HTML already."""
-    if not rows:
-        return f'<h2>{title}</h2><p class="empty">None yet.</p>'
-    head = "".join(f"<th>{heading}</th>" for heading in headings)
-    body = "\n".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<h2>{title}</h2>\n<table><tr>{head}</tr>\n{body}\n</table>"
-
-
-def _status(status: str) -> str:
-    return f'<span class="status {escape(status)}">{escape(status)}</span>'
-
-
-def _link(plane: ControlPlane, project: Project, path: str, text: str) -> str:
-    base = PROJECT_PATH.format(organization_id=plane.organization_id, project_id=project.project_id)
-    return f'<a href="{escape(base)}/{escape(path)}">{escape(text)}</a>'

@@ -1,4 +1,4 @@
-"""The state of the emulated control plane and the rules that every operation shares."""
+"""The state of the emulator, and the rules that all operations share."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Literal
+
+from pydantic import ConfigDict
 
 from airflow_provider_zbackup.emulator import seed
-from airflow_provider_zbackup.emulator.errors import CREATE_FAILED, DOCUMENTED
+from airflow_provider_zbackup.emulator.checked_model import CheckedModel, Seconds
+from airflow_provider_zbackup.emulator.errors import CREATE_FAILED, DOCUMENTED_MESSAGES
 from airflow_provider_zbackup.emulator.faults import Faults
+from airflow_provider_zbackup.emulator.formats import DAY, Json, new_backup_id, new_job_id
 from airflow_provider_zbackup.emulator.jobs import Job, JobPlan
 from airflow_provider_zbackup.emulator.records import (
     DEFAULT_DATABASE,
@@ -22,45 +27,43 @@ from airflow_provider_zbackup.emulator.records import (
     RegionCopy,
 )
 from airflow_provider_zbackup.emulator.request_log import RequestLog
-from airflow_provider_zbackup.emulator.shapes import DAY, Json, new_backup_id, new_job_id
+
+ConflictScope = Literal["cluster", "organisation"]
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(CheckedModel):
     """
-    What can be set from outside, while the emulator runs.
+    Settings that users can change while the emulator runs.
 
     :param job_seconds: how long a job takes.
-    :param list_lag: for how many seconds List Backups does not know a new backup yet.
-    :param job_lag: for how many seconds Describe Job does not know a new job yet.
-    :param conflict_scope: within what only one manual backup may run, ``cluster`` or ``organisation``. The
-        documents contradict each other here.
-    :param conflict_code: the code of that refusal; the real one is not documented.
-    :param conflict_message: its message; ``{}`` stands for the detail.
+    :param list_lag: List Backups shows a new backup only after this many seconds.
+    :param job_lag: Describe Job finds a new job only after this many seconds.
+    :param conflict_scope: whether one manual backup at a time may run per cluster or per organisation. The
+        documentation of Zilliz Cloud says both.
+    :param conflict_code: the code of the error for a second backup; the real code is not documented.
+    :param conflict_message: the message of that error. The detail replaces ``{}``.
     """
 
-    job_seconds: float = 10.0
-    list_lag: float = 0.0
-    job_lag: float = 0.0
-    conflict_scope: str = "cluster"
-    conflict_code: int = CREATE_FAILED
-    conflict_message: str = DOCUMENTED[CREATE_FAILED]
+    model_config = ConfigDict(frozen=True)
 
-    def __post_init__(self) -> None:
-        if self.conflict_scope not in ("cluster", "organisation"):
-            raise ValueError("conflict_scope must be cluster or organisation")
-        if min(self.job_seconds, self.list_lag, self.job_lag) < 0:
-            raise ValueError("a number of seconds must not be negative")
+    job_seconds: Seconds = 10.0
+    list_lag: Seconds = 0.0
+    job_lag: Seconds = 0.0
+    conflict_scope: ConflictScope = "cluster"
+    conflict_code: int = CREATE_FAILED
+    conflict_message: str = DOCUMENTED_MESSAGES[CREATE_FAILED]
 
 
 class ControlPlane:
     """
-    A Zilliz Cloud organisation in memory. What it shows follows from what it keeps and from the clock alone:
-    nothing in it runs by itself.
+    One organisation of Zilliz Cloud, in memory.
+
+    Nothing runs in the background: each answer follows from the state and the clock. So a test that moves the
+    clock knows the answer.
 
     :param clock: returns the seconds since the epoch.
-    :param api_key: the one key that is let in.
-    :param settings: what it starts with, and returns to on :meth:`reset`.
+    :param api_key: the only key that the API accepts.
+    :param settings: the settings at the start and after :meth:`reset`.
     """
 
     def __init__(
@@ -73,13 +76,13 @@ class ControlPlane:
         self.clock = clock
         self.api_key = api_key
         self.organization_id = seed.ORGANIZATION_ID
-        # The server answers in a thread of its own while tests look in from theirs.
+        # The server and a test use the state from two threads.
         self.lock = threading.RLock()
         self._first_settings = settings or Settings()
         self.reset()
 
     def reset(self) -> None:
-        """Go back to the seeded state: no backups, jobs, policies, faults or logged requests."""
+        """Go back to the state at the start: no backups, jobs, policies, faults or logged requests."""
         with self.lock:
             self.settings = self._first_settings
             self.faults = Faults()
@@ -93,15 +96,11 @@ class ControlPlane:
             self._name_counts: Counter[str] = Counter()
 
     def configure(self, **changes: Json) -> None:
-        """
-        Change some of the settings.
-
-        :param changes: fields of :class:`Settings`.
-        """
-        self.settings = replace(self.settings, **changes)
+        """Change some fields of :class:`Settings`."""
+        self.settings = Settings(**{**self.settings.model_dump(), **changes})
 
     def now(self) -> float:
-        """Return the moment, after everything that was due until then has been done."""
+        """Return the time, after the start of all automatic backups that were due until then."""
         with self.lock:
             now = self.clock()
             for cluster_id, policy in self.policies.items():
@@ -109,29 +108,28 @@ class ControlPlane:
                 if cluster.status(now) == "RUNNING":
                     for moment in policy.due(now):
                         self.start_automatic_backup(cluster, policy, moment)
-                policy.served = max(policy.served, now)
+                policy.started_until = max(policy.started_until, now)
             return now
 
     def put_project(self, project: Project) -> None:
-        """Add a project, or replace the one with its id."""
+        """Add a project, or replace the project with the same id."""
         with self.lock:
             self.projects[project.project_id] = project
 
     def put_cluster(self, cluster: Cluster) -> None:
-        """Add a cluster, or replace the one with its id."""
+        """Add a cluster, or replace the cluster with the same id."""
         with self.lock:
             if cluster.project_id not in self.projects:
-                raise ValueError(f"no project {cluster.project_id}")
+                raise ValueError(f"project_id: There is no project {cluster.project_id}.")
             self.now()
             self.clusters[cluster.cluster_id] = cluster
 
     def set_cluster_status(self, cluster_id: str, status: str) -> None:
         """
-        Suspend a cluster, wake it up, delete it.
+        Suspend, resume or delete a cluster.
 
-        :param cluster_id: the cluster.
-        :param status: such as ``STOPPED``, ``RUNNING``, or ``DELETED``, after which the API does not know it
-            any more; its manual backups stay.
+        :param status: such as ``STOPPED``, ``RUNNING`` or ``DELETED``. The API no longer shows a deleted
+            cluster, but keeps its manual backups.
         """
         with self.lock:
             self.now()
@@ -146,12 +144,10 @@ class ControlPlane:
 
     def start_job(self, type: str, cluster_id: str, operation: str, started: float | None = None) -> Job:
         """
-        Start a job; a fault rule may decide what comes of it.
+        Start a job. A fault rule may change its plan.
 
-        :param type: its documented type.
-        :param cluster_id: the cluster it works on.
-        :param operation: the operation whose fault rules apply.
-        :param started: when, if not now.
+        :param operation: the rules for this operation apply.
+        :param started: None means now.
         """
         return self._add_job(type, cluster_id, self.faults.take_job(operation), started)
 
@@ -169,17 +165,16 @@ class ControlPlane:
         plan: JobPlan | None = None,
     ) -> Backup:
         """
-        Start a backup, whatever else is running.
+        Start a backup, even when another one runs.
 
-        :param cluster: what to back up.
-        :param operation: the operation whose fault rules apply to its job.
+        :param operation: the fault rules for this operation apply to the job.
         :param creation_method: ``MANUAL`` or ``AUTO``.
         :param backup_type: ``CLUSTER`` or ``COLLECTION``.
-        :param databases: the collections to back up, if not all.
-        :param copies: the wanted copies in other regions.
-        :param retention_days: after how many days it goes; None for never.
-        :param started: when, if not now.
-        :param plan: what comes of its job, if not what the fault rules say.
+        :param databases: the collections to back up; None means all.
+        :param copies: the copies to make in other regions.
+        :param retention_days: the backup expires after this many days; None means never.
+        :param started: None means now.
+        :param plan: the plan of the job; None means the plan of the fault rules.
         """
         with self.lock:
             chosen = cluster.databases if databases is None else databases
@@ -212,11 +207,9 @@ class ControlPlane:
         self, cluster: Cluster, policy: Policy, started: float | None = None
     ) -> Backup:
         """
-        Start the backup that a policy asks for; no other backup keeps it from starting.
+        Start the backup of a policy, even when another one runs.
 
-        :param cluster: what to back up.
-        :param policy: how long to keep it, and where to copy it.
-        :param started: when, if not now.
+        :param started: None means now.
         """
         return self.start_backup(
             cluster,
@@ -227,13 +220,11 @@ class ControlPlane:
             started=started,
         )
 
-    def backup_in_the_way_of(self, cluster: Cluster) -> Backup | None:
+    def conflicting_backup(self, cluster: Cluster) -> Backup | None:
         """
-        Return the running backup because of which no manual one may start on this cluster.
+        Return the running backup that prevents a new manual backup of this cluster.
 
-        Cross-region copies do not count: they are jobs of their own that begin when the backup is done.
-
-        :param cluster: the cluster to back up.
+        A copy in another region prevents nothing: it is a separate job, which starts after the backup.
         """
         now = self.now()
         whole_organisation = self.settings.conflict_scope == "organisation"
@@ -244,18 +235,18 @@ class ControlPlane:
                 return backup
         return None
 
-    def backups_of(self, cluster_id: str) -> list[Backup]:
-        """
-        Return the backups that there are of a cluster, newest first.
-
-        :param cluster_id: the source cluster.
-        """
-        now = self.now()
-        present = [
-            backup
-            for backup in self.backups
-            if backup.cluster_id == cluster_id and backup.status(now) in ("CREATING", "AVAILABLE")
+    def present_clusters(self, project_id: str | None = None) -> list[Cluster]:
+        """Return the clusters of one project or of all projects, without the deleted ones."""
+        return [
+            cluster
+            for cluster in self.clusters.values()
+            if cluster.settled_status != "DELETED" and project_id in (None, cluster.project_id)
         ]
+
+    def present_backups(self) -> list[Backup]:
+        """Return the running and available backups, newest first."""
+        now = self.now()
+        present = [backup for backup in self.backups if backup.status(now) in ("CREATING", "AVAILABLE")]
         return sorted(present, key=lambda backup: backup.created, reverse=True)
 
     def _add_job(self, type: str, cluster_id: str, plan: JobPlan, started: float | None) -> Job:
@@ -271,7 +262,7 @@ class ControlPlane:
         return job
 
     def _start_copy(self, home: Backup, copy: RegionCopy) -> None:
-        """How copies look in the API is not documented; here they differ in id, region and times."""
+        """Add a copy with its own id, region and times. How the real API shows copies is not documented."""
         job = self.start_job("BACKUP", home.cluster_id, "copy_backup", started=home.job.arrives)
         self.backups.append(
             replace(
@@ -290,9 +281,5 @@ def _expiry(started: float, retention_days: int | None) -> float | None:
 
 
 def database_name(name: str) -> str:
-    """
-    Return a database's name as the API shows it: the one that Milvus calls ``default`` has none.
-
-    :param name: as a request gives it.
-    """
+    """Return the name of a database in answers. Requests may call the default database ``default``."""
     return DEFAULT_DATABASE if name == "default" else name

@@ -1,8 +1,8 @@
-"""The refusals of the API: https://docs.zilliz.com/reference/restful/error-codes-v2"""
+"""The errors of the API: https://docs.zilliz.com/reference/restful/error-codes-v2"""
 
 from __future__ import annotations
 
-DOCUMENTED = {
+DOCUMENTED_MESSAGES = {
     96000: "Invalid CloudId. Please use the ListCloudProviders API to obtain a list of supported cloudIds.",
     96001: "Invalid RegionId. Please use the ListCloudRegions API to obtain a list of supported regionIds.",
     96002: "Invalid cuSize. The parameter value should be positive.",
@@ -35,21 +35,19 @@ DOCUMENTED = {
 CREATE_FAILED = 96038
 RESTORE_COLLECTION_FAILED = 96039
 RESTORE_CLUSTER_FAILED = 96040
-# Not in the documented list, but recorded from the real service in test data of official clients.
+# Not documented. The test data of official clients has them, recorded from the real service.
 API_KEY_ILLEGAL = 21119
 CLUSTER_NAME_TAKEN = 40013
-# These refusals have no documented code at all, so the emulator answers the HTTP code of the same meaning.
+# For these errors no code is known. The emulator takes the HTTP status with the same meaning.
 UNDOCUMENTED_BAD_REQUEST = 400
 UNDOCUMENTED_NOT_FOUND = 404
 
 
-class Refusal(Exception):
+class ApiError(Exception):
     """
-    An answer with a code other than 0.
+    An operation failed. The answer has a code other than 0.
 
-    :param code: the application's code.
-    :param message: the text beside it.
-    :param http_status: 200 for application errors, as recorded from the real service.
+    :param http_status: the real service answers HTTP 200 even to most errors.
     """
 
     def __init__(self, code: int, message: str, http_status: int = 200) -> None:
@@ -59,21 +57,20 @@ class Refusal(Exception):
         self.http_status = http_status
 
 
-def documented(code: int, detail: str = "") -> Refusal:
+def documented_error(code: int, detail: str = "") -> ApiError:
     """
-    Make one of the documented refusals.
+    Return the error for a documented code.
 
-    :param code: one of :data:`DOCUMENTED`.
-    :param detail: the text that the codes with a ``%s`` carry.
+    :param detail: what replaces the ``{}`` in the message, where there is one.
     """
-    return Refusal(code, DOCUMENTED[code].format(detail))
+    return ApiError(code, DOCUMENTED_MESSAGES[code].format(detail))
 
 
-def bad_request(message: str) -> Refusal:
-    """Make a refusal of a field for which no code is documented."""
-    return Refusal(UNDOCUMENTED_BAD_REQUEST, message)
+def bad_request(message: str) -> ApiError:
+    """Return the error for a wrong field without a documented code."""
+    return ApiError(UNDOCUMENTED_BAD_REQUEST, message)
 
 
-def not_found(message: str) -> Refusal:
-    """Make a refusal for an object whose absence has no documented code: backups and storage integrations."""
-    return Refusal(UNDOCUMENTED_NOT_FOUND, message)
+def not_found(message: str) -> ApiError:
+    """Return the error for a missing backup or storage integration, which has no documented code."""
+    return ApiError(UNDOCUMENTED_NOT_FOUND, message)

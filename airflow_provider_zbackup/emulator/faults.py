@@ -1,59 +1,72 @@
-"""What can be made to go wrong, request by request."""
+"""Fault rules: they decide which requests and jobs go wrong, and how."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
 from http import HTTPStatus
+from typing import Self
 
+from pydantic import Field, field_validator, model_validator
+
+from airflow_provider_zbackup.emulator.checked_model import CheckedModel, Seconds
+from airflow_provider_zbackup.emulator.formats import Json
 from airflow_provider_zbackup.emulator.jobs import JobPlan
-from airflow_provider_zbackup.emulator.shapes import Json
 
 ANY_OPERATION = "*"
 _BODILESS = frozenset({*range(100, 200), 204, 304})
-# What starts jobs without a request of its own; a rule with a ``job`` can name these too.
+# These start jobs without a request. Only rules with a ``job`` apply to them.
 BACKGROUND_OPERATIONS = frozenset({"automatic_backup", "copy_backup"})
 
 
-@dataclass
-class FaultRule:
+class FaultRule(CheckedModel):
     """
-    One thing that goes wrong, with exactly one effect.
+    One thing that goes wrong.
 
-    :param operation: the operation it is about, such as ``create_backup``, or ``*``.
-    :param skip: how many matching requests go by unharmed first.
-    :param times: how often it then happens; None for ever.
-    :param after: for ``status``, ``code``, ``delay`` and ``drop``: do the work first.
-    :param status: effect: answer with this HTTP status ...
-    :param headers: ... and these headers ...
-    :param body: ... and this body: text is sent as HTML, anything else as JSON.
-    :param code: effect: answer HTTP 200 with this application code ...
-    :param message: ... and this message.
-    :param delay: effect: wait this many real seconds.
-    :param drop: effect: close the connection without a byte of an answer.
-    :param truncate: effect: do the work and cut the answer in the middle.
-    :param garbage: effect: do the work and answer valid JSON of a wrong shape.
-    :param job: effect: what happens to the job that the operation starts.
-    :param fired: how often it has happened.
+    A rule has exactly one effect: ``status``, ``code``, ``delay``, ``drop``, ``truncate``, ``garbage`` or
+    ``job``.
+
+    :param operation: such as ``create_backup``; ``*`` means all operations.
+    :param skip: the rule ignores this many requests first.
+    :param times: then it applies this many times; None means always.
+    :param after: the operation does its work before the ``status``, ``code``, ``delay`` or ``drop``.
+    :param status: the answer has this HTTP status.
+    :param headers: the headers for ``status``.
+    :param body: the body for ``status``. A text is sent as HTML, everything else as JSON.
+    :param code: the answer is HTTP 200 with this code of the API.
+    :param message: the message for ``code``.
+    :param delay: the answer comes after this many real seconds.
+    :param drop: the connection closes without an answer.
+    :param truncate: the operation does its work, but the answer breaks off in the middle.
+    :param garbage: the operation does its work, but the answer is JSON of a wrong form.
+    :param job: the plan of the job that the operation starts.
+    :param fired: how often the rule has applied.
     """
 
     operation: str
-    skip: int = 0
-    times: int | None = None
+    skip: int = Field(default=0, ge=0)
+    times: int | None = Field(default=None, ge=0)
     after: bool = False
     status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = Field(default_factory=dict)
     body: Json = None
     code: int | None = None
     message: str = ""
-    delay: float | None = None
+    delay: Seconds | None = None
     drop: bool = False
     truncate: bool = False
     garbage: bool = False
     job: JobPlan | None = None
     fired: int = 0
 
-    def __post_init__(self) -> None:
+    @field_validator("status")
+    @classmethod
+    def _status_has_a_body(cls, status: int | None) -> int | None:
+        if status is not None and (status not in set(HTTPStatus) or status in _BODILESS):
+            raise ValueError("must be an HTTP status that comes with a body")
+        return status
+
+    @model_validator(mode="after")
+    def _has_one_effect(self) -> Self:
         chosen = [
             self.status is not None,
             self.code is not None,
@@ -67,28 +80,25 @@ class FaultRule:
             raise ValueError(
                 "a rule has exactly one effect: status, code, delay, drop, truncate, garbage or job"
             )
-        if self.skip < 0 or (self.times or 0) < 0 or (self.delay or 0) < 0:
-            raise ValueError("skip, times and delay must not be negative")
-        if self.status is not None and (self.status not in set(HTTPStatus) or self.status in _BODILESS):
-            raise ValueError("status must be an HTTP status that comes with a body")
-        if not all(isinstance(text, str) for header in self.headers.items() for text in header):
-            raise ValueError("headers must be text")
+        return self
 
     @property
     def is_answer(self) -> bool:
-        """Whether it takes the place of the answer, rather than slowing it down or shaping a job."""
+        """Whether the rule changes the answer, and does not only delay it or plan a job."""
         return self.delay is None and self.job is None
 
     @property
     def lets_work_happen(self) -> bool:
-        """Whether the operation itself is carried out."""
+        """Whether the operation does its work."""
         return self.after or self.truncate or self.garbage or not self.is_answer
 
 
 class Faults:
     """
-    The list of rules. For each request the first one that applies counts, once for its answer, once for its
-    delay, once for its job; the others wait for their turn.
+    All fault rules, in their order.
+
+    For each request, the first rule for the answer applies, the first for the delay and the first for the
+    job. The next rules wait until these have applied ``times`` times.
     """
 
     def __init__(self) -> None:
@@ -96,15 +106,13 @@ class Faults:
 
     def add(self, operation: str, **effect: Json) -> FaultRule:
         """
-        Add a rule at the end of the list.
+        Add a rule at the end.
 
-        :param operation: the operation it is about, or ``*``.
-        :param effect: the other fields of :class:`FaultRule`; ``job`` may be a dict of :class:`JobPlan`'s.
-        :raises ValueError, TypeError: when the fields make no rule.
+        :param operation: such as ``create_backup``; ``*`` means all operations.
+        :param effect: the other fields of :class:`FaultRule`. ``job`` may be a dict.
+        :raises ValueError: for a wrong field.
         """
-        if isinstance(effect.get("job"), Mapping):
-            effect["job"] = JobPlan(**effect["job"])
-        rule = FaultRule(operation, **effect)
+        rule = FaultRule(operation=operation, **effect)
         self.rules.append(rule)
         return rule
 
@@ -113,15 +121,15 @@ class Faults:
         self.rules.clear()
 
     def take_answer(self, operation: str) -> FaultRule | None:
-        """Return the rule that spoils this request's answer, and count it."""
+        """Return the rule for the answer to this request, and count it as applied."""
         return self._take(operation, lambda rule: rule.is_answer)
 
     def take_delay(self, operation: str) -> FaultRule | None:
-        """Return the rule that slows this request down, and count it."""
+        """Return the rule for the delay of this request, and count it as applied."""
         return self._take(operation, lambda rule: rule.delay is not None)
 
     def take_job(self, operation: str) -> JobPlan:
-        """Return what is going to happen to the job that starts now, and count the rule that says so."""
+        """Return the plan for the job that starts now, and count its rule as applied."""
         rule = self._take(operation, lambda rule: rule.job is not None)
         return (rule and rule.job) or JobPlan()
 
@@ -136,6 +144,6 @@ class Faults:
                 return rule
         return None
 
-    def answer(self) -> list[dict[str, Json]]:
-        """Draw the rules for the admin API."""
-        return [asdict(rule) for rule in self.rules]
+    def to_json(self) -> list[dict[str, Json]]:
+        """Return the rules for the admin API."""
+        return [rule.model_dump() for rule in self.rules]

@@ -1,56 +1,52 @@
-"""Jobs: what they will come to is fixed when they start, where they are now follows from the clock."""
+"""Jobs: a plan fixes the end of a job at its start. The clock decides how far it is now."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from airflow_provider_zbackup.emulator.shapes import Json, iso_time
+from pydantic import ConfigDict, Field
+
+from airflow_provider_zbackup.emulator.checked_model import CheckedModel, Seconds
+from airflow_provider_zbackup.emulator.formats import Json, iso_time
 
 FINAL_STATUSES = frozenset({"SUCCESSFUL", "FAILED", "CANCELED", "ERROR"})
 PENDING_SHARE = 0.1
 
 
-@dataclass(frozen=True)
-class JobPlan:
+class JobPlan(CheckedModel):
     """
-    What a job is going to do.
+    How a job runs and ends.
 
-    :param seconds: how long a complete run takes; None takes the control plane's ``job_seconds``.
-    :param status: the status the job arrives at. One that is not final (``IN_PROGRESS``, ``CANCELING``, any
-        unknown text) is kept for ever.
-    :param at_progress: the progress, 0 to 100, at which it arrives there.
-    :param reason: the ``reason`` shown once it has arrived.
-    :param running_status: shown on the way there, in the place of ``IN_PROGRESS``.
-    :param progress: how progress is shown: ``percent`` ("42", as documented), ``number`` (42), ``null``,
-        ``absent``; any other text is shown as it is.
+    :param seconds: the time from 0 to 100 percent; None means the ``job_seconds`` of the settings.
+    :param status: the last status. A status that is not final, such as ``CANCELING`` or any unknown text,
+        stays for ever.
+    :param at_progress: the percentage at which the job gets its last status.
+    :param reason: the ``reason`` that the job shows together with its last status.
+    :param running_status: the status between ``PENDING`` and the last one.
+    :param progress: how the job shows its progress: ``percent`` ("42", as documented), ``number`` (42),
+        ``null`` or ``absent``. The job shows any other text as it is.
     """
 
-    seconds: float | None = None
+    model_config = ConfigDict(frozen=True)
+
+    seconds: Seconds | None = None
     status: str = "SUCCESSFUL"
-    at_progress: int = 100
+    at_progress: int = Field(default=100, ge=0, le=100)
     reason: str = ""
     running_status: str = "IN_PROGRESS"
     progress: str = "percent"
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.at_progress <= 100:
-            raise ValueError("at_progress must be between 0 and 100")
-        if self.seconds is not None and self.seconds < 0:
-            raise ValueError("seconds must not be negative")
 
 
 @dataclass(frozen=True)
 class Job:
     """
-    One job of the project's job centre: https://docs.zilliz.com/reference/restful/describe-job-v2
+    One job: https://docs.zilliz.com/reference/restful/describe-job-v2
 
-    :param job_id: its id.
-    :param type: ``BACKUP``, ``RESTORE`` or ``EXPORT``. The reference names no type for exports, so the last
-        one is this emulator's choice.
-    :param cluster_id: the cluster it works on; the API never tells it.
-    :param started: when it was asked for, in seconds since the epoch.
-    :param seconds: how long a complete run takes.
-    :param plan: what it is going to do.
+    :param type: ``BACKUP``, ``RESTORE`` or ``EXPORT``. The reference has no type for exports: the last one is
+        a guess.
+    :param cluster_id: the cluster of the job. The API does not show it.
+    :param started: seconds since the epoch.
+    :param seconds: the time from 0 to 100 percent.
     """
 
     job_id: str
@@ -62,41 +58,40 @@ class Job:
 
     @property
     def arrives(self) -> float:
-        """When the job reaches the status that its plan names."""
+        """When the job gets its last status."""
         return self.started + self.seconds * self.plan.at_progress / 100
 
     @property
     def will_succeed(self) -> bool:
-        """Whether the job ends well, sooner or later."""
+        """Whether the job succeeds in the end."""
         return self.plan.status == "SUCCESSFUL"
 
     def status(self, now: float) -> str:
-        """Return the status at that moment."""
+        """Return the status: ``PENDING``, the one between, or the last one."""
         if now >= self.arrives:
             return self.plan.status
         if now < self.started + self.seconds * PENDING_SHARE:
             return "PENDING"
         return self.plan.running_status
 
+    def reason(self, now: float) -> str:
+        """Return why the job has its last status; empty before that."""
+        return self.plan.reason if now >= self.arrives else ""
+
     def is_final(self, now: float) -> bool:
-        """Return whether the job has ended, well or not."""
+        """Return whether the job has ended."""
         return self.status(now) in FINAL_STATUSES
 
     def percent(self, now: float) -> int:
-        """Return the progress at that moment, 0 to 100."""
+        """Return the progress in percent."""
         if now >= self.arrives:
             return self.plan.at_progress
         if self.status(now) == "PENDING":
             return 0
         return int(100 * (now - self.started) / self.seconds)
 
-    def answer(self, now: float) -> dict[str, Json]:
-        """
-        Draw the job as Describe Job does.
-
-        ``endTime`` of a job that has not ended is not documented; it is "" here.
-        """
-        arrived = now >= self.arrives
+    def to_json(self, now: float) -> dict[str, Json]:
+        """Return the job as Describe Job shows it. The ``endTime`` of a running job is a guess."""
         percent = self.percent(now)
         shown = {"percent": str(percent), "number": percent, "null": None}
         answer = {
@@ -106,7 +101,7 @@ class Job:
             "progress": shown.get(self.plan.progress, self.plan.progress),
             "startTime": iso_time(self.started),
             "endTime": iso_time(self.arrives) if self.is_final(now) else "",
-            "reason": self.plan.reason if arrived else "",
+            "reason": self.reason(now),
         }
         if self.plan.progress == "absent":
             del answer["progress"]

@@ -1,19 +1,21 @@
-"""What the control plane keeps: projects, clusters, backups, policies."""
+"""The parts of the state: projects, clusters, backups, policies."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
+from airflow_provider_zbackup.emulator.formats import DAY
 from airflow_provider_zbackup.emulator.jobs import Job
-from airflow_provider_zbackup.emulator.shapes import DAY
 
 DEFAULT_DATABASE = ""
+CreationMethod = Literal["MANUAL", "AUTO"]
 
 
 @dataclass(frozen=True)
 class Collection:
-    """One collection, as a backup shows it."""
+    """A collection, with the fields that backups show."""
 
     name: str
     description: str = ""
@@ -26,7 +28,7 @@ Databases = Mapping[str, Sequence[Collection]]
 
 @dataclass
 class Project:
-    """One project: https://docs.zilliz.com/reference/restful/list-projects-v2"""
+    """A project: https://docs.zilliz.com/reference/restful/list-projects-v2"""
 
     project_id: str
     project_name: str
@@ -39,10 +41,11 @@ class Project:
 @dataclass
 class Cluster:
     """
-    One cluster: https://docs.zilliz.com/reference/restful/describe-cluster-v2
+    A cluster: https://docs.zilliz.com/reference/restful/describe-cluster-v2
 
-    :param databases: its collections by database; the default database has the name "".
-    :param restore: the job that fills a restored cluster; it decides the status until it has ended.
+    :param settled_status: the status when no restore runs.
+    :param databases: the collections by database. The default database has the name "".
+    :param restore: the job that restores this cluster. Until it ends, it decides the status.
     """
 
     cluster_id: str
@@ -60,11 +63,7 @@ class Cluster:
     restore: Job | None = None
 
     def status(self, now: float) -> str:
-        """
-        Return the status at that moment.
-
-        What becomes of a cluster whose restore fails is not documented; it is ABNORMAL here.
-        """
+        """Return the status. ABNORMAL after a failed restore is a guess: it is not documented."""
         if self.restore is None:
             return self.settled_status
         if not self.restore.is_final(now):
@@ -75,12 +74,12 @@ class Cluster:
 @dataclass
 class Backup:
     """
-    One backup, in one region: https://docs.zilliz.com/reference/restful/describe-backup-v2
+    A backup in one region: https://docs.zilliz.com/reference/restful/describe-backup-v2
 
-    :param job: the job that makes it; it decides the status until it has ended.
-    :param expires: when it goes by itself; None for manual ones, which stay for ever.
-    :param copy_of: for a cross-region copy, the id of the backup it was made from.
-    :param deleted: whether somebody deleted it, or its cluster if it is an automatic one.
+    :param job: the job that makes the backup. Until it ends, it decides the status.
+    :param expires: None for manual backups, which never expire.
+    :param copy_of: the id of the original, if this is a copy in another region.
+    :param deleted: whether somebody deleted the backup, or the cluster of an automatic backup.
     """
 
     backup_id: str
@@ -99,20 +98,20 @@ class Backup:
 
     @property
     def created(self) -> float:
-        """When the backup was begun."""
+        """When the backup started, in seconds since the epoch."""
         return self.job.started
 
     @property
     def collections(self) -> list[Collection]:
-        """All its collections, whatever their database."""
+        """The collections of all databases."""
         return [collection for collections in self.databases.values() for collection in collections]
 
     def status(self, now: float) -> str | None:
         """
-        Return the status at that moment; None for a backup that does not exist.
+        Return the status; None for a backup that does not exist.
 
-        There is no status for failure: a backup whose job failed or was cancelled is just not there. The
-        documented DELETED is taken to be what Describe Backup shows of a deleted or expired one.
+        The API has no status for failure. So after a failed or canceled job there is no backup. The status
+        DELETED is documented; that Describe Backup shows it for deleted and expired backups is a guess.
         """
         if now < self.created:
             return None
@@ -124,7 +123,7 @@ class Backup:
         return "DELETED" if gone else "AVAILABLE"
 
     def size(self, now: float) -> int:
-        """Return the size in bytes, 0 while it is being made."""
+        """Return the size in bytes; 0 for a running backup."""
         if self.status(now) == "CREATING":
             return 0
         return sum(collection.size for collection in self.collections)
@@ -132,7 +131,7 @@ class Backup:
 
 @dataclass(frozen=True)
 class RegionCopy:
-    """One wanted copy in another region; copies of manual backups know no retention."""
+    """A copy to make in another region. Copies of manual backups have no retention."""
 
     region_id: str
     retention_days: int | None = None
@@ -141,31 +140,30 @@ class RegionCopy:
 @dataclass
 class Policy:
     """
-    One enabled backup policy: https://docs.zilliz.com/reference/restful/set-backup-policy-v2
+    An enabled backup policy: https://docs.zilliz.com/reference/restful/set-backup-policy-v2
 
-    :param start_time: the two-hour window in UTC, ``HH:mm-HH:mm``.
-    :param frequency: weekdays, 1 is Monday: ``1,2,5``.
-    :param served: until when automatic backups have been started already.
+    :param start_time: a window of two hours in UTC, such as ``02:00-04:00``.
+    :param frequency: the weekdays, such as ``1,2,5``. Monday is 1.
+    :param started_until: the automatic backups that were due until then have started.
     """
 
     start_time: str
     frequency: str
     retention_days: int
     copies: Sequence[RegionCopy]
-    served: float
+    started_until: float
 
     def due(self, until: float) -> Iterator[float]:
         """
-        Yield the moments after ``served`` at which a backup has to start.
+        Yield the times at which a backup is due, from ``started_until`` on.
 
-        Zilliz Cloud starts somewhere in the window; here it is the first second of it.
-
-        :param until: the last moment to look at.
+        Zilliz Cloud starts a backup at any time in the window. The emulator starts it at the beginning, so
+        that tests know when.
         """
         hours, minutes = self.start_time[:5].split(":")
         opening = int(hours) * 3600 + int(minutes) * 60
         weekdays = {int(weekday) for weekday in self.frequency.split(",")}
-        for day in range(int(self.served // DAY), int(until // DAY) + 1):
+        for day in range(int(self.started_until // DAY), int(until // DAY) + 1):
             # Day 0 of the epoch was a Thursday.
-            if (day + 3) % 7 + 1 in weekdays and self.served < day * DAY + opening <= until:
+            if (day + 3) % 7 + 1 in weekdays and self.started_until < day * DAY + opening <= until:
                 yield day * DAY + opening

@@ -1,4 +1,4 @@
-"""What was asked of the API. Headers are not kept, so neither are keys; answers are not kept either."""
+"""The log of API requests. It keeps no headers and no answers: they contain keys and passwords."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from airflow_provider_zbackup.emulator.shapes import Json
+from airflow_provider_zbackup.emulator.formats import Json
 
 
 @dataclass
@@ -14,9 +14,9 @@ class LoggedRequest:
     """
     One request to the API.
 
-    :param time: when it arrived, by the control plane's clock.
-    :param status: the HTTP status of the answer; None while there is none, and after a dropped connection.
-    :param work_done: whether the operation was carried out, whatever the client was told.
+    :param time: the time of the control plane's clock.
+    :param status: the HTTP status of the answer; None before the answer, and after a dropped connection.
+    :param work_done: whether the operation did its work. With a fault, the client may not know this.
     """
 
     time: float
@@ -36,9 +36,5 @@ class RequestLog(deque[LoggedRequest]):
         super().__init__(maxlen=10_000)
 
     def of(self, operation: str) -> list[LoggedRequest]:
-        """
-        Return the requests of one operation.
-
-        :param operation: such as ``create_backup``.
-        """
+        """Return the requests of one operation, such as ``create_backup``."""
         return [request for request in self if request.operation == operation]

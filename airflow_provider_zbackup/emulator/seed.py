@@ -1,9 +1,9 @@
-"""What is there from the start. The ids are constants, so that examples and tests can name them."""
+"""The state at the start. Its ids never change, so that examples and tests can name them."""
 
 from __future__ import annotations
 
+from airflow_provider_zbackup.emulator.formats import Json, parse_time
 from airflow_provider_zbackup.emulator.records import Cluster, Collection, Project
-from airflow_provider_zbackup.emulator.shapes import Json, parse_time
 
 API_KEY = "emulator-api-key"
 ORGANIZATION_ID = "org-xkmqbwavtdzhnrlcoepsyf"
@@ -18,12 +18,12 @@ _CREATED = parse_time("2024-07-01T08:00:00Z")
 
 
 def projects() -> list[Project]:
-    """Return the projects of a fresh control plane."""
+    """Return the projects at the start."""
     return [Project(PROJECT_ID, "Default Project", _CREATED)]
 
 
 def clusters() -> list[Cluster]:
-    """Return the clusters of a fresh control plane."""
+    """Return the clusters at the start."""
     return [
         Cluster(
             DEDICATED_CLUSTER_ID,
@@ -73,7 +73,7 @@ def clusters() -> list[Cluster]:
 
 
 def storage_integrations() -> list[dict[str, Json]]:
-    """Return the storage integrations of every project."""
+    """Return the storage integrations. Every project has the same."""
     return [
         {
             "integrationId": STORAGE_INTEGRATION_ID,
@@ -107,9 +107,5 @@ REGIONS = {
 
 
 def cloud_of(region_id: str) -> str | None:
-    """
-    Return the cloud of a region.
-
-    :param region_id: such as ``aws-us-west-2``.
-    """
+    """Return the cloud of a region such as ``aws-us-west-2``; None for an unknown region."""
     return next((cloud for cloud, regions in REGIONS.items() if region_id in regions), None)

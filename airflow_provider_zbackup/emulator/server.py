@@ -1,4 +1,4 @@
-"""A control plane on a real socket."""
+"""Serves a control plane on a real socket, from a thread."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from airflow_provider_zbackup.emulator import seed
 from airflow_provider_zbackup.emulator.app import build_app
 from airflow_provider_zbackup.emulator.control_plane import ControlPlane
-from airflow_provider_zbackup.emulator.shapes import Json
+from airflow_provider_zbackup.emulator.formats import Json
 
 _START_SECONDS = 10
 
@@ -23,10 +23,9 @@ _START_SECONDS = 10
 @dataclass(frozen=True)
 class RunningEmulator:
     """
-    An emulator that listens.
+    A running emulator.
 
-    :param url: its base URL, without a slash at the end.
-    :param control_plane: the control plane behind it.
+    :param url: the base URL, without a slash at the end.
     """
 
     url: str
@@ -34,7 +33,7 @@ class RunningEmulator:
 
     @property
     def connection(self) -> dict[str, Json]:
-        """The Airflow connection to it, in the form of Airflow's JSON connections."""
+        """The Airflow connection to this emulator, as Airflow reads it from JSON."""
         return {
             "conn_type": "zilliz",
             "host": self.url,
@@ -58,39 +57,37 @@ def serve(
     log_level: str = "warning",
 ) -> Iterator[RunningEmulator]:
     """
-    Serve a control plane from a thread, for as long as the context lasts.
+    Serve a control plane until the context ends.
 
-    :param control_plane: what to serve; a fresh one by default.
-    :param host: the address to listen on.
-    :param port: the port to listen on; 0 takes a free one.
-    :param ssl_certfile: serve HTTPS with this certificate.
-    :param ssl_keyfile: the certificate's key.
-    :param log_level: from which level on uvicorn logs, through whatever logging is set up.
+    :param control_plane: a new one by default.
+    :param port: 0 takes a free port.
+    :param ssl_certfile: with a certificate, the emulator serves HTTPS.
+    :param log_level: the level of uvicorn. It logs with the handlers of the caller.
     """
-    plane = control_plane or ControlPlane()
+    control_plane = control_plane or ControlPlane()
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Bound here, so that a taken port is raised to the caller and not inside the thread. Only of a socket
-    # that names its protocol does asyncio know that it has to send small answers without delay.
+    # The socket is bound here and not in the thread, so that the caller gets the error for a port in use.
+    # It names its protocol, because asyncio sends small answers without delay only for sockets that do.
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         config = uvicorn.Config(
-            build_app(plane),
+            build_app(control_plane),
             http=_DroppableProtocol,
             ws="none",
             loop="asyncio",
             lifespan="off",
             log_config=None,
             log_level=log_level,
-            # The control plane's clock dates the answers.
+            # The application adds it, from the control plane's clock.
             date_header=False,
             server_header=False,
-            # Longer than any poll, so that clients do not meet a connection that is just being closed.
+            # Longer than any poll interval: else a client may send a request while its connection closes.
             timeout_keep_alive=120,
             ssl_certfile=ssl_certfile,
             ssl_keyfile=ssl_keyfile,
         )
-        # Here for the same reason: a wrong certificate.
+        # The caller gets the error for a wrong certificate, too.
         config.load()
         server = _Server(config)
         thread = threading.Thread(
@@ -102,14 +99,16 @@ def serve(
         scheme = "http" if ssl_certfile is None else "https"
         bound_port = listener.getsockname()[1]
         try:
-            yield RunningEmulator(f"{scheme}://{f'[{host}]' if ':' in host else host}:{bound_port}", plane)
+            yield RunningEmulator(
+                f"{scheme}://{f'[{host}]' if ':' in host else host}:{bound_port}", control_plane
+            )
         finally:
             server.stop()
             thread.join()
 
 
 class _Server(uvicorn.Server):
-    """Says when it listens, and stops at once instead of waiting for requests and connections to end."""
+    """Tells when it listens, and stops at once: requests with a long delay must not hold up a test's end."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -129,13 +128,13 @@ class _Server(uvicorn.Server):
             server.close()
         for connection in list(self.server_state.connections):
             connection.transport.abort()
-        # Requests still in hand are cancelled when the loop ends, after they have seen their connection go.
+        # The end of the loop cancels open requests. They must see first that their connection is gone.
         while self.server_state.connections:
             await asyncio.sleep(0)
 
 
 class _DroppableProtocol(H11Protocol):
-    """Lays the transport ready for the application, which can then close the connection without an answer."""
+    """Gives the transport to the application, which needs it to close a connection without an answer."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.app_state = {**self.app_state, "transport": transport}

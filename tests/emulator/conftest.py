@@ -13,7 +13,7 @@ START = 1_772_445_600.0
 
 
 class Clock:
-    """A clock that stands still until it is told to go on."""
+    """A clock that only the test moves."""
 
     def __init__(self) -> None:
         self.seconds = START
@@ -44,7 +44,7 @@ class Api:
         assert answer["code"] == 0, answer
         return answer["data"]
 
-    def refusal(self, method: str, path: str, **arguments: Any) -> tuple[int, str]:
+    def error(self, method: str, path: str, **arguments: Any) -> tuple[int, str]:
         answer = self.call(method, path, **arguments)
         assert answer["code"] != 0, answer
         return answer["code"], answer["message"]
@@ -66,13 +66,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def plane(clock: Clock) -> ControlPlane:
+def control_plane(clock: Clock) -> ControlPlane:
     return ControlPlane(clock=clock)
 
 
 @pytest.fixture
-def emulator(plane: ControlPlane) -> Iterator[RunningEmulator]:
-    with serve(plane) as running:
+def emulator(control_plane: ControlPlane) -> Iterator[RunningEmulator]:
+    with serve(control_plane) as running:
         yield running
 
 
@@ -91,7 +91,7 @@ def new_client() -> Iterator[Callable[..., httpx.Client]]:
 
 @pytest.fixture
 def visitor(emulator: RunningEmulator, new_client: Callable[..., httpx.Client]) -> httpx.Client:
-    """Somebody without a key."""
+    """A client without a key."""
     return new_client(base_url=emulator.url)
 
 

@@ -34,7 +34,7 @@ def test_state_shows_everything(visitor, api, clock):
     assert [entry["status"] for entry in state["policies"]] == ["ENABLED"]
 
 
-def test_reset_goes_back_to_the_start(visitor, api, plane):
+def test_reset_goes_back_to_the_start(visitor, api, control_plane):
     api.create(CLUSTER)
     ask(visitor, "POST", "faults", {"operation": "list_projects", "status": 500})
     ask(visitor, "PATCH", "settings", {"list_lag": 60})
@@ -101,6 +101,70 @@ def test_what_makes_no_sense_is_refused(visitor, path, body):
     assert response.json()["error"]
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "error"),
+    [
+        ("backups", {}, "cluster_id: Field required"),
+        ("backups", {"cluster_id": "in01-nowhere"}, "cluster_id: There is no cluster in01-nowhere."),
+        (
+            "backups",
+            {"cluster_id": CLUSTER, "creation_method": "MAGIC"},
+            "creation_method: Input should be 'MANUAL' or 'AUTO'",
+        ),
+        (
+            "faults",
+            {"operation": "list_jobs", "drop": True, "explode": True},
+            "operation: must be one of *, automatic_backup, ",
+        ),
+        (
+            "faults",
+            {"operation": "*", "status": 204},
+            "status: must be an HTTP status that comes with a body",
+        ),
+        (
+            "faults",
+            {"operation": "*"},
+            "a rule has exactly one effect: status, code, delay, drop, truncate, garbage or job",
+        ),
+        (
+            "faults",
+            {"operation": "*", "job": {"status": 1, "colour": "red"}},
+            "job.status: Input should be a valid string; job.colour: Extra inputs are not permitted",
+        ),
+        (
+            "clusters",
+            {"cluster_id": CLUSTER, "databases": {"sales": ["orders", {"name": 1}]}},
+            "databases.sales.1.name: Input should be a valid string",
+        ),
+        (
+            "clusters",
+            {"cluster_id": "in01-5555", "project_id": "proj-nowhere"},
+            "project_id: There is no project proj-nowhere.",
+        ),
+        (
+            "backups",
+            {"cluster_id": CLUSTER, "retention_days": 10**9},
+            "retention_days: Input should be less than or equal to 30",
+        ),
+        (
+            "backups",
+            {"cluster_id": CLUSTER, "job": {"seconds": 1e300}},
+            "job.seconds: Input should be less than or equal to 1000000000",
+        ),
+        ("projects", [], "Input should be an object"),
+    ],
+)
+def test_an_error_names_the_field(visitor, path, body, error):
+    assert visitor.post(f"/_emulator/{path}", json=body).json()["error"].startswith(error)
+
+
+def test_null_leaves_a_field_as_it_is(visitor, api):
+    ask(visitor, "POST", "clusters", {"cluster_id": CLUSTER, "cluster_name": None, "cu_size": 4})
+
+    cluster = api.data("GET", f"/clusters/{CLUSTER}")
+    assert (cluster["clusterName"], cluster["cuSize"]) == ("Dedicated-01", 4)
+
+
 @pytest.mark.parametrize("content", ["{", "[]", '{"job_seconds": -1}', '{"speed": 2}', '{"job_lag": "x"}'])
 def test_wrong_settings_are_refused(visitor, content):
     assert visitor.patch("/_emulator/settings", content=content).status_code == 400
@@ -121,7 +185,7 @@ def test_a_backup_can_be_put_in_the_way(visitor, api, clock, creation_method, ex
 
     assert (backup["creationMethod"], bool(backup["expireTime"])) == (creation_method, expires)
     path = f"/clusters/{CLUSTER}/backups/create"
-    assert api.refusal("POST", path, json={"backupType": "CLUSTER"})[0] == 96038
+    assert api.error("POST", path, json={"backupType": "CLUSTER"})[0] == 96038
     clock.forward(60)
     api.create(CLUSTER)
     assert api.job(backup["jobId"])["status"] == "SUCCESSFUL"
@@ -156,8 +220,8 @@ def test_projects_can_be_added_and_changed(visitor, api):
     )
 
 
-def test_requests_are_logged_without_keys(visitor, api, plane):
-    api.refusal("GET", "/backups", params={"pageSize": "0"})
+def test_requests_are_logged_without_keys(visitor, api, control_plane):
+    api.error("GET", "/backups", params={"pageSize": "0"})
     created = api.create(CLUSTER)
     api.client.post(f"/v2/clusters/{CLUSTER}/backups/create", content=b"{not json")
     visitor.get("/v2/projects", headers={"Authorization": "Bearer some-other-key"})
@@ -182,7 +246,9 @@ def test_requests_are_logged_without_keys(visitor, api, plane):
         "work_done": True,
     }
     assert log[2]["body"] == "{not json"
-    assert [request.operation for request in plane.requests.of("create_backup")] == ["create_backup"] * 2
+    assert [request.operation for request in control_plane.requests.of("create_backup")] == [
+        "create_backup"
+    ] * 2
     everything = visitor.get("/_emulator/requests").text + visitor.get("/_emulator/state").text
     assert seed.API_KEY not in everything
     assert "some-other-key" not in everything

@@ -117,9 +117,9 @@ def test_a_collection_backup_holds_the_collections_asked_for(api, body, database
         ({"backupType": "CLUSTER", "crossRegionCopies": [{}]}, 400),
     ],
 )
-def test_create_refuses_a_wrong_body(api, plane, body, code):
-    assert api.refusal("POST", CREATE, json=body)[0] == code
-    assert not plane.backups
+def test_create_refuses_a_wrong_body(api, control_plane, body, code):
+    assert api.error("POST", CREATE, json=body)[0] == code
+    assert not control_plane.backups
 
 
 def test_create_refuses_collections_of_two_databases(api):
@@ -128,7 +128,7 @@ def test_create_refuses_collections_of_two_databases(api):
         {"dbName": "sales", "collectionNames": ["orders"]},
     ]
 
-    code, message = api.refusal("POST", CREATE, json={"backupType": "COLLECTION", "dbCollections": entries})
+    code, message = api.error("POST", CREATE, json={"backupType": "COLLECTION", "dbCollections": entries})
 
     assert (code, message) == (
         96038,
@@ -136,8 +136,8 @@ def test_create_refuses_collections_of_two_databases(api):
     )
 
 
-def test_an_unknown_collection_is_named_in_the_refusal(api):
-    code, message = api.refusal("POST", CREATE, json=collections("nowhere"))
+def test_an_unknown_collection_is_named_in_the_error(api):
+    code, message = api.error("POST", CREATE, json=collections("nowhere"))
 
     assert (code, message) == (96038, "Failed to create backup. Collection nowhere does not exist.")
 
@@ -158,22 +158,22 @@ def test_an_unknown_collection_is_named_in_the_refusal(api):
 def test_create_refuses_clusters_that_cannot_have_backups(api, cluster_id, code, message):
     path = f"/clusters/{cluster_id}/backups/create"
 
-    assert api.refusal("POST", path, json={"backupType": "CLUSTER"}) == (code, message)
+    assert api.error("POST", path, json={"backupType": "CLUSTER"}) == (code, message)
 
 
-def test_a_suspended_cluster_refuses_backups(api, plane):
-    plane.set_cluster_status(CLUSTER, "STOPPED")
+def test_a_suspended_cluster_refuses_backups(api, control_plane):
+    control_plane.set_cluster_status(CLUSTER, "STOPPED")
 
-    code, message = api.refusal("POST", CREATE, json={"backupType": "CLUSTER"})
+    code, message = api.error("POST", CREATE, json={"backupType": "CLUSTER"})
 
     assert (code, message) == (96038, "Failed to create backup. The cluster is not running.")
 
 
-def test_copies_need_more_than_the_standard_plan(api, plane, clock):
-    plane.put_cluster(Cluster("in01-5555", "Standard-01", seed.PROJECT_ID, clock(), plan="Standard"))
+def test_copies_need_more_than_the_standard_plan(api, control_plane, clock):
+    control_plane.put_cluster(Cluster("in01-5555", "Standard-01", seed.PROJECT_ID, clock(), plan="Standard"))
     body = {"backupType": "CLUSTER", "crossRegionCopies": [{"regionId": "aws-us-east-1"}]}
 
-    code, message = api.refusal("POST", "/clusters/in01-5555/backups/create", json=body)
+    code, message = api.error("POST", "/clusters/in01-5555/backups/create", json=body)
 
     assert (code, message) == (96028, "Feature only supported for enterprise plan clusters.")
 
@@ -196,16 +196,16 @@ def test_a_copy_follows_the_backup_as_one_more_backup_in_its_region(api, clock):
     assert copy["createTime"] == "2026-03-02T10:00:10Z"
 
 
-def test_there_is_no_copy_of_a_backup_that_fails(api, plane, clock):
-    plane.faults.add("create_backup", job={"status": "FAILED"})
+def test_there_is_no_copy_of_a_backup_that_fails(api, control_plane, clock):
+    control_plane.faults.add("create_backup", job={"status": "FAILED"})
     api.create(CLUSTER, crossRegionCopies=[{"regionId": "aws-us-east-1"}])
     clock.forward(100)
 
     assert api.listed() == []
 
 
-def test_a_copy_can_fail_by_itself(api, plane, clock):
-    plane.faults.add("copy_backup", job={"status": "FAILED"})
+def test_a_copy_can_fail_by_itself(api, control_plane, clock):
+    control_plane.faults.add("copy_backup", job={"status": "FAILED"})
     home = api.create(CLUSTER, crossRegionCopies=[{"regionId": "aws-us-east-1"}])
     clock.forward(100)
 
@@ -258,14 +258,14 @@ def test_list_pages(api, clock):
 
 
 @pytest.fixture
-def variety(api, plane, clock):
+def variety(api, control_plane, clock):
     """A cluster and a collection backup of one cluster, an automatic one of another, in this order."""
     api.create(CLUSTER)
     clock.forward(60)
     api.create(CLUSTER, **collections("medium_articles"))
     clock.forward(60)
-    plane.start_backup(
-        plane.clusters[seed.SECOND_DEDICATED_CLUSTER_ID],
+    control_plane.start_backup(
+        control_plane.clusters[seed.SECOND_DEDICATED_CLUSTER_ID],
         operation="automatic_backup",
         creation_method="AUTO",
         retention_days=7,
@@ -291,8 +291,8 @@ def test_list_filters(api, variety, query, names):
     assert [item["backupName"] for item in api.listed(**query)] == names
 
 
-def test_list_filters_by_project(api, variety, plane, clock):
-    plane.put_project(Project("proj-other", "Other", clock()))
+def test_list_filters_by_project(api, variety, control_plane, clock):
+    control_plane.put_project(Project("proj-other", "Other", clock()))
 
     assert len(api.listed(projectId=seed.PROJECT_ID)) == 3
     assert api.listed(projectId="proj-other") == []
@@ -317,7 +317,7 @@ def test_list_filters_by_project(api, variety, plane, clock):
     ],
 )
 def test_list_refuses_wrong_queries(api, query, code):
-    assert api.refusal("GET", "/backups", params=query)[0] == code
+    assert api.error("GET", "/backups", params=query)[0] == code
 
 
 def test_delete_is_at_once_and_for_good(api, clock):
@@ -331,35 +331,37 @@ def test_delete_is_at_once_and_for_good(api, clock):
     }
     assert api.listed() == []
     assert api.data("GET", path)["status"] == "DELETED"
-    assert api.refusal("DELETE", path) == (404, "Backup not found.")
+    assert api.error("DELETE", path) == (404, "Backup not found.")
 
 
 def test_a_running_backup_is_not_deleted(api):
     created = api.create(CLUSTER)
 
-    assert api.refusal("DELETE", f"{BACKUPS}/{created['backupId']}")[0] == 400
+    assert api.error("DELETE", f"{BACKUPS}/{created['backupId']}")[0] == 400
     assert [item["backupId"] for item in api.listed()] == [created["backupId"]]
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_an_unknown_backup_is_not_found(api, method):
-    assert api.refusal(method, f"{BACKUPS}/backup0_000000000000000") == (404, "Backup not found.")
+    assert api.error(method, f"{BACKUPS}/backup0_000000000000000") == (404, "Backup not found.")
 
 
 def test_a_backup_is_found_only_under_its_own_cluster(api):
     created = api.create(CLUSTER)
     path = f"/clusters/{seed.SECOND_DEDICATED_CLUSTER_ID}/backups/{created['backupId']}"
 
-    assert api.refusal("GET", path)[0] == 404
+    assert api.error("GET", path)[0] == 404
 
 
-def test_manual_backups_outlive_their_cluster_and_automatic_ones_do_not(api, plane, clock):
+def test_manual_backups_outlive_their_cluster_and_automatic_ones_do_not(api, control_plane, clock):
     manual = api.create(CLUSTER)
-    plane.start_backup(plane.clusters[CLUSTER], operation="automatic_backup", creation_method="AUTO")
+    control_plane.start_backup(
+        control_plane.clusters[CLUSTER], operation="automatic_backup", creation_method="AUTO"
+    )
     clock.forward(10)
-    plane.set_cluster_status(CLUSTER, "DELETED")
+    control_plane.set_cluster_status(CLUSTER, "DELETED")
 
     assert [item["backupId"] for item in api.listed(clusterId=CLUSTER)] == [manual["backupId"]]
     assert api.data("GET", f"{BACKUPS}/{manual['backupId']}")["status"] == "AVAILABLE"
-    assert api.refusal("POST", CREATE, json={"backupType": "CLUSTER"})[0] == 96018
+    assert api.error("POST", CREATE, json={"backupType": "CLUSTER"})[0] == 96018
     assert api.data("DELETE", f"{BACKUPS}/{manual['backupId']}")["backupId"] == manual["backupId"]

@@ -41,9 +41,9 @@ def test_list_clusters(api):
     ]
 
 
-def test_list_clusters_pages_and_filters_by_region(api, plane, clock):
+def test_list_clusters_pages_and_filters_by_region(api, control_plane, clock):
     elsewhere = Cluster("in01-5555", "Elsewhere", seed.PROJECT_ID, clock(), region_id="aws-us-east-1")
-    plane.put_cluster(elsewhere)
+    control_plane.put_cluster(elsewhere)
 
     def names(**query):
         return [item["clusterName"] for item in api.data("GET", "/clusters", params=query)["clusters"]]
@@ -57,7 +57,7 @@ def test_list_clusters_pages_and_filters_by_region(api, plane, clock):
     [({"pageSize": "0"}, 96008), ({"currentPage": "0"}, 96009), ({"region": "aws-mars-1"}, 96001)],
 )
 def test_list_clusters_refuses_wrong_queries(api, query, code):
-    assert api.refusal("GET", "/clusters", params=query)[0] == code
+    assert api.error("GET", "/clusters", params=query)[0] == code
 
 
 def test_describe_cluster(api):
@@ -71,13 +71,13 @@ def test_describe_cluster(api):
 
 @pytest.mark.parametrize(("cluster_id", "code"), [("in01-000000000000000", 96018), ("Dedicated-01", 96036)])
 def test_an_unknown_cluster_is_not_found(api, cluster_id, code):
-    assert api.refusal("GET", f"/clusters/{cluster_id}")[0] == code
+    assert api.error("GET", f"/clusters/{cluster_id}")[0] == code
 
 
-def test_a_deleted_cluster_is_gone(api, plane):
-    plane.set_cluster_status(CLUSTER, "DELETED")
+def test_a_deleted_cluster_is_gone(api, control_plane):
+    control_plane.set_cluster_status(CLUSTER, "DELETED")
 
-    assert api.refusal("GET", f"/clusters/{CLUSTER}")[0] == 96018
+    assert api.error("GET", f"/clusters/{CLUSTER}")[0] == 96018
     assert api.data("GET", "/clusters")["count"] == 3
     assert api.data("GET", f"/projects/{seed.PROJECT_ID}")["instanceCount"] == 3
 
@@ -96,7 +96,7 @@ def test_projects(api):
 
     assert api.data("GET", "/projects") == [project]
     assert api.data("GET", f"/projects/{seed.PROJECT_ID}") == project
-    assert api.refusal("GET", "/projects/proj-nowhere")[0] == 96005
+    assert api.error("GET", "/projects/proj-nowhere")[0] == 96005
 
 
 def test_clouds_and_regions(api):
@@ -109,7 +109,7 @@ def test_clouds_and_regions(api):
     } in regions
     azure = api.data("GET", "/regions", params={"cloudId": "azure"})
     assert {region["cloudId"] for region in azure} == {"azure"}
-    assert api.refusal("GET", "/regions", params={"cloudId": "moon"})[0] == 96000
+    assert api.error("GET", "/regions", params={"cloudId": "moon"})[0] == 96000
 
 
 def test_storage_integrations(api):
@@ -119,4 +119,4 @@ def test_storage_integrations(api):
     (integration,) = data["storageIntegrations"]
     assert integration["integrationId"] == seed.STORAGE_INTEGRATION_ID
     assert set(integration) == {"integrationId", "name", "status", "message", "regionId", "bucketName"}
-    assert api.refusal("GET", "/storageIntegrations")[0] == 96005
+    assert api.error("GET", "/storageIntegrations")[0] == 96005

@@ -8,15 +8,15 @@ FIRST = seed.DEDICATED_CLUSTER_ID
 SECOND = seed.SECOND_DEDICATED_CLUSTER_ID
 
 
-def refusal(api, cluster_id):
-    return api.refusal("POST", f"/clusters/{cluster_id}/backups/create", json={"backupType": "CLUSTER"})
+def error(api, cluster_id):
+    return api.error("POST", f"/clusters/{cluster_id}/backups/create", json={"backupType": "CLUSTER"})
 
 
 def test_one_manual_backup_at_a_time_per_cluster(api, clock):
     running = api.create(FIRST)
     clock.forward(9)
 
-    assert refusal(api, FIRST) == (
+    assert error(api, FIRST) == (
         96038,
         f"Failed to create backup. Another backup is in progress: {running['backupName']}.",
     )
@@ -25,39 +25,41 @@ def test_one_manual_backup_at_a_time_per_cluster(api, clock):
     api.create(FIRST)
 
 
-def test_one_manual_backup_at_a_time_in_the_organisation(api, plane, clock):
-    plane.configure(conflict_scope="organisation")
+def test_one_manual_backup_at_a_time_in_the_organisation(api, control_plane, clock):
+    control_plane.configure(conflict_scope="organisation")
     api.create(FIRST)
 
-    assert refusal(api, SECOND)[0] == 96038
+    assert error(api, SECOND)[0] == 96038
     clock.forward(10)
     api.create(SECOND)
 
 
 @pytest.mark.parametrize("scope", ["cluster", "organisation"])
-def test_an_automatic_backup_is_in_the_way_on_its_own_cluster_only(api, plane, clock, scope):
-    plane.configure(conflict_scope=scope)
-    plane.start_backup(plane.clusters[FIRST], operation="automatic_backup", creation_method="AUTO")
+def test_an_automatic_backup_is_in_the_way_on_its_own_cluster_only(api, control_plane, clock, scope):
+    control_plane.configure(conflict_scope=scope)
+    control_plane.start_backup(
+        control_plane.clusters[FIRST], operation="automatic_backup", creation_method="AUTO"
+    )
 
-    assert refusal(api, FIRST)[0] == 96038
+    assert error(api, FIRST)[0] == 96038
     api.create(SECOND)
     clock.forward(10)
     api.create(FIRST)
 
 
-def test_the_refusal_can_be_set(api, plane):
-    plane.configure(conflict_code=90001, conflict_message="Busy: {}")
+def test_the_conflict_error_can_be_set(api, control_plane):
+    control_plane.configure(conflict_code=90001, conflict_message="Busy: {}")
     running = api.create(FIRST)
 
-    assert refusal(api, FIRST) == (90001, f"Busy: Another backup is in progress: {running['backupName']}.")
+    assert error(api, FIRST) == (90001, f"Busy: Another backup is in progress: {running['backupName']}.")
 
 
 @pytest.mark.parametrize("status", ["FAILED", "CANCELED"])
-def test_the_end_of_a_bad_job_frees_the_cluster(api, plane, clock, status):
-    plane.faults.add("create_backup", times=1, job={"status": status, "at_progress": 50})
+def test_the_end_of_a_bad_job_frees_the_cluster(api, control_plane, clock, status):
+    control_plane.faults.add("create_backup", times=1, job={"status": status, "at_progress": 50})
     api.create(FIRST)
 
-    assert refusal(api, FIRST)[0] == 96038
+    assert error(api, FIRST)[0] == 96038
     clock.forward(5)
     api.create(FIRST)
 
@@ -69,6 +71,6 @@ def test_a_copy_is_not_in_the_way(api, clock):
     api.create(FIRST)
 
 
-def test_wrong_scopes_are_refused(plane):
+def test_wrong_scopes_are_refused(control_plane):
     with pytest.raises(ValueError, match="conflict_scope"):
-        plane.configure(conflict_scope="world")
+        control_plane.configure(conflict_scope="world")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_zbackup.emulator import seed
+from airflow_provider_zbackup.emulator import JobPlan, seed
 from airflow_provider_zbackup.emulator.records import Cluster, Project
 
 CLUSTER = seed.DEDICATED_CLUSTER_ID
@@ -15,8 +15,8 @@ def test_the_root_leads_to_the_project(visitor):
     assert (response.status_code, response.url.path) == (200, f"{PROJECT}/clusters")
 
 
-def test_the_pages_of_a_project(visitor, api, plane, clock):
-    plane.faults.add("create_backup", times=1, job={"status": "FAILED", "reason": "disk full"})
+def test_the_pages_of_a_project(visitor, api, control_plane, clock):
+    control_plane.faults.add("create_backup", times=1, job={"status": "FAILED", "reason": "disk full"})
     failed = api.create(CLUSTER)
     clock.forward(10)
     running = api.create(CLUSTER)
@@ -58,8 +58,8 @@ def test_a_copy_shows_when_it_begins(visitor, api, clock):
         f"/orgs/{seed.ORGANIZATION_ID}/projects/proj-other/clusters/{CLUSTER}",
     ],
 )
-def test_pages_that_are_not_there(visitor, plane, clock, path):
-    plane.put_project(Project("proj-other", "Other", clock()))
+def test_pages_that_are_not_there(visitor, control_plane, clock, path):
+    control_plane.put_project(Project("proj-other", "Other", clock()))
 
     response = visitor.get(path)
 
@@ -67,8 +67,8 @@ def test_pages_that_are_not_there(visitor, plane, clock, path):
     assert "Not found" in response.text
 
 
-def test_a_job_shows_only_in_its_own_project(visitor, api, plane, clock):
-    plane.put_project(Project("proj-other", "Other", clock()))
+def test_a_job_shows_only_in_its_own_project(visitor, api, control_plane, clock):
+    control_plane.put_project(Project("proj-other", "Other", clock()))
     job_id = api.create(CLUSTER)["jobId"]
 
     path = f"/orgs/{seed.ORGANIZATION_ID}/projects/proj-other/jobs/{job_id}"
@@ -76,22 +76,47 @@ def test_a_job_shows_only_in_its_own_project(visitor, api, plane, clock):
     assert visitor.get(path).status_code == 404
 
 
-def test_everything_is_escaped(visitor, plane, api, clock):
+def test_everything_is_escaped(visitor, control_plane, api, clock):
     evil = "<script>alert(1)</script>"
-    plane.put_project(Project(seed.PROJECT_ID, evil, clock()))
-    plane.put_cluster(
+    control_plane.put_project(Project(seed.PROJECT_ID, evil, clock()))
+    control_plane.put_cluster(
         Cluster(
             f'in01-"{evil}', evil, seed.PROJECT_ID, clock(), plan=evil, region_id=evil, settled_status=evil
         )
     )
-    plane.faults.add("create_backup", job={"status": evil, "reason": evil, "seconds": 0})
-    plane.clusters[CLUSTER].cluster_name = evil
+    control_plane.faults.add("create_backup", job={"status": evil, "reason": evil, "seconds": 0})
+    control_plane.clusters[CLUSTER].cluster_name = evil
     api.create(CLUSTER)
 
     for path in ("/clusters", f"/clusters/{CLUSTER}", "/jobs"):
         text = visitor.get(PROJECT + path).text
         assert "<script" not in text
         assert "&lt;script&gt;" in text
+
+
+def test_the_pages_of_a_cluster_and_a_job_are_escaped(visitor, control_plane, clock):
+    evil = '"><script>alert(1)</script>'
+    cluster = Cluster("in01-5555", evil, seed.PROJECT_ID, clock(), plan=evil, region_id=evil)
+    control_plane.put_cluster(cluster)
+    control_plane.set_cluster_status("in01-5555", evil)
+    plan = JobPlan(status=evil, reason=evil, seconds=0)
+    backup = control_plane.start_backup(cluster, operation="create_backup", plan=plan)
+
+    # The cluster shows six such texts, its backup two, and its job four.
+    cluster_page = visitor.get(f"{PROJECT}/clusters/in01-5555").text
+    job_page = visitor.get(f"{PROJECT}/jobs/{backup.job.job_id}").text
+    for page, count in ((cluster_page, 12), (job_page, 4)):
+        assert "<script" not in page
+        assert page.count("&#34;&gt;&lt;script&gt;") == count
+
+
+def test_an_id_with_special_characters_has_a_link_that_leads_to_it(visitor, control_plane, clock):
+    control_plane.put_project(Project("proj?", "Special", clock()))
+    control_plane.put_cluster(Cluster("in01-5?5#5%", "Odd-01", "proj?", clock()))
+    path = f"/orgs/{seed.ORGANIZATION_ID}/projects/proj%3F/clusters"
+
+    assert f'href="{path}/in01-5%3F5%235%25"' in visitor.get(path).text
+    assert "<h1>Odd-01</h1>" in visitor.get(f"{path}/in01-5%3F5%235%25").text
 
 
 def test_an_empty_project(visitor):

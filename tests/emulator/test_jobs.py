@@ -41,22 +41,24 @@ def test_a_job_goes_from_pending_to_successful(api, clock):
     assert api.job(job_id)["endTime"] == "2026-03-02T10:00:10Z"
 
 
-def test_a_job_may_take_no_time(api, plane):
-    plane.configure(job_seconds=0)
+def test_a_job_may_take_no_time(api, control_plane):
+    control_plane.configure(job_seconds=0)
 
     assert api.job(api.create(CLUSTER)["jobId"])["status"] == "SUCCESSFUL"
 
 
 def test_an_unknown_job_is_not_found(api):
-    assert api.refusal("GET", "/jobs/job-nowhere") == (
+    assert api.error("GET", "/jobs/job-nowhere") == (
         96026,
         "Job not found. Please check your request parameter.",
     )
 
 
 @pytest.mark.parametrize("status", ["FAILED", "CANCELED", "ERROR"])
-def test_a_job_that_ends_badly_takes_its_backup_with_it(api, plane, clock, status):
-    plane.faults.add("create_backup", job={"status": status, "at_progress": 70, "reason": "disk full"})
+def test_a_job_that_ends_badly_takes_its_backup_with_it(api, control_plane, clock, status):
+    control_plane.faults.add(
+        "create_backup", job={"status": status, "at_progress": 70, "reason": "disk full"}
+    )
     created = api.create(CLUSTER)
     path = f"/clusters/{CLUSTER}/backups/{created['backupId']}"
 
@@ -69,12 +71,12 @@ def test_a_job_that_ends_badly_takes_its_backup_with_it(api, plane, clock, statu
     job = api.job(created["jobId"])
     assert (job["reason"], job["endTime"]) == ("disk full", "2026-03-02T10:00:07Z")
     assert api.listed() == []
-    assert api.refusal("GET", path)[0] == 404
+    assert api.error("GET", path)[0] == 404
 
 
 @pytest.mark.parametrize("status", ["CANCELING", "HIBERNATING", "IN_PROGRESS"])
-def test_a_job_may_never_end(api, plane, clock, status):
-    plane.faults.add("create_backup", job={"status": status, "at_progress": 70})
+def test_a_job_may_never_end(api, control_plane, clock, status):
+    control_plane.faults.add("create_backup", job={"status": status, "at_progress": 70})
     created = api.create(CLUSTER)
     clock.forward(1_000_000)
 
@@ -83,8 +85,8 @@ def test_a_job_may_never_end(api, plane, clock, status):
     assert [item["status"] for item in api.listed()] == ["CREATING"]
 
 
-def test_a_job_may_be_canceling_before_it_is_canceled(api, plane, clock):
-    plane.faults.add("create_backup", job={"running_status": "CANCELING", "status": "CANCELED"})
+def test_a_job_may_be_canceling_before_it_is_canceled(api, control_plane, clock):
+    control_plane.faults.add("create_backup", job={"running_status": "CANCELING", "status": "CANCELED"})
     job_id = api.create(CLUSTER)["jobId"]
 
     assert [status for status, _ in follow(api, clock, job_id)] == [
@@ -98,15 +100,15 @@ def test_a_job_may_be_canceling_before_it_is_canceled(api, plane, clock):
 @pytest.mark.parametrize(
     ("shown", "progress"), [("number", 30), ("null", None), ("absent", "absent"), ("soon", "soon")]
 )
-def test_progress_may_look_otherwise(api, plane, clock, shown, progress):
-    plane.faults.add("create_backup", job={"progress": shown})
+def test_progress_may_look_otherwise(api, control_plane, clock, shown, progress):
+    control_plane.faults.add("create_backup", job={"progress": shown})
     job_id = api.create(CLUSTER)["jobId"]
 
     assert follow(api, clock, job_id, [3]) == [("IN_PROGRESS", progress)]
 
 
-def test_one_job_may_take_longer_than_the_others(api, plane, clock):
-    plane.faults.add("create_backup", skip=1, times=1, job={"seconds": 100})
+def test_one_job_may_take_longer_than_the_others(api, control_plane, clock):
+    control_plane.faults.add("create_backup", skip=1, times=1, job={"seconds": 100})
     ends = []
     for _ in range(3):
         job_id = api.create(CLUSTER)["jobId"]
@@ -116,11 +118,11 @@ def test_one_job_may_take_longer_than_the_others(api, plane, clock):
     assert ends == ["2026-03-02T10:00:10Z", "2026-03-02T10:03:20Z", "2026-03-02T10:03:30Z"]
 
 
-def test_jobs_and_backups_may_lag(api, plane, clock):
-    plane.configure(job_lag=2, list_lag=5)
+def test_jobs_and_backups_may_lag(api, control_plane, clock):
+    control_plane.configure(job_lag=2, list_lag=5)
     created = api.create(CLUSTER)
 
-    assert api.refusal("GET", f"/jobs/{created['jobId']}")[0] == 96026
+    assert api.error("GET", f"/jobs/{created['jobId']}")[0] == 96026
     assert api.listed() == []
     clock.forward(2)
     assert api.job(created["jobId"])["status"] == "IN_PROGRESS"

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_zbackup.emulator import seed
+from airflow_provider_zbackup.emulator.formats import DAY, iso_time
 from airflow_provider_zbackup.emulator.records import Policy
-from airflow_provider_zbackup.emulator.shapes import DAY, iso_time
 
 CLUSTER = seed.DEDICATED_CLUSTER_ID
 POLICY = f"/clusters/{CLUSTER}/backups/policy"
@@ -66,7 +66,7 @@ def test_enabling_starts_an_automatic_backup_at_once(api):
     assert (item["creationMethod"], item["backupType"], item["status"]) == ("AUTO", "CLUSTER", "CREATING")
     assert (item["createTime"], item["expireTime"]) == ("2026-03-02T10:00:00Z", "2026-03-09T10:00:00Z")
     body = {"backupType": "CLUSTER"}
-    assert api.refusal("POST", f"/clusters/{CLUSTER}/backups/create", json=body)[0] == 96038
+    assert api.error("POST", f"/clusters/{CLUSTER}/backups/create", json=body)[0] == 96038
 
 
 def test_a_manual_backup_does_not_keep_an_automatic_one_from_starting(api):
@@ -98,11 +98,13 @@ def test_automatic_backups_start_in_their_windows_and_expire(api, clock):
     assert oldest["backupId"] not in {item["backupId"] for item in api.listed()}
 
 
-def test_no_automatic_backups_after_the_policy_is_off_or_while_the_cluster_is_suspended(api, plane, clock):
+def test_no_automatic_backups_after_the_policy_is_off_or_while_the_cluster_is_suspended(
+    api, control_plane, clock
+):
     api.data("POST", POLICY, json=ENABLED)
-    plane.set_cluster_status(CLUSTER, "STOPPED")
+    control_plane.set_cluster_status(CLUSTER, "STOPPED")
     clock.forward(3 * DAY)
-    plane.set_cluster_status(CLUSTER, "RUNNING")
+    control_plane.set_cluster_status(CLUSTER, "RUNNING")
     api.data("POST", POLICY, json={"enabled": False})
     clock.forward(3 * DAY)
 
@@ -142,7 +144,7 @@ def test_scheduled_copies_have_a_retention_of_their_own(api, clock):
     ],
 )
 def test_set_refuses_a_wrong_body(api, changes, code):
-    assert api.refusal("POST", POLICY, json={**ENABLED, **changes})[0] == code
+    assert api.error("POST", POLICY, json={**ENABLED, **changes})[0] == code
     assert api.data("GET", POLICY)["status"] == "DISABLED"
     assert api.listed() == []
 
@@ -157,17 +159,17 @@ def test_a_window_may_pass_midnight(api):
     [(seed.FREE_CLUSTER_ID, 96021), (seed.SERVERLESS_CLUSTER_ID, 96022), ("in01-000000000000000", 96018)],
 )
 def test_only_dedicated_clusters_have_policies(api, method, cluster_id, code):
-    assert api.refusal(method, f"/clusters/{cluster_id}/backups/policy", json=ENABLED)[0] == code
+    assert api.error(method, f"/clusters/{cluster_id}/backups/policy", json=ENABLED)[0] == code
 
 
-def test_a_suspended_cluster_refuses_policies(api, plane):
-    plane.set_cluster_status(CLUSTER, "STOPPED")
+def test_a_suspended_cluster_refuses_policies(api, control_plane):
+    control_plane.set_cluster_status(CLUSTER, "STOPPED")
 
-    assert api.refusal("POST", POLICY, json=ENABLED) == (400, "The cluster is not running.")
+    assert api.error("POST", POLICY, json=ENABLED) == (400, "The cluster is not running.")
 
 
 def test_weekdays_begin_with_monday():
-    policy = Policy("00:00-02:00", "7", 1, (), served=0)
+    policy = Policy("00:00-02:00", "7", 1, (), started_until=0)
 
     assert [iso_time(moment) for moment in policy.due(14 * DAY)] == [
         "1970-01-04T00:00:00Z",

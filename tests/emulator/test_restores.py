@@ -59,8 +59,8 @@ def test_released_collections_come_back_unloaded(api, path, clock):
     assert {collection["status"] for collection in collections} == {"UNLOADED"}
 
 
-def test_a_restore_that_fails_leaves_an_abnormal_cluster(api, plane, path, clock):
-    plane.faults.add("restore_cluster_backup", job={"status": "FAILED", "reason": "no capacity"})
+def test_a_restore_that_fails_leaves_an_abnormal_cluster(api, control_plane, path, clock):
+    control_plane.faults.add("restore_cluster_backup", job={"status": "FAILED", "reason": "no capacity"})
     restored = api.data("POST", f"{path}/restoreCluster", json=TARGET)
     clock.forward(10)
 
@@ -86,10 +86,12 @@ def test_a_restore_that_fails_leaves_an_abnormal_cluster(api, plane, path, clock
         ({"restoreVersionPolicy": "OLDEST"}, 96040),
     ],
 )
-def test_restoring_a_cluster_refuses_a_wrong_body(api, plane, clock, path, changes, code):
-    plane.put_project(Project("proj-elsewhere", "Elsewhere", clock(), region_ids=["aws-eu-central-1"]))
+def test_restoring_a_cluster_refuses_a_wrong_body(api, control_plane, clock, path, changes, code):
+    control_plane.put_project(
+        Project("proj-elsewhere", "Elsewhere", clock(), region_ids=["aws-eu-central-1"])
+    )
 
-    assert api.refusal("POST", f"{path}/restoreCluster", json={**TARGET, **changes})[0] == code
+    assert api.error("POST", f"{path}/restoreCluster", json={**TARGET, **changes})[0] == code
     assert len(api.data("GET", "/clusters")["clusters"]) == 4
 
 
@@ -99,7 +101,7 @@ def test_a_collection_backup_is_no_cluster(api, clock):
     clock.forward(10)
     path = f"/clusters/{CLUSTER}/backups/{created['backupId']}/restoreCluster"
 
-    assert api.refusal("POST", path, json=TARGET)[0] == 96040
+    assert api.error("POST", path, json=TARGET)[0] == 96040
 
 
 def collection(database="sales", **fields):
@@ -152,14 +154,14 @@ def test_restoring_collections_is_a_job(api, path, clock, body):
     ],
 )
 def test_restoring_collections_refuses_a_wrong_body(api, path, body, code):
-    assert api.refusal("POST", f"{path}/restoreCollection", json=body)[0] == code
+    assert api.error("POST", f"{path}/restoreCollection", json=body)[0] == code
 
 
-def test_the_destination_has_to_run(api, plane, path):
-    plane.set_cluster_status(seed.SECOND_DEDICATED_CLUSTER_ID, "STOPPED")
+def test_the_destination_has_to_run(api, control_plane, path):
+    control_plane.set_cluster_status(seed.SECOND_DEDICATED_CLUSTER_ID, "STOPPED")
     body = {"destClusterId": seed.SECOND_DEDICATED_CLUSTER_ID}
 
-    assert api.refusal("POST", f"{path}/restoreCollection", json=body)[0] == 96039
+    assert api.error("POST", f"{path}/restoreCollection", json=body)[0] == 96039
 
 
 def test_export_is_a_job(api, path, clock):
@@ -176,7 +178,7 @@ def test_export_is_a_job(api, path, clock):
     [({}, 400), ({"integrationId": "integ-nowhere"}, 404), ({"integrationId": 1}, 400)],
 )
 def test_export_refuses_a_wrong_body(api, path, body, code):
-    assert api.refusal("POST", f"{path}/export", json=body)[0] == code
+    assert api.error("POST", f"{path}/export", json=body)[0] == code
 
 
 @pytest.mark.parametrize(
@@ -191,5 +193,5 @@ def test_a_backup_has_to_be_there_and_finished(api, action, body, code):
     unknown = f"/clusters/{CLUSTER}/backups/backup0_000000000000000/{action}"
     unfinished = f"/clusters/{CLUSTER}/backups/{api.create(CLUSTER)['backupId']}/{action}"
 
-    assert api.refusal("POST", unknown, json=body)[0] == 404
-    assert api.refusal("POST", unfinished, json=body)[0] == code
+    assert api.error("POST", unknown, json=body)[0] == 404
+    assert api.error("POST", unfinished, json=body)[0] == code

@@ -80,7 +80,7 @@ def test_a_body_that_is_no_json_object_is_http_400(api, content):
 
 
 def test_no_body_is_an_empty_object(api):
-    assert api.refusal("POST", f"/clusters/{CLUSTER}/backups/create")[0] == 96029
+    assert api.error("POST", f"/clusters/{CLUSTER}/backups/create")[0] == 96029
 
 
 def test_a_body_on_a_get_is_ignored(api):
@@ -123,8 +123,8 @@ ids = st.sampled_from([CLUSTER, seed.FREE_CLUSTER_ID, "in01-x", "\N{SNOWMAN}", "
     derandomize=True,
 )
 @given(operation=st.sampled_from(OPERATIONS), cluster_id=ids, body=bodies)
-def test_no_request_breaks_the_server(api, plane, operation, cluster_id, body):
-    backup_id = next((backup.backup_id for backup in plane.backups), "backup")
+def test_no_request_breaks_the_server(api, control_plane, operation, cluster_id, body):
+    backup_id = next((backup.backup_id for backup in control_plane.backups), "backup")
     path = operation.path.format(
         cluster_id=cluster_id, backup_id=backup_id, job_id=cluster_id, project_id=cluster_id
     )
@@ -164,10 +164,10 @@ def test_two_emulators_are_independent(new_client):
     assert [count["data"]["count"] for count in counts] == [4, 3]
 
 
-def test_it_stops_under_a_hanging_request_and_leaves_the_port(plane, new_client, caplog):
+def test_it_stops_under_a_hanging_request_and_leaves_the_port(control_plane, new_client, caplog):
     outcome = []
-    with serve(plane) as emulator:
-        plane.faults.add("list_projects", delay=600)
+    with serve(control_plane) as emulator:
+        control_plane.faults.add("list_projects", delay=600)
 
         def ask():
             try:
@@ -177,7 +177,7 @@ def test_it_stops_under_a_hanging_request_and_leaves_the_port(plane, new_client,
 
         asking = threading.Thread(target=ask)
         asking.start()
-        while not plane.requests:
+        while not control_plane.requests:
             time.sleep(0.001)
     asking.join(timeout=30)
 

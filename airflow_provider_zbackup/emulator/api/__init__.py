@@ -1,4 +1,4 @@
-"""The operations of the API: what each one is called, where it is, what carries it out."""
+"""The operations of the API."""
 
 from __future__ import annotations
 
@@ -6,35 +6,34 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from airflow_provider_zbackup.emulator.api import backups, catalogue, jobs, policies, restores
-from airflow_provider_zbackup.emulator.api.call import Call
+from airflow_provider_zbackup.emulator.api.request import ApiRequest
 from airflow_provider_zbackup.emulator.control_plane import ControlPlane
-from airflow_provider_zbackup.emulator.shapes import Json
+from airflow_provider_zbackup.emulator.formats import Json
 
 
 @dataclass(frozen=True)
 class Operation:
     """
-    One operation.
+    One operation of the API.
 
-    :param method: the HTTP method.
     :param path: the path below ``/v2``.
-    :param work: carries it out and returns the answer's ``data``, or raises a refusal.
+    :param work: does the work and returns the ``data`` of the answer, or raises :class:`ApiError`.
     """
 
     method: str
     path: str
-    work: Callable[[ControlPlane, Call], Json]
+    work: Callable[[ControlPlane, ApiRequest], Json]
 
     @property
     def name(self) -> str:
-        """The name that fault rules and the request log use."""
+        """The name in fault rules and in the request log."""
         return self.work.__name__
 
 
 _BACKUPS = "/clusters/{cluster_id}/backups"
 _BACKUP = _BACKUPS + "/{backup_id}"
 
-# The policy comes before the single backup: its path fits both.
+# The policy comes before the single backup, because its path matches both.
 OPERATIONS = (
     Operation("GET", "/backups", backups.list_backups),
     Operation("POST", _BACKUPS + "/create", backups.create_backup),

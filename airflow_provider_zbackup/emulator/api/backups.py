@@ -1,109 +1,108 @@
-"""
-Create, describe, list and delete backups.
-
-https://docs.zilliz.com/reference/restful/create-backup-v2 and its neighbours
-"""
+"""The operations that create, describe, list and delete backups."""
 
 from __future__ import annotations
 
 import math
+from typing import get_args
 
-from airflow_provider_zbackup.emulator.api.call import Call, Fields
 from airflow_provider_zbackup.emulator.api.lookups import (
     find_backup,
     find_dedicated_cluster,
     find_project,
     region_problem,
 )
+from airflow_provider_zbackup.emulator.api.request import ApiRequest, Fields
 from airflow_provider_zbackup.emulator.control_plane import ControlPlane, database_name
-from airflow_provider_zbackup.emulator.errors import CREATE_FAILED, Refusal, bad_request, documented
+from airflow_provider_zbackup.emulator.errors import CREATE_FAILED, ApiError, bad_request, documented_error
+from airflow_provider_zbackup.emulator.formats import Json, iso_time, parse_time
 from airflow_provider_zbackup.emulator.records import (
     DEFAULT_DATABASE,
     Backup,
     Cluster,
     Collection,
+    CreationMethod,
     Databases,
     RegionCopy,
 )
-from airflow_provider_zbackup.emulator.shapes import Json, iso_time, parse_time
 
 BACKUP_TYPES = ("CLUSTER", "COLLECTION")
-CREATION_METHODS = ("MANUAL", "AUTO")
+CREATION_METHODS = get_args(CreationMethod)
 
 
-def create_backup(plane: ControlPlane, call: Call) -> Json:
+def create_backup(control_plane: ControlPlane, request: ApiRequest) -> Json:
     """https://docs.zilliz.com/reference/restful/create-backup-v2"""
-    cluster = find_dedicated_cluster(plane, call.path["cluster_id"])
-    backup_type = call.body.choice("backupType", BACKUP_TYPES, documented(96029))
-    databases = _wanted_collections(cluster, call.body) if backup_type == "COLLECTION" else None
+    cluster = find_dedicated_cluster(control_plane, request.path["cluster_id"])
+    backup_type = request.body.choice("backupType", BACKUP_TYPES, documented_error(96029))
+    databases = _wanted_collections(cluster, request.body) if backup_type == "COLLECTION" else None
     copies = [
-        _wanted_copy(plane, cluster, entry.text("regionId"))
-        for entry in call.body.objects("crossRegionCopies")
+        _wanted_copy(control_plane, cluster, entry.text("regionId"))
+        for entry in request.body.objects("crossRegionCopies")
     ]
-    # Not documented for backups, but a suspended cluster is said to accept no other action.
-    if cluster.status(plane.now()) != "RUNNING":
-        raise documented(CREATE_FAILED, "The cluster is not running.")
-    in_the_way = plane.backup_in_the_way_of(cluster)
-    if in_the_way is not None:
-        detail = f"Another backup is in progress: {in_the_way.backup_name}."
-        raise Refusal(plane.settings.conflict_code, plane.settings.conflict_message.replace("{}", detail))
-    backup = plane.start_backup(
+    # The documentation says that a suspended cluster accepts no action. It does not mention backups.
+    if cluster.status(control_plane.now()) != "RUNNING":
+        raise documented_error(CREATE_FAILED, "The cluster is not running.")
+    conflicting = control_plane.conflicting_backup(cluster)
+    if conflicting is not None:
+        detail = f"Another backup is in progress: {conflicting.backup_name}."
+        raise ApiError(
+            control_plane.settings.conflict_code,
+            control_plane.settings.conflict_message.replace("{}", detail),
+        )
+    backup = control_plane.start_backup(
         cluster, operation="create_backup", backup_type=backup_type, databases=databases, copies=copies
     )
     return {"backupId": backup.backup_id, "backupName": backup.backup_name, "jobId": backup.job.job_id}
 
 
-def describe_backup(plane: ControlPlane, call: Call) -> Json:
+def describe_backup(control_plane: ControlPlane, request: ApiRequest) -> Json:
     """https://docs.zilliz.com/reference/restful/describe-backup-v2"""
     every_status = ("CREATING", "AVAILABLE", "DELETED")
-    backup = find_backup(plane, call.path["cluster_id"], call.path["backup_id"], every_status)
-    return describe(backup, plane.now())
+    backup = find_backup(control_plane, request.path["cluster_id"], request.path["backup_id"], every_status)
+    return describe(backup, control_plane.now())
 
 
-def list_backups(plane: ControlPlane, call: Call) -> Json:
+def list_backups(control_plane: ControlPlane, request: ApiRequest) -> Json:
     """
     https://docs.zilliz.com/reference/restful/list-backups-v2
 
-    The order is not documented; it is newest first here. A cluster id that names nothing gives an empty list,
-    because backups outlive their cluster.
+    Newest first is a guess: the order is not documented. An unknown cluster id is no error, because backups
+    may outlive their cluster.
     """
-    now = plane.now()
-    creation_method = call.choice("creationMethod", CREATION_METHODS, 96030)
-    backup_type = call.choice("backupType", BACKUP_TYPES, 96029)
-    start, end = _time_range(call)
-    if "projectId" in call.query:
-        find_project(plane, call.query["projectId"])
+    now = control_plane.now()
+    creation_method = request.choice("creationMethod", CREATION_METHODS, 96030)
+    backup_type = request.choice("backupType", BACKUP_TYPES, 96029)
+    start, end = _time_range(request)
+    if "projectId" in request.query:
+        find_project(control_plane, request.query["projectId"])
     wanted = [
         backup
-        for backup in plane.backups
-        if backup.status(now) in ("CREATING", "AVAILABLE")
-        and now >= backup.created + plane.settings.list_lag
-        and call.query.get("projectId") in (None, backup.project_id)
-        and call.query.get("clusterId") in (None, backup.cluster_id)
+        for backup in control_plane.present_backups()
+        if now >= backup.created + control_plane.settings.list_lag
+        and request.query.get("projectId") in (None, backup.project_id)
+        and request.query.get("clusterId") in (None, backup.cluster_id)
         and creation_method in (None, backup.creation_method)
         and backup_type in (None, backup.backup_type)
         and start <= math.floor(backup.created) <= end
     ]
-    wanted.sort(key=lambda backup: backup.created, reverse=True)
-    paging, page = call.page_of(wanted)
+    paging, page = request.page_of(wanted)
     return {**paging, "backups": [summarize(backup, now) for backup in page]}
 
 
-def delete_backup(plane: ControlPlane, call: Call) -> Json:
+def delete_backup(control_plane: ControlPlane, request: ApiRequest) -> Json:
     """
     https://docs.zilliz.com/reference/restful/delete-backup-v2
 
-    What happens to a backup in the making is not documented; it is refused here. Copies elsewhere stay.
+    The error for a running backup is a guess: it is not documented. Copies in other regions stay.
     """
-    backup = find_backup(plane, call.path["cluster_id"], call.path["backup_id"])
-    if backup.status(plane.now()) == "CREATING":
+    backup = find_backup(control_plane, request.path["cluster_id"], request.path["backup_id"])
+    if backup.status(control_plane.now()) == "CREATING":
         raise bad_request("The backup is being created.")
     backup.deleted = True
     return {"backupId": backup.backup_id, "backupName": backup.backup_name}
 
 
 def summarize(backup: Backup, now: float) -> dict[str, Json]:
-    """Draw a backup as List Backups does."""
+    """Return a backup as List Backups shows it."""
     answer: dict[str, Json] = {
         "projectId": backup.project_id,
         "backupId": backup.backup_id,
@@ -123,7 +122,7 @@ def summarize(backup: Backup, now: float) -> dict[str, Json]:
 
 
 def describe(backup: Backup, now: float) -> dict[str, Json]:
-    """Draw a backup as Describe Backup does, with the older ``collections`` beside ``dbCollections``."""
+    """Return a backup as Describe Backup shows it. ``collections`` is the older form of ``dbCollections``."""
     return {
         **summarize(backup, now),
         "regionId": backup.region_id,
@@ -153,37 +152,37 @@ def _wanted_collections(cluster: Cluster, body: Fields) -> Databases:
         for name in entry.texts("collectionNames")
     ]
     if not wanted:
-        raise documented(CREATE_FAILED, "No collections were specified.")
+        raise documented_error(CREATE_FAILED, "No collections were specified.")
     databases = {database for database, _ in wanted}
     if len(databases) > 1:
-        raise documented(CREATE_FAILED, "All collections must belong to the same database.")
+        raise documented_error(CREATE_FAILED, "All collections must belong to the same database.")
     database = databases.pop()
     present = {collection.name: collection for collection in cluster.databases.get(database, ())}
     for _, name in wanted:
         if name not in present:
-            raise documented(CREATE_FAILED, f"Collection {name} does not exist.")
+            raise documented_error(CREATE_FAILED, f"Collection {name} does not exist.")
     return {database: [present[name] for name in dict.fromkeys(name for _, name in wanted)]}
 
 
-def _wanted_copy(plane: ControlPlane, cluster: Cluster, region_id: str) -> RegionCopy:
-    project = plane.projects[cluster.project_id]
-    # The documents disagree about the plans that include copies; all of them leave Standard out.
+def _wanted_copy(control_plane: ControlPlane, cluster: Cluster, region_id: str) -> RegionCopy:
+    project = control_plane.projects[cluster.project_id]
+    # The documents disagree about the plans with copies. But none of them allows copies in Standard.
     if cluster.plan == "Standard":
-        raise documented(96028)
+        raise documented_error(96028)
     problem = region_problem(project, cluster.region_id, region_id)
     if problem is not None:
-        raise documented(CREATE_FAILED, problem)
+        raise documented_error(CREATE_FAILED, problem)
     return RegionCopy(region_id)
 
 
-def _time_range(call: Call) -> tuple[float, float]:
+def _time_range(request: ApiRequest) -> tuple[float, float]:
     limits = []
     for name, default in (("start", float("-inf")), ("end", float("inf"))):
         try:
-            limits.append(parse_time(call.query[name]) if name in call.query else default)
+            limits.append(parse_time(request.query[name]) if name in request.query else default)
         except ValueError:
-            raise documented(96007) from None
+            raise documented_error(96007) from None
     start, end = limits
     if start > end:
-        raise documented(96035)
+        raise documented_error(96035)
     return start, end

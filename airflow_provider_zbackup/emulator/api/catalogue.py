@@ -1,65 +1,65 @@
-"""List and describe what backups are made of: projects, clusters, regions, storage integrations."""
+"""The operations that list and describe projects, clusters, regions and storage integrations."""
 
 from __future__ import annotations
 
-from airflow_provider_zbackup.emulator.api.call import Call
 from airflow_provider_zbackup.emulator.api.lookups import find_cluster, find_project
+from airflow_provider_zbackup.emulator.api.request import ApiRequest
 from airflow_provider_zbackup.emulator.control_plane import ControlPlane
-from airflow_provider_zbackup.emulator.errors import documented
+from airflow_provider_zbackup.emulator.errors import documented_error
+from airflow_provider_zbackup.emulator.formats import Json, iso_time
 from airflow_provider_zbackup.emulator.records import Cluster, Project
 from airflow_provider_zbackup.emulator.seed import CLOUDS, REGIONS, cloud_of
-from airflow_provider_zbackup.emulator.shapes import Json, iso_time
 
 
-def list_clusters(plane: ControlPlane, call: Call) -> Json:
+def list_clusters(control_plane: ControlPlane, request: ApiRequest) -> Json:
     """https://docs.zilliz.com/reference/restful/list-clusters-v2"""
-    region_id = call.query.get("region")
+    region_id = request.query.get("region")
     if region_id is not None and cloud_of(region_id) is None:
-        raise documented(96001)
+        raise documented_error(96001)
     wanted = [
-        cluster
-        for cluster in plane.clusters.values()
-        if cluster.settled_status != "DELETED" and region_id in (None, cluster.region_id)
+        cluster for cluster in control_plane.present_clusters() if region_id in (None, cluster.region_id)
     ]
-    paging, page = call.page_of(wanted)
-    return {**paging, "clusters": [_summarize(cluster, plane.now()) for cluster in page]}
+    paging, page = request.page_of(wanted)
+    return {**paging, "clusters": [_summarize(cluster, control_plane.now()) for cluster in page]}
 
 
-def describe_cluster(plane: ControlPlane, call: Call) -> Json:
+def describe_cluster(control_plane: ControlPlane, request: ApiRequest) -> Json:
     """https://docs.zilliz.com/reference/restful/describe-cluster-v2"""
-    cluster = find_cluster(plane, call.path["cluster_id"])
-    now = plane.now()
+    cluster = find_cluster(control_plane, request.path["cluster_id"])
+    now = control_plane.now()
     return {
         **_summarize(cluster, now),
         "replica": 1,
         "storageSize": sum(item.size for group in cluster.databases.values() for item in group),
-        "snapshotNumber": len(plane.backups_of(cluster.cluster_id)),
+        "snapshotNumber": sum(
+            backup.cluster_id == cluster.cluster_id for backup in control_plane.present_backups()
+        ),
         "createProgress": 100 if cluster.restore is None else cluster.restore.percent(now),
     }
 
 
-def list_projects(plane: ControlPlane, call: Call) -> Json:
+def list_projects(control_plane: ControlPlane, request: ApiRequest) -> Json:
     """https://docs.zilliz.com/reference/restful/list-projects-v2"""
-    return [_describe_project(plane, project) for project in plane.projects.values()]
+    return [_describe_project(control_plane, project) for project in control_plane.projects.values()]
 
 
-def describe_project(plane: ControlPlane, call: Call) -> Json:
+def describe_project(control_plane: ControlPlane, request: ApiRequest) -> Json:
     """The same object as in https://docs.zilliz.com/reference/restful/list-projects-v2"""
-    return _describe_project(plane, find_project(plane, call.path["project_id"]))
+    return _describe_project(control_plane, find_project(control_plane, request.path["project_id"]))
 
 
-def list_clouds(plane: ControlPlane, call: Call) -> Json:
-    """The clouds that https://docs.zilliz.com/reference/restful/list-cloud-regions-v2 takes."""
+def list_clouds(control_plane: ControlPlane, request: ApiRequest) -> Json:
+    """The clouds for https://docs.zilliz.com/reference/restful/list-cloud-regions-v2"""
     return [{"cloudId": cloud_id, "description": name} for cloud_id, name in CLOUDS.items()]
 
 
-def list_regions(plane: ControlPlane, call: Call) -> Json:
+def list_regions(control_plane: ControlPlane, request: ApiRequest) -> Json:
     """
     https://docs.zilliz.com/reference/restful/list-cloud-regions-v2
 
-    ``domain`` is the real service's, as recorded: nothing should follow it from here.
+    ``domain`` is the address of the real service, so a client must not use it here.
     """
-    cloud_id = call.choice("cloudId", list(REGIONS), 96000)
+    cloud_id = request.choice("cloudId", list(REGIONS), 96000)
     return [
         {"cloudId": cloud, "regionId": region_id, "domain": "https://api.cloud.zilliz.com"}
         for cloud, region_ids in REGIONS.items()
@@ -68,10 +68,10 @@ def list_regions(plane: ControlPlane, call: Call) -> Json:
     ]
 
 
-def list_storage_integrations(plane: ControlPlane, call: Call) -> Json:
-    """The destinations that https://docs.zilliz.com/reference/restful/export-backup-files-v2 takes."""
-    find_project(plane, call.query.get("projectId", ""))
-    paging, page = call.page_of(plane.storage_integrations)
+def list_storage_integrations(control_plane: ControlPlane, request: ApiRequest) -> Json:
+    """The destinations for https://docs.zilliz.com/reference/restful/export-backup-files-v2"""
+    find_project(control_plane, request.query.get("projectId", ""))
+    paging, page = request.page_of(control_plane.storage_integrations)
     return {**paging, "storageIntegrations": page}
 
 
@@ -94,15 +94,12 @@ def _summarize(cluster: Cluster, now: float) -> dict[str, Json]:
     }
 
 
-def _describe_project(plane: ControlPlane, project: Project) -> dict[str, Json]:
+def _describe_project(control_plane: ControlPlane, project: Project) -> dict[str, Json]:
     return {
         "projectId": project.project_id,
         "projectName": project.project_name,
         "description": project.description,
-        "instanceCount": sum(
-            cluster.project_id == project.project_id and cluster.settled_status != "DELETED"
-            for cluster in plane.clusters.values()
-        ),
+        "instanceCount": len(control_plane.present_clusters(project.project_id)),
         "createTime": iso_time(project.created),
         "plan": project.plan,
         "regionIds": list(project.region_ids),

@@ -1,29 +1,30 @@
-"""Get and set the policy for automatic backups."""
+"""The operations that get and set the policy for automatic backups."""
 
 from __future__ import annotations
 
 import re
 
-from airflow_provider_zbackup.emulator.api.call import Call, Fields
 from airflow_provider_zbackup.emulator.api.lookups import find_dedicated_cluster, region_problem
+from airflow_provider_zbackup.emulator.api.request import ApiRequest, Fields
 from airflow_provider_zbackup.emulator.control_plane import ControlPlane
-from airflow_provider_zbackup.emulator.errors import bad_request, documented
+from airflow_provider_zbackup.emulator.errors import bad_request, documented_error
+from airflow_provider_zbackup.emulator.formats import Json
 from airflow_provider_zbackup.emulator.records import Cluster, Policy, RegionCopy
-from airflow_provider_zbackup.emulator.shapes import Json
 
 _FREQUENCY = re.compile(r"[1-7](,[1-7])*", re.ASCII)
 _WINDOW = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 _WINDOW_MINUTES = 120
 
 
-def get_backup_policy(plane: ControlPlane, call: Call) -> Json:
+def get_backup_policy(control_plane: ControlPlane, request: ApiRequest) -> Json:
     """
     https://docs.zilliz.com/reference/restful/get-backup-policy-v2
 
-    A cluster that never had a policy is not documented; here it looks like one with a disabled policy.
+    A cluster that never had a policy looks like one with a disabled policy. This is a guess: it is not
+    documented.
     """
-    cluster = find_dedicated_cluster(plane, call.path["cluster_id"])
-    policy = plane.policies.get(cluster.cluster_id)
+    cluster = find_dedicated_cluster(control_plane, request.path["cluster_id"])
+    policy = control_plane.policies.get(cluster.cluster_id)
     return {
         "clusterId": cluster.cluster_id,
         "status": "DISABLED" if policy is None else "ENABLED",
@@ -41,35 +42,37 @@ def get_backup_policy(plane: ControlPlane, call: Call) -> Json:
     }
 
 
-def set_backup_policy(plane: ControlPlane, call: Call) -> Json:
+def set_backup_policy(control_plane: ControlPlane, request: ApiRequest) -> Json:
     """
     https://docs.zilliz.com/reference/restful/set-backup-policy-v2
 
-    Enabling starts an automatic backup at once, also when the policy was enabled before.
+    Enabling starts an automatic backup at once, even when the policy was enabled before.
     """
-    cluster = find_dedicated_cluster(plane, call.path["cluster_id"])
-    now = plane.now()
+    cluster = find_dedicated_cluster(control_plane, request.path["cluster_id"])
+    now = control_plane.now()
     if cluster.status(now) != "RUNNING":
         raise bad_request("The cluster is not running.")
-    if call.body.flag("enabled"):
+    if request.body.flag("enabled"):
         policy = Policy(
-            start_time=_start_time(call.body),
-            frequency=_frequency(call.body),
-            retention_days=call.body.whole_number("retentionDays", 1, 30, 96034),
-            copies=[_copy(plane, cluster, entry) for entry in call.body.objects("crossRegionCopies")],
-            served=now,
+            start_time=_start_time(request.body),
+            frequency=_frequency(request.body),
+            retention_days=request.body.whole_number("retentionDays", 1, 30, 96034),
+            copies=[
+                _copy(control_plane, cluster, entry) for entry in request.body.objects("crossRegionCopies")
+            ],
+            started_until=now,
         )
-        plane.policies[cluster.cluster_id] = policy
-        plane.start_automatic_backup(cluster, policy)
+        control_plane.policies[cluster.cluster_id] = policy
+        control_plane.start_automatic_backup(cluster, policy)
         return {"clusterId": cluster.cluster_id, "status": "ENABLED"}
-    plane.policies.pop(cluster.cluster_id, None)
+    control_plane.policies.pop(cluster.cluster_id, None)
     return {"clusterId": cluster.cluster_id, "status": "DISABLED"}
 
 
 def _frequency(body: Fields) -> str:
     frequency = body.values.get("frequency")
     if not isinstance(frequency, str) or not _FREQUENCY.fullmatch(frequency):
-        raise documented(96032)
+        raise documented_error(96032)
     return frequency
 
 
@@ -77,16 +80,16 @@ def _start_time(body: Fields) -> str:
     window = body.values.get("startTime")
     match = _WINDOW.fullmatch(window) if isinstance(window, str) else None
     if match is None:
-        raise documented(96033)
+        raise documented_error(96033)
     hour, minute, end_hour, end_minute = (int(number) for number in match.groups())
     if (end_hour * 60 + end_minute - hour * 60 - minute) % (24 * 60) != _WINDOW_MINUTES:
-        raise documented(96033)
+        raise documented_error(96033)
     return match.group()
 
 
-def _copy(plane: ControlPlane, cluster: Cluster, entry: Fields) -> RegionCopy:
+def _copy(control_plane: ControlPlane, cluster: Cluster, entry: Fields) -> RegionCopy:
     region_id = entry.text("regionId")
-    problem = region_problem(plane.projects[cluster.project_id], cluster.region_id, region_id)
+    problem = region_problem(control_plane.projects[cluster.project_id], cluster.region_id, region_id)
     if problem is not None:
         raise bad_request(problem)
     return RegionCopy(region_id, entry.whole_number("retentionDays", 1, 30, 96034))

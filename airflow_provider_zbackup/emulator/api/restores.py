@@ -1,4 +1,4 @@
-"""Restore a backup into a new cluster or an existing one, or export its files."""
+"""The operations that restore a backup or export its files."""
 
 from __future__ import annotations
 
@@ -6,48 +6,50 @@ import re
 import secrets
 from dataclasses import replace
 
-from airflow_provider_zbackup.emulator.api.call import Call, Fields
 from airflow_provider_zbackup.emulator.api.lookups import find_backup, find_dedicated_cluster, find_project
+from airflow_provider_zbackup.emulator.api.request import ApiRequest, Fields
 from airflow_provider_zbackup.emulator.control_plane import ControlPlane, database_name
 from airflow_provider_zbackup.emulator.errors import (
     CLUSTER_NAME_TAKEN,
     RESTORE_CLUSTER_FAILED,
     RESTORE_COLLECTION_FAILED,
-    Refusal,
+    ApiError,
     bad_request,
-    documented,
+    documented_error,
     not_found,
 )
+from airflow_provider_zbackup.emulator.formats import Json, new_cluster_id
 from airflow_provider_zbackup.emulator.records import DEFAULT_DATABASE, Backup, Cluster
-from airflow_provider_zbackup.emulator.shapes import Json, new_cluster_id
 
 _CLUSTER_NAME = re.compile(r"[A-Za-z0-9-]+")
 _NOT_AVAILABLE = "The backup is not available."
 
 
-def restore_cluster_backup(plane: ControlPlane, call: Call) -> Json:
+def restore_cluster_backup(control_plane: ControlPlane, request: ApiRequest) -> Json:
     """https://docs.zilliz.com/reference/restful/restore-cluster-backup-v2"""
-    backup = _find_backup(plane, call)
-    project = find_project(plane, call.body.text("projectId", default=""))
-    name = call.body.text("clusterName", default="")
+    backup = _find_backup(control_plane, request)
+    project = find_project(control_plane, request.body.text("projectId", default=""))
+    name = request.body.text("clusterName", default="")
     if not _CLUSTER_NAME.fullmatch(name):
-        raise documented(96010)
-    cu_size = call.body.whole_number("cuSize", 1, 1024, 96002)
-    collection_status = call.body.choice("collectionStatus", ("KEEP", "RELEASE"), documented(96031))
-    if call.body.text("restoreVersionPolicy", default="LATEST") not in ("LATEST", "ORIGINAL"):
-        raise documented(RESTORE_CLUSTER_FAILED, "Invalid restoreVersionPolicy.")
-    now = plane.now()
+        raise documented_error(96010)
+    cu_size = request.body.whole_number("cuSize", 1, 1024, 96002)
+    collection_status = request.body.choice("collectionStatus", ("KEEP", "RELEASE"), documented_error(96031))
+    if request.body.text("restoreVersionPolicy", default="LATEST") not in ("LATEST", "ORIGINAL"):
+        raise documented_error(RESTORE_CLUSTER_FAILED, "Invalid restoreVersionPolicy.")
+    now = control_plane.now()
     if backup.status(now) != "AVAILABLE":
-        raise documented(RESTORE_CLUSTER_FAILED, _NOT_AVAILABLE)
+        raise documented_error(RESTORE_CLUSTER_FAILED, _NOT_AVAILABLE)
     if backup.backup_type != "CLUSTER":
-        raise documented(RESTORE_CLUSTER_FAILED, "The backup does not hold a whole cluster.")
+        raise documented_error(RESTORE_CLUSTER_FAILED, "The backup does not hold a whole cluster.")
     if backup.region_id not in project.region_ids:
-        raise documented(RESTORE_CLUSTER_FAILED, f"{backup.region_id} is not bound to the target project.")
-    if name in {cluster.cluster_name for cluster in _clusters_in(plane, project.project_id)}:
-        raise Refusal(CLUSTER_NAME_TAKEN, "The specified cluster name already exists.")
+        raise documented_error(
+            RESTORE_CLUSTER_FAILED, f"{backup.region_id} is not bound to the target project."
+        )
+    if name in {cluster.cluster_name for cluster in control_plane.present_clusters(project.project_id)}:
+        raise ApiError(CLUSTER_NAME_TAKEN, "The specified cluster name already exists.")
     cluster_id = new_cluster_id()
-    job = plane.start_job("RESTORE", cluster_id, "restore_cluster_backup")
-    plane.put_cluster(
+    job = control_plane.start_job("RESTORE", cluster_id, "restore_cluster_backup")
+    control_plane.put_cluster(
         Cluster(
             cluster_id,
             name,
@@ -66,7 +68,7 @@ def restore_cluster_backup(plane: ControlPlane, call: Call) -> Json:
             restore=job,
         )
     )
-    # The password is shown this one time and kept nowhere.
+    # Only this answer shows the password: nothing keeps it.
     return {
         "clusterId": cluster_id,
         "username": "db_admin",
@@ -75,64 +77,62 @@ def restore_cluster_backup(plane: ControlPlane, call: Call) -> Json:
     }
 
 
-def restore_collection_backup(plane: ControlPlane, call: Call) -> Json:
+def restore_collection_backup(control_plane: ControlPlane, request: ApiRequest) -> Json:
     """
     https://docs.zilliz.com/reference/restful/restore-collection-backup-v2
 
-    Only the job is emulated: no collection appears in the destination.
+    Only the job is emulated: the destination gets no collection.
     """
-    backup = _find_backup(plane, call)
-    destination = find_dedicated_cluster(plane, call.body.text("destClusterId", default=""))
-    for entry in call.body.objects("dbCollections"):
+    backup = _find_backup(control_plane, request)
+    destination = find_dedicated_cluster(control_plane, request.body.text("destClusterId", default=""))
+    for entry in request.body.objects("dbCollections"):
         _check_collections(backup, entry)
-    now = plane.now()
+    now = control_plane.now()
     if backup.status(now) != "AVAILABLE":
-        raise documented(RESTORE_COLLECTION_FAILED, _NOT_AVAILABLE)
+        raise documented_error(RESTORE_COLLECTION_FAILED, _NOT_AVAILABLE)
     if destination.status(now) != "RUNNING":
-        raise documented(RESTORE_COLLECTION_FAILED, "The destination cluster is not running.")
-    return {"jobId": plane.start_job("RESTORE", destination.cluster_id, "restore_collection_backup").job_id}
+        raise documented_error(RESTORE_COLLECTION_FAILED, "The destination cluster is not running.")
+    return {
+        "jobId": control_plane.start_job(
+            "RESTORE", destination.cluster_id, "restore_collection_backup"
+        ).job_id
+    }
 
 
-def export_backup_files(plane: ControlPlane, call: Call) -> Json:
+def export_backup_files(control_plane: ControlPlane, request: ApiRequest) -> Json:
     """
     https://docs.zilliz.com/reference/restful/export-backup-files-v2
 
-    Only the job is emulated: no files are written.
+    Only the job is emulated: it writes no files.
     """
-    backup = _find_backup(plane, call)
-    integration_id = call.body.text("integrationId")
-    call.body.text("directory", default="")
-    if integration_id not in {integration["integrationId"] for integration in plane.storage_integrations}:
+    backup = _find_backup(control_plane, request)
+    integration_id = request.body.text("integrationId")
+    request.body.text("directory", default="")
+    if integration_id not in {
+        integration["integrationId"] for integration in control_plane.storage_integrations
+    }:
         raise not_found("Storage integration not found.")
-    if backup.status(plane.now()) != "AVAILABLE":
+    if backup.status(control_plane.now()) != "AVAILABLE":
         raise bad_request(_NOT_AVAILABLE)
-    return {"jobId": plane.start_job("EXPORT", backup.cluster_id, "export_backup_files").job_id}
+    return {"jobId": control_plane.start_job("EXPORT", backup.cluster_id, "export_backup_files").job_id}
 
 
-def _find_backup(plane: ControlPlane, call: Call) -> Backup:
-    return find_backup(plane, call.path["cluster_id"], call.path["backup_id"])
-
-
-def _clusters_in(plane: ControlPlane, project_id: str) -> list[Cluster]:
-    return [
-        cluster
-        for cluster in plane.clusters.values()
-        if cluster.project_id == project_id and cluster.settled_status != "DELETED"
-    ]
+def _find_backup(control_plane: ControlPlane, request: ApiRequest) -> Backup:
+    return find_backup(control_plane, request.path["cluster_id"], request.path["backup_id"])
 
 
 def _check_collections(backup: Backup, entry: Fields) -> None:
     database = database_name(entry.text("dbName", DEFAULT_DATABASE))
     entry.text("destDbName", default="")
     if database not in backup.databases:
-        raise documented(RESTORE_COLLECTION_FAILED, f"Database {database} is not in the backup.")
+        raise documented_error(RESTORE_COLLECTION_FAILED, f"Database {database} is not in the backup.")
     wanted = entry.objects("collections")
     if len(wanted) > 1:
-        raise documented(RESTORE_COLLECTION_FAILED, "Only one collection can be restored at a time.")
+        raise documented_error(RESTORE_COLLECTION_FAILED, "Only one collection can be restored at a time.")
     for collection in wanted:
         name = collection.text("collectionName")
         collection.text("destCollectionName", default="")
         if collection.text("destCollectionStatus", default="LOADED") not in ("LOADED", "UNLOADED"):
-            raise documented(96037)
+            raise documented_error(96037)
         if name not in {present.name for present in backup.databases[database]}:
-            raise documented(RESTORE_COLLECTION_FAILED, f"Collection {name} is not in the backup.")
+            raise documented_error(RESTORE_COLLECTION_FAILED, f"Collection {name} is not in the backup.")

@@ -1,4 +1,4 @@
-"""How ids and times look in the API: https://docs.zilliz.com/reference/restful/describe-backup-v2"""
+"""The forms of ids and times in the API: https://docs.zilliz.com/reference/restful/describe-backup-v2"""
 
 from __future__ import annotations
 
@@ -17,36 +17,31 @@ _TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def iso_time(seconds: float) -> str:
-    """
-    Draw a moment as the API does: ISO 8601, UTC, whole seconds.
-
-    :param seconds: seconds since the epoch.
-    """
+    """Write seconds since the epoch as the API does: ISO 8601, UTC, whole seconds."""
     return datetime.fromtimestamp(math.floor(seconds), UTC).strftime(_TIME_FORMAT)
 
 
 def parse_time(text: str) -> float:
     """
-    Read a moment in the form that :func:`iso_time` draws.
+    Read a time such as ``2024-07-30T16:49:50Z``.
 
-    :param text: for example ``2024-07-30T16:49:50Z``.
-    :raises ValueError: when the text has any other form.
+    :raises ValueError: for any other form.
     """
     return timegm(strptime(text, _TIME_FORMAT))
 
 
 def new_backup_id(number: int) -> str:
-    """Make an id like ``backup0_1e3c0988ecb7f0d``."""
+    """Return an id such as ``backup0_1e3c0988ecb7f0d``."""
     return f"backup{number}_{_hexadecimal(15)}"
 
 
 def new_cluster_id() -> str:
-    """Make the id of a Dedicated cluster, like ``in01-31a6b840e50b72d``."""
+    """Return the id of a Dedicated cluster, such as ``in01-31a6b840e50b72d``."""
     return f"in01-{_hexadecimal(15)}"
 
 
 def new_job_id() -> str:
-    """Make an id like ``job-03e1eefbd82dmo2oeb8pe2``."""
+    """Return an id such as ``job-03e1eefbd82dmo2oeb8pe2``."""
     return "job-" + "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(22))
 
 

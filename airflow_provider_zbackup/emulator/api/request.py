@@ -1,4 +1,4 @@
-"""A request to the API, and how its parts are read."""
+"""A request to the API, with checked access to its parts."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
-from airflow_provider_zbackup.emulator.errors import Refusal, bad_request, documented
-from airflow_provider_zbackup.emulator.shapes import Json
+from airflow_provider_zbackup.emulator.errors import ApiError, bad_request, documented_error
+from airflow_provider_zbackup.emulator.formats import Json
 
 Item = TypeVar("Item")
 _MISSING = object()
 
 
 @dataclass(frozen=True)
-class Call:
+class ApiRequest:
     """
-    One request.
+    One request to the API.
 
-    :param path: the ids in its path.
-    :param query: its query parameters.
-    :param content: its body, as it came.
+    :param path: the ids in the path.
+    :param content: the raw body.
     """
 
     path: Mapping[str, str] = field(default_factory=dict)
@@ -32,26 +31,23 @@ class Call:
     @cached_property
     def body(self) -> Fields:
         """
-        Return the fields of the JSON object in the body; no body is an empty object.
+        Return the fields of the JSON object in the body. A missing body counts as an empty object.
 
-        How the service answers to malformed JSON is not documented; here it is HTTP 400.
+        HTTP 400 for malformed JSON is a guess: it is not documented.
         """
         try:
             value = json.loads(self.content) if self.content.strip() else {}
         except (ValueError, RecursionError):
-            raise Refusal(400, "The request body is not valid JSON.", http_status=400) from None
+            raise ApiError(400, "The request body is not valid JSON.", http_status=400) from None
         if not isinstance(value, dict):
-            raise Refusal(400, "The request body is not a JSON object.", http_status=400)
+            raise ApiError(400, "The request body is not a JSON object.", http_status=400)
         return Fields(value)
 
     def page_of(self, items: Sequence[Item]) -> tuple[dict[str, Json], Sequence[Item]]:
         """
-        Cut out the page that was asked for.
+        Return the paging fields of the answer, and the items of the page that the request asks for.
 
-        The reference calls ``count`` the number returned, clients take it as the grand total; so it is here.
-
-        :param items: all items.
-        :return: the paging fields of the answer and the items of the page.
+        ``count`` is the total, because clients use it so. The reference says that it counts the page.
         """
         size = self._whole_number("pageSize", 10, 100, 96008)
         current = self._whole_number("currentPage", 1, 2**31 - 1, 96009)
@@ -60,31 +56,29 @@ class Call:
 
     def choice(self, name: str, choices: Sequence[str], code: int) -> str | None:
         """
-        Return an optional query parameter with few possible values.
+        Return an optional query parameter.
 
-        :param name: the parameter.
-        :param choices: its values.
-        :param code: the refusal for all others.
+        :param code: the error for a value that is not one of the choices.
         """
         value = self.query.get(name)
         if value is not None and value not in choices:
-            raise documented(code)
+            raise documented_error(code)
         return value
 
     def _whole_number(self, name: str, default: int, largest: int, code: int) -> int:
         text = self.query.get(name, str(default))
         if not (text.isascii() and text.isdigit() and len(text) <= 10 and 1 <= int(text) <= largest):
-            raise documented(code)
+            raise documented_error(code)
         return int(text)
 
 
 @dataclass(frozen=True)
 class Fields:
     """
-    The fields of one JSON object in a request. None counts as absent. No code is documented for a field of a
-    wrong type, unless the method takes one.
+    The fields of a JSON object in a request. Null counts as a missing field.
 
-    :param values: the object.
+    The documentation has no code for a wrong type. Where it has a code for any wrong value, the method takes
+    it as an argument.
     """
 
     values: Mapping[str, Json]
@@ -93,8 +87,7 @@ class Fields:
         """
         Return a string.
 
-        :param name: the field.
-        :param default: what it is when absent; without a default it must be there and not empty.
+        :param default: the value of a missing field. None means that the field must exist and not be empty.
         """
         value = self._value(name)
         if value is _MISSING and default is not None:
@@ -103,58 +96,41 @@ class Fields:
             raise bad_request(f"Invalid or missing {name}.")
         return value
 
-    def choice(self, name: str, choices: Sequence[str], refusal: Refusal) -> str:
+    def choice(self, name: str, choices: Sequence[str], error: ApiError) -> str:
         """
-        Return a string with few possible values.
+        Return a string.
 
-        :param name: the field.
-        :param choices: its values.
-        :param refusal: the answer to all others, and to none.
+        :param error: for a missing field or a value that is not one of the choices.
         """
         value = self._value(name)
         if not isinstance(value, str) or value not in choices:
-            raise refusal
+            raise error
         return value
 
     def whole_number(self, name: str, smallest: int, largest: int, code: int) -> int:
         """
         Return a whole number.
 
-        :param name: the field.
-        :param smallest: the smallest allowed value.
-        :param largest: the largest allowed value.
-        :param code: the refusal for all others, and for none.
+        :param code: the error for a missing field or a number that is too small or too large.
         """
         value = self._value(name)
         if not isinstance(value, int) or isinstance(value, bool) or not smallest <= value <= largest:
-            raise documented(code)
+            raise documented_error(code)
         return value
 
     def flag(self, name: str) -> bool:
-        """
-        Return a boolean that must be there.
-
-        :param name: the field.
-        """
+        """Return a boolean, which must not be missing."""
         value = self._value(name)
         if not isinstance(value, bool):
             raise bad_request(f"Invalid or missing {name}.")
         return value
 
     def texts(self, name: str) -> list[str]:
-        """
-        Return a list of strings, empty when absent.
-
-        :param name: the field.
-        """
+        """Return a list of strings, which is empty for a missing field."""
         return self._list(name, str)
 
     def objects(self, name: str) -> list[Fields]:
-        """
-        Return a list of objects, empty when absent.
-
-        :param name: the field.
-        """
+        """Return a list of objects, which is empty for a missing field."""
         return [Fields(value) for value in self._list(name, dict)]
 
     def _value(self, name: str) -> Json:
