@@ -208,9 +208,9 @@ class ZillizJobOperator(ZillizTask, BaseOperator, Generic[R]):
         waited = now - (deadline - self.cap_to_execution_timeout(self.conflict_timeout))
         if now >= deadline:
             raise ZillizTimeoutError(
-                f"Waited {waited:.0f} s for other backups to finish. {conflict.sentence}"
+                f"Waited {waited:.0f} s for other backups to finish. {conflict}"
             ) from conflict
-        self.log.info("%s Waiting for it to end.", conflict.sentence)
+        self.log.info("%s Waiting for it to end.", conflict)
         pause = CONFLICT_PAUSE
         if conflict.retry_after is not None:
             # There is nothing to watch that tells when it is over: ever longer pauses keep calls apart.

@@ -136,7 +136,8 @@ class ZillizTask:
         except Exception as error:
             if next_method != "__fail__":
                 raise
-            raise type(error)(f"{error}. {self._what_is_known(context)} {NO_CANCEL}") from error
+            cause = str(error).rstrip(".")
+            raise type(error)(f"{cause}. {self._what_is_known(context)} {NO_CANCEL}") from error
 
     def _what_is_known(self, context: Context) -> str:
         try:

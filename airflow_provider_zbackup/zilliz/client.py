@@ -133,7 +133,8 @@ class _Exchange:
             content += chunk
             if len(content) > LARGEST_ANSWER:
                 raise ZillizProtocolError(
-                    f"Zilliz Cloud answered {operation} with more than {LARGEST_ANSWER} bytes.",
+                    f"Zilliz Cloud's answer is too large: more than {LARGEST_ANSWER} bytes.",
+                    operation=str(operation),
                     http_status=response.status_code,
                 )
             if self._clock.monotonic() > limit:
@@ -144,7 +145,8 @@ class _Exchange:
         """Return what it means that a request got no (whole) answer."""
         reason = self._scrub(str(error)) or type(error).__name__
         return ZillizConnectionError(
-            f"No answer to {operation} from {self._base_url.host}: {reason}.",
+            f"No answer from {self._base_url.host}: {reason}.",
+            operation=str(operation),
             unprocessed=isinstance(error, _UNSENT),
         )
 
@@ -163,8 +165,9 @@ class _Exchange:
                 envelope = None
         if 300 <= status < 400 or (status < 300 and (envelope is None or code is None)):
             raise ZillizProtocolError(
-                f"Zilliz Cloud answered {operation} with something that is not an answer: "
+                "Zilliz Cloud's answer cannot be read: "
                 f"{len(content)} bytes of {self._scrub(response.headers.get('content-type', '?'))[:100]}.",
+                operation=str(operation),
                 http_status=status,
                 request_id=request_id,
             )
@@ -177,7 +180,8 @@ class _Exchange:
             retry_after = THROTTLED_PAUSE
         text = str(envelope.get("message") or "") if envelope is not None else ""
         raise kind(
-            f"Zilliz Cloud refused to {operation}: {self._scrub(text or response.reason_phrase)[:500]}",
+            f"{kind.reason}: {self._scrub(text or response.reason_phrase)[:500]}",
+            operation=str(operation),
             code=code or None,
             http_status=status,
             request_id=request_id,
@@ -193,7 +197,7 @@ class _Exchange:
 
 def too_slow(operation: Operation[Any]) -> ZillizConnectionError:
     """Return what it means that an answer began, or was awaited, and did not end."""
-    return ZillizConnectionError(f"The answer to {operation} did not end in time.")
+    return ZillizConnectionError("Zilliz Cloud's answer did not end in time.", operation=str(operation))
 
 
 class ZillizClient:

@@ -36,14 +36,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_FIELDS = ("message", "code", "http_status", "request_id", "retry_after", "unprocessed")
+_FIELDS = ("message", "operation", "code", "http_status", "request_id", "retry_after", "unprocessed")
 
 
 class ZillizError(Exception):
     """
     Base of all errors of Zilliz Cloud.
 
-    :param message: what happened, in words
+    :param message: what happened, the reason first
+    :param operation: what was asked of Zilliz Cloud, such as ``create backup of cluster in01-x``
     :param code: ``code`` of the API's answer
     :param http_status: HTTP status of the answer
     :param request_id: the answer's ``requestid`` header, which Zilliz support asks for
@@ -51,12 +52,16 @@ class ZillizError(Exception):
     :param unprocessed: whether it is certain that the server did not do what was asked
     """
 
+    #: Begins the message of an answer of this kind.
+    reason = "Zilliz Cloud refused"
+    #: What to do about it.
     hint = ""
 
     def __init__(
         self,
         message: str,
         *,
+        operation: str | None = None,
         code: int | None = None,
         http_status: int | None = None,
         request_id: str | None = None,
@@ -65,6 +70,7 @@ class ZillizError(Exception):
     ) -> None:
         super().__init__(message)
         self.message = message
+        self.operation = operation
         self.code = code
         self.http_status = http_status
         self.request_id = request_id
@@ -73,13 +79,11 @@ class ZillizError(Exception):
 
     def __str__(self) -> str:
         facts = {"code": self.code, "HTTP": self.http_status, "requestid": self.request_id}
-        known = ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
-        return " ".join(part for part in (self.message, f"({known})" if known else "", self.hint) if part)
-
-    @property
-    def sentence(self) -> str:
-        """The text, to be followed by others."""
-        return str(self).rstrip(".") + "."
+        known = [f"{name} {value}" for name, value in facts.items() if value is not None]
+        details = ", ".join([self.operation, *known] if self.operation else known)
+        sentence = self.message.rstrip(".") + (f" ({details})." if details else ".")
+        hint = _HINTS.get(self.code or 0, self.hint)
+        return f"{sentence} {hint}" if hint else sentence
 
     def to_dict(self) -> dict[str, Any]:
         """Return the error as plain JSON, for the event of a trigger."""
@@ -105,12 +109,14 @@ class ZillizConfigurationError(ZillizPermanentError):
 class ZillizAuthenticationError(ZillizPermanentError):
     """The API key is missing, wrong or revoked."""
 
+    reason = "Zilliz Cloud does not accept the API key"
     hint = "Check the API key in the password field of the Airflow connection."
 
 
 class ZillizPermissionError(ZillizPermanentError):
     """The API key may not do this."""
 
+    reason = "Not permitted"
     hint = (
         "Backups need a key of a project admin, an organization owner or a custom role "
         "with backup privileges, for the right organization and cluster."
@@ -120,15 +126,20 @@ class ZillizPermissionError(ZillizPermanentError):
 class ZillizUnsupportedClusterError(ZillizPermanentError):
     """The cluster's plan does not have this feature."""
 
+    reason = "Not available to this cluster"
     hint = "Backup and restore are available only to Dedicated clusters, not to Free and Serverless ones."
 
 
 class ZillizBadRequestError(ZillizPermanentError):
     """An argument of the call is wrong."""
 
+    reason = "Not accepted"
+
 
 class ZillizNotFoundError(ZillizPermanentError):
     """There is no such cluster, backup, job or project, or the key cannot see it."""
+
+    reason = "Not found"
 
 
 class ZillizUncertainError(ZillizPermanentError):
@@ -146,9 +157,13 @@ class ZillizConnectionError(ZillizTransientError):
 class ZillizThrottledError(ZillizTransientError):
     """Zilliz Cloud allows about 20 requests per second per user and endpoint."""
 
+    reason = "Too many requests"
+
 
 class ZillizServerError(ZillizTransientError):
     """The service, or a gateway before it, is in trouble."""
+
+    reason = "Zilliz Cloud is in trouble"
 
 
 class ZillizProtocolError(ZillizTransientError):
@@ -161,6 +176,8 @@ class ZillizRefusedError(ZillizError):
 
 class ZillizConflictError(ZillizError):
     """Another backup is in the way."""
+
+    reason = "Another job is in the way"
 
 
 class ZillizJobFailedError(ZillizError):
@@ -189,6 +206,8 @@ class ZillizTimeoutError(ZillizError):
     hint = "Whatever was waited for goes on."
 
 
+_LIST_CLUSTERS = "ZillizHook().list_clusters() shows the clusters that the key can see."
+_HINTS = {96018: _LIST_CLUSTERS, 96036: _LIST_CLUSTERS}
 _AUTHENTICATION_CODES = frozenset({21119, 80001, 80002, 1800})
 _PERMISSION_CODES = frozenset({96012, 96013, 96014, 96015, 96016, 96027})
 _UNSUPPORTED_CODES = frozenset({96021, 96022, 96028})

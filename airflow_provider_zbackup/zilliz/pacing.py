@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 
 from airflow_provider_zbackup.zilliz.errors import ZillizThrottledError
 
-#: The shortest pause between two looks, but for one that ends when a wait ends.
+#: The shortest pause between two polls, but for one that ends when a wait ends.
 SHORTEST_PAUSE = 1.0
 #: A server that asks for more patience than this is asked again nevertheless.
 LONGEST_RETRY_AFTER = 120.0
@@ -55,7 +55,7 @@ def backoff(first: float = 0.5, longest: float = 30.0) -> Iterator[float]:
 
 def poll_pause(age: float, progress: int | None, longest: float) -> float:
     """
-    Return the pause before the next look at something that is under way.
+    Return the pause before the next poll at something that is under way.
 
     Without progress it is a tenth of the age, so that the end is noticed within a tenth of the whole; a
     young job is looked at every second or two. With progress it is half of what seems to remain, which
@@ -132,7 +132,7 @@ class RequestBudget:
         self._seen = now
         if now < self._held_until:
             raise ZillizThrottledError(
-                "Nothing was sent, since Zilliz Cloud had just answered that there are too many requests.",
+                "Too many requests: Zilliz Cloud has just said so, so nothing was sent.",
                 retry_after=self._held_until - now,
                 unprocessed=True,
             )

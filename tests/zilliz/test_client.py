@@ -219,23 +219,24 @@ def test_a_refusal_means_not_done_whatever_the_status(status: str, code: int) ->
     [
         (
             answer({"code": 96026, "message": "No job."}),
-            "Zilliz Cloud refused to describe job job-1: No job.",
+            "Not found: No job.",
         ),
-        (answer({"code": 1, "message": None}), "Zilliz Cloud refused to describe job job-1: OK"),
-        (answer(b"?", "502 Bad Gateway"), "Zilliz Cloud refused to describe job job-1: Bad Gateway"),
+        (answer({"code": 1, "message": None}), "Zilliz Cloud refused: OK"),
+        (answer(b"?", "502 Bad Gateway"), "Zilliz Cloud is in trouble: Bad Gateway"),
         (
             answer({"code": 1, "message": f"Bad key {KEY}!"}),
-            "Zilliz Cloud refused to describe job job-1: Bad key ***!",
+            "Zilliz Cloud refused: Bad key ***!",
         ),
         (
             answer({"code": 1, "message": "x" * 900}),
-            f"Zilliz Cloud refused to describe job job-1: {'x' * 500}",
+            f"Zilliz Cloud refused: {'x' * 500}",
         ),
     ],
     ids=["message", "no message", "no document", "with the key in it", "long"],
 )
 def test_messages(send: Send, reply: bytes, text: str) -> None:
-    assert failure(send, reply).message == text
+    error = failure(send, reply)
+    assert (error.message, error.operation) == (text, "describe job job-1")
 
 
 @pytest.mark.parametrize("text", [f"bad {KEY}", "x" * 900], ids=["the key", "long"])
@@ -280,11 +281,11 @@ def test_what_is_no_answer(send: Send, body: bytes) -> None:
         "r1",
         False,
     )
-    assert error.message.endswith(f"with something that is not an answer: {len(body)} bytes of text/html.")
+    assert error.message == f"Zilliz Cloud's answer cannot be read: {len(body)} bytes of text/html."
 
 
 def test_what_has_no_type_is_no_answer(send: Send) -> None:
-    assert "not an answer: 0 bytes of ?." in failure(send, answer(b"")).message
+    assert "cannot be read: 0 bytes of ?." in failure(send, answer(b"")).message
 
 
 @pytest.mark.parametrize("body", [b'{"code": 1e400}', b"[" * 100_000], ids=["infinite code", "deep nesting"])
@@ -303,7 +304,7 @@ def test_answers_are_bounded(send: Send, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(client_module, "LARGEST_ANSWER", 100)
     error = failure(send, answer({"code": 0, "data": {"reason": "x" * 200}}))
     assert (type(error), error.unprocessed) == (ZillizProtocolError, False)
-    assert error.message == "Zilliz Cloud answered describe job job-1 with more than 100 bytes."
+    assert error.message == "Zilliz Cloud's answer is too large: more than 100 bytes."
 
 
 # No answers
@@ -312,7 +313,7 @@ def test_answers_are_bounded(send: Send, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_refused_connection_did_nothing(send: Send) -> None:
     url = unused_url()
     with pytest.raises(
-        ZillizConnectionError, match=r"No answer to describe job job-1 from 127\.0\.0\.1: "
+        ZillizConnectionError, match=r"No answer from 127\.0\.0\.1: .* \(describe job job-1\)"
     ) as caught:
         send(url, DESCRIBE)
     assert caught.value.unprocessed

@@ -167,7 +167,7 @@ def test_whoever_is_in_the_way_may_be_missing_in_the_list_at_first(lag: float) -
     assert lag <= driver.elapsed <= lag + 5
     assert driver.records[-1] is None, "The next try must not take it for its own"
     assert driver.notes == [
-        "Failed to create backup. (code 96038). Looking whether another backup is in the way."
+        "Failed to create backup (code 96038). Looking whether another backup is in the way."
     ]
 
 
@@ -229,7 +229,7 @@ def test_after_a_catch_all_the_next_try_looks_first() -> None:
     ],
 )
 def test_a_named_conflict_needs_nobody_in_the_list(error: ZillizError, codes: list[int]) -> None:
-    with pytest.raises(ZillizConflictError, match=r"none is listed\. ") as caught:
+    with pytest.raises(ZillizConflictError, match=r"in the way that no list shows\. ") as caught:
         create(cloud([error], elsewhere=page()), conflict_codes=codes)
     assert caught.value.retry_after == UNEXPLAINED_PAUSE
 

@@ -120,10 +120,10 @@ def test_http_status_and_code_together(status: int, code: int, kind: type[Zilliz
     ("facts", "text"),
     [
         ({}, "It broke."),
-        ({"code": 0}, "It broke. (code 0)"),
+        ({"code": 0}, "It broke (code 0)."),
         (
             {"code": 96038, "http_status": 200, "request_id": "r1"},
-            "It broke. (code 96038, HTTP 200, requestid r1)",
+            "It broke (code 96038, HTTP 200, requestid r1).",
         ),
         ({"retry_after": 3.0, "unprocessed": True}, "It broke."),
     ],
@@ -134,7 +134,15 @@ def test_text(facts: dict[str, Any], text: str) -> None:
 
 def test_the_hint_is_the_end_of_the_text() -> None:
     text = str(ZillizAuthenticationError("No.", http_status=401))
-    assert text == "No. (HTTP 401) Check the API key in the password field of the Airflow connection."
+    assert text == "No (HTTP 401). Check the API key in the password field of the Airflow connection."
+
+
+def test_a_cluster_that_is_not_found_comes_with_the_way_to_the_right_id() -> None:
+    error = ZillizNotFoundError("Not found: No cluster.", operation="create backup of cluster c", code=96018)
+    assert str(error) == (
+        "Not found: No cluster (create backup of cluster c, code 96018). "
+        "ZillizHook().list_clusters() shows the clusters that the key can see."
+    )
 
 
 def test_a_time_out_says_that_the_work_goes_on() -> None:
@@ -146,16 +154,18 @@ def test_a_time_out_says_that_the_work_goes_on() -> None:
     [
         (ZillizError("Down."), "Down."),
         (ZillizError("Down"), "Down."),
-        (ZillizError("Down.", http_status=503), "Down. (HTTP 503)."),
+        (ZillizError("Down.", http_status=503), "Down (HTTP 503)."),
+        (ZillizError("Down.", operation="list backups"), "Down (list backups)."),
         (ZillizTimeoutError("Gave up."), "Gave up. Whatever was waited for goes on."),
     ],
 )
-def test_a_sentence_can_be_followed_by_others(error: ZillizError, sentence: str) -> None:
-    assert error.sentence == sentence
+def test_the_text_is_sentences_which_others_can_follow(error: ZillizError, sentence: str) -> None:
+    assert str(error) == sentence
 
 
 FACTS: dict[str, Any] = {
     "message": "Größe?",
+    "operation": "list backups",
     "code": 96038,
     "http_status": 200,
     "request_id": "r1",
@@ -194,10 +204,10 @@ def test_an_error_of_an_unknown_class_is_a_plain_one(name: Any) -> None:
 @pytest.mark.parametrize(
     ("event", "kind", "text"),
     [
-        ({}, ZillizError, "unknown error"),
-        ({"error": "ZillizServerError"}, ZillizServerError, "unknown error"),
+        ({}, ZillizError, "unknown error."),
+        ({"error": "ZillizServerError"}, ZillizServerError, "unknown error."),
         ({"error": "ZillizServerError", "message": "No.", "cause": {}}, ZillizServerError, "No."),
-        ({"self": 1, "args": [2], "message": "No.", "code": 3}, ZillizError, "No. (code 3)"),
+        ({"self": 1, "args": [2], "message": "No.", "code": 3}, ZillizError, "No (code 3)."),
     ],
     ids=["nothing", "a class alone", "a field of the future", "fields of a hostile name"],
 )

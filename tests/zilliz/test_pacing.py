@@ -168,7 +168,7 @@ def test_hold_stops_everybody_until_then() -> None:
     budget.hold(1030.0)
     budget.hold(1010.0)
     for time in (1000.0, 1029.0):
-        with pytest.raises(ZillizThrottledError, match="Nothing was sent") as caught:
+        with pytest.raises(ZillizThrottledError, match="nothing was sent") as caught:
             budget.take(time)
         assert (caught.value.retry_after, caught.value.unprocessed) == (1030.0 - time, True)
     assert budget.take(1030.0) == 0.0

@@ -89,7 +89,7 @@ async def test_a_failure_is_everybodys_own(source: Source) -> None:
     assert source.asked == 1
     first, second = errors
     assert first is not second
-    assert [str(error) for error in errors] == ["Down. (HTTP 503)"] * 2
+    assert [str(error) for error in errors] == ["Down (HTTP 503)."] * 2
 
 
 @playing

@@ -69,7 +69,7 @@ def test_a_backup_that_cannot_be_described_and_is_not_listed_is_lost() -> None:
             else ZillizRefusedError("No such thing.", code=12345)
         )
     )
-    with pytest.raises(ZillizBackupLostError, match=r"b .*cannot be found.*No such thing\. \(code 12345\)"):
+    with pytest.raises(ZillizBackupLostError, match=r"b .*cannot be found.*No such thing \(code 12345\)"):
         driver.run(wait_for_backup(CLUSTER, "b", WAIT))
     assert LOOK_UP_LAG <= driver.elapsed <= 2 * LOOK_UP_LAG + 1
 

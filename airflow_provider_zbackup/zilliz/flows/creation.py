@@ -197,7 +197,7 @@ class CreateBackupSubmission(Submission[CreateRecord]):
                 return conflict
             return unexplained_conflict(refusal) if is_conflict else None
 
-        yield Pause(0, f"{refusal.sentence} Looking whether another backup is in the way.")
+        yield Pause(0, f"{refusal} Looking whether another backup is in the way.")
         conflict = yield from poll_through_lag(poll, lambda found: found is not None, lambda *_: LIST_LAG)
         if conflict is not None:
             raise conflict from refusal

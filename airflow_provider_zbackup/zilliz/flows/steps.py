@@ -145,7 +145,7 @@ def retrying(operation: Operation[T], attempts: int = ATTEMPTS) -> Flow[Reply[T]
             if not attempts or not (operation.idempotent or error.unprocessed):
                 raise
             pause = max(next(pauses), error.retry_after or 0)
-            yield Pause(pause, f"{error.sentence} Trying again in {pause:.0f} s.")
+            yield Pause(pause, f"{error} Trying again in {pause:.0f} s.")
 
 
 def poll_through_lag(

@@ -235,7 +235,7 @@ def _submit(submission: Submission[R], answer_time: float, conflict_codes: Colle
             yield unanswered.save() if unanswered else Save(None)
             # A refusal may come from what an earlier call without an answer has started.
             if unanswered and not (error.unprocessed and isinstance(error, ZillizTransientError)):
-                yield Pause(0, f"{error.sentence} Looking whether a {submission.noun} came of it.")
+                yield Pause(0, f"{error} Looking whether a {submission.noun} came of it.")
                 found = yield from _search(submission, unanswered)
                 if found is not None:
                     return found
@@ -251,7 +251,7 @@ def _submit(submission: Submission[R], answer_time: float, conflict_codes: Colle
             pause = max(next(pauses), error.retry_after or 0)
             yield Pause(
                 pause,
-                f"{error.sentence} No {submission.noun} came of it. Sending it again in {pause:.0f} s.",
+                f"{error} No {submission.noun} came of it. Sending it again in {pause:.0f} s.",
             )
         else:
             yield started.save()
@@ -325,7 +325,7 @@ def _search(submission: Submission[R], record: R) -> Flow[R | None]:
 def unexplained_conflict(refusal: ZillizError) -> ZillizConflictError:
     """Return the conflict of a refusal that says what it is, though no list shows what is in the way."""
     return ZillizConflictError(
-        f"Something is in the way, but none is listed. {refusal}",
+        f"Something is in the way that no list shows. {refusal}",
         retry_after=UNEXPLAINED_PAUSE,
         unprocessed=True,
     )

@@ -338,7 +338,7 @@ def _wait_for_what_a_job_makes(
                 return None
             job_ended = True
         except ZillizNotFoundError as error:
-            yield Pause(0, f"{error.sentence} Waiting by the status of {name} instead.")
+            yield Pause(0, f"{error} Waiting by the status of {name} instead.")
 
     def evaluate_near_end(value: T, server_time: datetime | None) -> PollResult:
         result = evaluate(value, server_time)
