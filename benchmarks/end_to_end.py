@@ -23,12 +23,11 @@ from typing import TypeAlias
 from benchmarks import defer_after
 from benchmarks.defer_after import ResumeCost
 from benchmarks.report import percentile, table, verdict
-from dev.airflow_stack import COMPONENTS, AirflowStack
+from dev.airflow_stack import CELERY_EXECUTOR, COMPONENTS, AirflowStack
+from dev.cloud import Cloud
+from dev.database import Database
 from dev.emulated_cloud import EmulatedCloud
-from tests.e2e.cloud import Cloud
-from tests.e2e.conftest import CELERY_EXECUTOR
-from tests.e2e.database import Database
-from tests.e2e.services import postgresql, redis
+from dev.services import postgresql, redis
 
 TITLE = "Backup, wait, next task in a real Airflow"
 DAGS = Path(__file__).resolve().parent / "dags"

@@ -30,10 +30,10 @@ from airflow_provider_zbackup.utils.task import EARLIEST_EVENT
 from airflow_provider_zbackup.zilliz.settings import ClientSettings
 from benchmarks.report import percentile, table, verdict
 from dev.airflow_stack import AirflowStack
+from dev.cloud import Cloud
+from dev.database import Database
 from dev.emulated_cloud import EmulatedCloud
-from tests.e2e.cloud import Cloud
-from tests.e2e.database import Database
-from tests.e2e.services import PostgreSQL, postgresql
+from dev.services import PostgreSQL, postgresql
 
 TITLE = "Concurrent waits in a real triggerer"
 REPOSITORY = Path(__file__).resolve().parent.parent

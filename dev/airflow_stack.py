@@ -25,6 +25,7 @@ from dev.airflow_api import AirflowApi
 from dev.processes import ProcessError, Processes, wait_until
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+CELERY_EXECUTOR = "airflow.providers.celery.executors.celery_executor.CeleryExecutor"
 
 # Generous, as a slow machine is no error: a stack that cannot start fails sooner, by a component that ends.
 START_SECONDS = 180.0

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from dev.airflow_stack import COMPONENTS, AirflowStack
+from dev.airflow_stack import CELERY_EXECUTOR, COMPONENTS, AirflowStack
+from dev.cloud import Cloud
 from dev.emulated_cloud import EmulatedCloud
-from tests.e2e.cloud import Cloud
-from tests.e2e.services import PostgreSQL, postgresql, redis
+from dev.services import PostgreSQL, postgresql, redis
 from tests.e2e.world import SETTINGS, World
 
 HERE = Path(__file__).parent
-CELERY_EXECUTOR = "airflow.providers.celery.executors.celery_executor.CeleryExecutor"
 # The triggerer is of no use to what runs on Celery here.
 CELERY_COMPONENTS = ("api-server", "scheduler", "dag-processor", "worker")
 DAG_IDS = (

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from dev.airflow_stack import AirflowStack
+from dev.cloud import Cloud
+from dev.database import Database
 from dev.processes import wait_until
-from tests.e2e.cloud import Cloud
-from tests.e2e.database import Database
-from tests.e2e.services import PostgreSQL
+from dev.services import PostgreSQL
 from tests.e2e.task_run import PATIENCE, TaskRun
 
 __all__ = ["PATIENCE", "SETTINGS", "World"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.e2e.services import PostgreSQL
+from dev.services import PostgreSQL
 
 
 class Database:
