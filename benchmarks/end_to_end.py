@@ -23,8 +23,7 @@ from typing import TypeAlias
 from benchmarks import defer_after
 from benchmarks.defer_after import ResumeCost
 from benchmarks.report import percentile, table, verdict
-from dev.airflow_stack import CELERY_EXECUTOR, COMPONENTS, AirflowStack
-from dev.cloud import Cloud
+from dev.airflow_stack import COMPONENTS, AirflowStack
 from dev.database import Database
 from dev.emulated_cloud import EmulatedCloud
 from dev.services import postgresql, redis
@@ -169,7 +168,7 @@ class Bench:
     :param gap: seconds between the starts of two runs.
     """
 
-    def __init__(self, stack: AirflowStack, cloud: Cloud, database: Database, gap: float) -> None:
+    def __init__(self, stack: AirflowStack, cloud: EmulatedCloud, database: Database, gap: float) -> None:
         self._stack = stack
         self._cloud = cloud
         self._database = database
@@ -237,38 +236,30 @@ def bench(*, celery: bool, gap: float) -> Iterator[Bench]:
     :param gap: see :class:`Bench`.
     """
     with ExitStack() as stack:
-        server = stack.enter_context(postgresql())
-        emulator = stack.enter_context(EmulatedCloud(job_seconds=1))
-        cloud = Cloud(emulator)
-        stack.callback(cloud.close)
+        database = stack.enter_context(postgresql()).create("airflow")
+        cloud = stack.enter_context(EmulatedCloud(job_seconds=1))
         http = {
             "conn_type": "http",
-            "host": emulator.base_url,
-            "extra": {"Authorization": f"Bearer {cloud.secret}"},
+            "host": cloud.base_url,
+            "extra": {"Authorization": f"Bearer {cloud.api_key}"},
         }
         settings = {
             **AIRFLOW_DEFAULTS,
-            **emulator.environment,
+            **cloud.environment,
             "AIRFLOW_CONN_ZILLIZ_HTTP": json.dumps(http),
         }
-        components = COMPONENTS
-        if celery:
-            url = stack.enter_context(redis())
-            settings |= {"AIRFLOW__CELERY__BROKER_URL": url, "AIRFLOW__CELERY__RESULT_BACKEND": url}
-            components = (*COMPONENTS, "worker")
-        name = "celery" if celery else "local"
         airflow = stack.enter_context(
             AirflowStack(
                 DAGS,
                 dag_ids=[*OURS, *PEERS, EVENT_AFTER],
                 environment=settings,
-                components=components,
-                database_url=server.create(name),
-                executor=CELERY_EXECUTOR if celery else "LocalExecutor",
+                components=(*COMPONENTS, "worker") if celery else COMPONENTS,
+                database_url=database.url,
+                celery_broker_url=stack.enter_context(redis()) if celery else None,
                 parallelism=PARALLELISM,
             )
         )
-        yield Bench(airflow, cloud, Database(server, name), gap)
+        yield Bench(airflow, cloud, database, gap)
 
 
 Outcomes: TypeAlias = dict[Way, Outcome]

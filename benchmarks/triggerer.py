@@ -30,10 +30,9 @@ from airflow_provider_zbackup.utils.task import EARLIEST_EVENT
 from airflow_provider_zbackup.zilliz.settings import ClientSettings
 from benchmarks.report import percentile, table, verdict
 from dev.airflow_stack import AirflowStack
-from dev.cloud import Cloud
 from dev.database import Database
 from dev.emulated_cloud import EmulatedCloud
-from dev.services import PostgreSQL, postgresql
+from dev.services import postgresql
 
 TITLE = "Concurrent waits in a real triggerer"
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -153,13 +152,12 @@ class Triggerer:
 
 
 class Bench:
-    """An Airflow without a triggerer, its database server, and the Zilliz Cloud that it uses."""
+    """An Airflow without a triggerer, the Zilliz Cloud that it uses, and its database."""
 
-    def __init__(self, stack: AirflowStack, server: PostgreSQL, cloud: Cloud) -> None:
+    def __init__(self, stack: AirflowStack, cloud: EmulatedCloud, database: Database) -> None:
         self._stack = stack
-        self._server = server
         self._cloud = cloud
-        self._database = Database(server, DATABASE)
+        self._database = database
 
     def run(self, way: Way, lengths: Sequence[float]) -> Outcome:
         """Let a fresh triggerer wait for jobs of these lengths."""
@@ -190,7 +188,7 @@ class Bench:
     def _defer(self, way: Way, jobs: Sequence[Job]) -> str:
         """Let the tasks of a new run wait for the jobs, in one transaction; returns the run."""
         run_id = self._stack.api.trigger_dag_run(DAG_ID)
-        connection = self._server.connect(DATABASE)
+        connection = self._database.connect()
         connection.autocommit = False
         try:
             with connection, connection.cursor() as cursor:
@@ -225,12 +223,10 @@ def bench() -> Iterator[Bench]:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, most))
     with ExitStack() as stack:
-        server = stack.enter_context(postgresql())
-        emulator = stack.enter_context(EmulatedCloud(job_seconds=1))
-        cloud = Cloud(emulator)
-        stack.callback(cloud.close)
+        database = stack.enter_context(postgresql()).create(DATABASE)
+        cloud = stack.enter_context(EmulatedCloud(job_seconds=1))
         settings = {
-            **emulator.environment,
+            **cloud.environment,
             # The triggerer imports the peer's trigger.
             "PYTHONPATH": str(REPOSITORY),
             "AIRFLOW__TRIGGERER__CAPACITY": "2000",
@@ -240,12 +236,12 @@ def bench() -> Iterator[Bench]:
                 REPOSITORY / "benchmarks" / "dags_triggerer",
                 environment=settings,
                 components=("api-server", "scheduler", "dag-processor"),
-                database_url=server.create(DATABASE),
+                database_url=database.url,
             )
         )
         # The DAG stays paused, so that the scheduler leaves its tasks alone.
         airflow.wait_until(lambda: DAG_ID in airflow.api.dag_ids(), "The DAG is parsed")
-        yield Bench(airflow, server, cloud)
+        yield Bench(airflow, cloud, database)
 
 
 def even_lengths(shortest: float, longest: float, count: int) -> list[float]:

@@ -25,7 +25,6 @@ from dev.airflow_api import AirflowApi
 from dev.processes import ProcessError, Processes, wait_until
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
-CELERY_EXECUTOR = "airflow.providers.celery.executors.celery_executor.CeleryExecutor"
 
 # Generous, as a slow machine is no error: a stack that cannot start fails sooner, by a component that ends.
 START_SECONDS = 180.0
@@ -40,6 +39,7 @@ COMMANDS = {
 }
 
 SETTINGS = {
+    "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     # A schedule in the folder must not start what nobody asked for; `dag_ids` are unpaused.
     "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
@@ -81,7 +81,7 @@ class AirflowStack:
     :param environment: further variables for all components: connections, configuration.
     :param components: which to start; with Celery at least one ``worker`` belongs to them.
     :param database_url: SQLAlchemy URL of an empty database. SQLite, the default, bears few tasks at a time.
-    :param executor: class name of the executor. Celery's broker and result URLs go into ``environment``.
+    :param celery_broker_url: URL of a Redis, to use the CeleryExecutor; by default it is the LocalExecutor.
     :param parallelism: task slots, each of them a process that the LocalExecutor starts in advance.
     :param keep: keep the folder with database and logs at the end.
     :ivar components: the names of those components.
@@ -97,7 +97,7 @@ class AirflowStack:
         environment: Mapping[str, str] | None = None,
         components: Sequence[str] = COMPONENTS,
         database_url: str | None = None,
-        executor: str = "LocalExecutor",
+        celery_broker_url: str | None = None,
         parallelism: int = 4,
         keep: bool = False,
     ) -> None:
@@ -107,10 +107,9 @@ class AirflowStack:
         self._settings = {
             **SETTINGS,
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder.resolve()),
-            "AIRFLOW__CORE__EXECUTOR": executor,
             "AIRFLOW__CORE__PARALLELISM": str(parallelism),
-            "AIRFLOW__CELERY__WORKER_CONCURRENCY": str(parallelism),
             **({"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database_url} if database_url else {}),
+            **(_celery_settings(celery_broker_url, parallelism) if celery_broker_url else {}),
             **(environment or {}),
         }
 
@@ -266,6 +265,15 @@ class AirflowStack:
             text = "\n".join(f"{file}:\n{traceback}" for file, traceback in errors.items())
             raise ProcessError(f"DAG files cannot be imported:\n{text}")
         return False
+
+
+def _celery_settings(broker_url: str, parallelism: int) -> dict[str, str]:
+    return {
+        "AIRFLOW__CORE__EXECUTOR": "airflow.providers.celery.executors.celery_executor.CeleryExecutor",
+        "AIRFLOW__CELERY__BROKER_URL": broker_url,
+        "AIRFLOW__CELERY__RESULT_BACKEND": broker_url,
+        "AIRFLOW__CELERY__WORKER_CONCURRENCY": str(parallelism),
+    }
 
 
 def free_port() -> int:

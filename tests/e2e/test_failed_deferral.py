@@ -35,7 +35,7 @@ def test_crash_of_the_trigger(world: World) -> None:
 
 def check_error_and_retry(world: World, task: TaskRun) -> None:
     """Compare the error with what goes on, and the result with the one backup."""
-    backup = world.cloud.the_backup()
+    backup = world.cloud.the_only_backup()
     goes_on = (
         f"Backup {backup['backupId']} of cluster {backup['clusterId']} (job {backup['jobId']}) may still be"
     )

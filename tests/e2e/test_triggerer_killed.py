@@ -17,7 +17,7 @@ def test_restarted_when_the_job_has_ended(world: World) -> None:
     task = deferred_backup(world, job_seconds=8)
     arguments = world.database.triggers()
     world.stack.kill("triggerer", signal.SIGKILL)
-    world.cloud.wait_for_end(world.cloud.the_backup())
+    world.cloud.wait_for_end(world.cloud.the_only_backup())
 
     assert task.look()["state"] == "deferred"
     assert world.database.triggers() == arguments
@@ -30,12 +30,12 @@ def test_restarted_when_the_job_has_ended(world: World) -> None:
 def test_taken_over_by_another_triggerer(world: World) -> None:
     task = deferred_backup(world, job_seconds=30)
     arguments = world.database.triggers()
-    (first,) = world.database.triggerers()
+    (first,) = world.database.triggerers_in_use()
     with world.second_triggerer():
-        assert world.database.triggerers() == {first}, "The second triggerer took what was not its own"
+        assert world.database.triggerers_in_use() == {first}, "The second triggerer took what was not its own"
         world.stack.kill("triggerer", signal.SIGKILL)
         wait_until(
-            lambda: world.database.triggerers() != {first}, PATIENCE, "The second triggerer takes over"
+            lambda: world.database.triggerers_in_use() != {first}, PATIENCE, "The second triggerer takes over"
         )
 
         # On a slow machine the job may have ended by now, and with it the wait.
@@ -50,5 +50,5 @@ def deferred_backup(world: World, *, job_seconds: float) -> TaskRun:
     world.cloud.configure(job_seconds=job_seconds)
     task = world.run("backup_deferred")
     task.wait_for("deferred")
-    wait_until(lambda: bool(world.database.triggerers()), PATIENCE, "A triggerer has the trigger")
+    wait_until(lambda: bool(world.database.triggerers_in_use()), PATIENCE, "A triggerer has the trigger")
     return task

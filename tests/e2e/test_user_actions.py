@@ -16,7 +16,7 @@ def test_cleared_while_deferred_and_again_when_finished(world: World) -> None:
     task.clear()
 
     world.check_delivered(task)
-    first = world.cloud.the_backup()
+    first = world.cloud.the_only_backup()
 
     world.cloud.configure(job_seconds=1)
     task.clear()
@@ -32,13 +32,13 @@ def test_marked_while_deferred_and_then_cleared(world: World, state: str) -> Non
     task = world.run("backup_deferred")
     task.wait_for("deferred")
     task.mark(state)
-    backup = world.cloud.the_backup()
+    backup = world.cloud.the_only_backup()
     world.cloud.wait_for_end(backup)
 
     assert task.look()["state"] == state
-    assert world.cloud.the_backup()["status"] == "AVAILABLE", "The remote work must go on"
+    assert world.cloud.the_only_backup()["status"] == "AVAILABLE", "The remote work must go on"
 
     task.clear()
 
     world.check_delivered(task)
-    assert world.cloud.the_backup()["backupId"] == backup["backupId"]
+    assert world.cloud.the_only_backup()["backupId"] == backup["backupId"]

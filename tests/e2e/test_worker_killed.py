@@ -32,7 +32,7 @@ def test_while_the_create_is_on_its_way(world: World) -> None:
 
 
 def test_while_the_create_is_answered(world: World) -> None:
-    world.cloud.hang("create_backup", after=True)
+    world.cloud.hang("create_backup", after_work=True)
     task = world.run("backup_in_worker")
     world.wait_for_requests(task, "create_backup")
     task.process().kill()

@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from dev.airflow_stack import AirflowStack
-from dev.cloud import Cloud
 from dev.database import Database
 from dev.processes import wait_until
-from dev.services import PostgreSQL
+from tests.e2e.cloud import Cloud
 from tests.e2e.task_run import PATIENCE, TaskRun
 
 __all__ = ["PATIENCE", "SETTINGS", "World"]
@@ -39,10 +38,10 @@ class World:
     :ivar database: the database of the Airflow.
     """
 
-    def __init__(self, stack: AirflowStack, cloud: Cloud, server: PostgreSQL, database: str) -> None:
+    def __init__(self, stack: AirflowStack, cloud: Cloud, database: Database) -> None:
         self.stack = stack
         self.cloud = cloud
-        self.database = Database(server, database)
+        self.database = database
         self._runs: list[TaskRun] = []
 
     @contextmanager
@@ -106,7 +105,7 @@ class World:
         :param adopted: whether the backup must have been found in the list, its create having got no answer.
         """
         result = task.result()
-        backup = self.cloud.the_backup()
+        backup = self.cloud.the_only_backup()
         assert result == {
             "cluster_id": backup["clusterId"],
             "backup_id": backup["backupId"],
@@ -124,7 +123,7 @@ class World:
 
     def check_no_secret_leaked(self) -> None:
         """Make sure that the API key is in no log and in no table."""
-        secret = self.cloud.secret
+        secret = self.cloud.api_key
         assert self.database.tables_with(secret) == [], "The API key is in these tables"
         logs = [
             path
