@@ -35,7 +35,7 @@ from dev.emulated_cloud import EmulatedCloud
 from dev.services import postgresql
 
 TITLE = "Concurrent waits in a real triggerer"
-REPOSITORY = Path(__file__).resolve().parent.parent
+DAGS = Path(__file__).resolve().parent / "dags_triggerer"
 DATABASE = DAG_ID = "waits"
 #: Every wait has a log file, and a peer's a socket too, whose other end the emulator has.
 OPEN_FILES = 8192
@@ -225,15 +225,10 @@ def bench() -> Iterator[Bench]:
     with ExitStack() as stack:
         database = stack.enter_context(postgresql()).create(DATABASE)
         cloud = stack.enter_context(EmulatedCloud(job_seconds=1))
-        settings = {
-            **cloud.environment,
-            # The triggerer imports the peer's trigger.
-            "PYTHONPATH": str(REPOSITORY),
-            "AIRFLOW__TRIGGERER__CAPACITY": "2000",
-        }
+        settings = {**cloud.environment, "AIRFLOW__TRIGGERER__CAPACITY": "2000"}
         airflow = stack.enter_context(
             AirflowStack(
-                REPOSITORY / "benchmarks" / "dags_triggerer",
+                DAGS,
                 environment=settings,
                 components=("api-server", "scheduler", "dag-processor"),
                 database_url=database.url,

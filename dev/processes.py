@@ -16,15 +16,15 @@ from typing import Self
 
 from dev import guard
 
+REPOSITORY = Path(__file__).resolve().parent.parent
 TAIL_LINES = 30
 
-# What a child may see of the caller's environment: enough to find programs, nothing that steers Airflow.
+# What children see of the caller's environment: enough to find programs, nothing that configures Airflow.
 INHERITED_VARIABLES = (
     "LANG",
     "LC_ALL",
     "LD_LIBRARY_PATH",
     "PATH",
-    "PYTHONPATH",
     "TMPDIR",
     "TZ",
     "VIRTUAL_ENV",
@@ -96,8 +96,17 @@ class Processes:
         :param variables: what to set in it.
         """
         inherited = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
-        # The home keeps children away from the user's files; no proxy may come between loopback addresses.
-        return {**inherited, "HOME": str(self.folder), "NO_PROXY": "*", **variables}
+        import_path = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return {
+            **inherited,
+            # Children import the code of this checkout, and triggers from tests and benchmarks.
+            "PYTHONPATH": os.pathsep.join(import_path),
+            # Children leave the user's files alone.
+            "HOME": str(self.folder),
+            # No proxy may stand between loopback addresses.
+            "NO_PROXY": "*",
+            **variables,
+        }
 
     def start(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
         """

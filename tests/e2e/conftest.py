@@ -13,7 +13,7 @@ from dev.services import PostgreSQL, postgresql, redis
 from tests.e2e.cloud import Cloud
 from tests.e2e.world import SETTINGS, World
 
-HERE = Path(__file__).parent
+DAGS = Path(__file__).resolve().parent / "dags"
 # The triggerer is of no use to what runs on Celery here.
 CELERY_COMPONENTS = ("api-server", "scheduler", "dag-processor", "worker")
 DAG_IDS = (
@@ -79,11 +79,10 @@ def running_world(
 ) -> Iterator[World]:
     """Run an Airflow with a database of its own."""
     database = server.create(name)
-    plugins = {"AIRFLOW__CORE__PLUGINS_FOLDER": str(HERE / "plugins")}
     with AirflowStack(
-        HERE / "dags",
+        DAGS,
         dag_ids=DAG_IDS,
-        environment={**SETTINGS, **plugins, **cloud.environment},
+        environment={**SETTINGS, **cloud.environment},
         components=components,
         database_url=database.url,
         celery_broker_url=celery_broker_url,

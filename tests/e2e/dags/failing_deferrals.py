@@ -6,10 +6,10 @@ from datetime import timedelta
 from typing import Any, NoReturn
 
 from airflow.providers.common.compat.sdk import DAG
-from crashing_trigger import CrashingTrigger
 
 from airflow_provider_zbackup.emulator.seed import DEDICATED_CLUSTER_ID
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
+from tests.e2e.crashing_trigger import CrashingTrigger
 
 DEFAULTS = {"retries": 3, "retry_delay": timedelta(seconds=1)}
 
@@ -17,7 +17,7 @@ DEFAULTS = {"retries": 3, "retry_delay": timedelta(seconds=1)}
 class EndedByTimeout(ZillizCreateBackupOperator):
     """Lets Airflow end each deferral long before the trigger itself gives up."""
 
-    def defer(self, *, timeout: timedelta | None = None, **options: Any) -> NoReturn:
+    def defer(self, *, timeout: Any = None, **options: Any) -> NoReturn:
         super().defer(timeout=timedelta(seconds=10), **options)
 
 

@@ -1,4 +1,4 @@
-"""A trigger that crashes; the plugins folder is where a triggerer can import it from."""
+"""A trigger that crashes, in a module that the triggerer can import."""
 
 from __future__ import annotations
 
