@@ -25,7 +25,7 @@ class FixedIntervalJobTrigger(BaseTrigger):
     """
 
     def __init__(self, *, job_id: str, zilliz_conn_id: str, poll_interval: float) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.job_id = job_id
         self.zilliz_conn_id = zilliz_conn_id
         self.poll_interval = poll_interval
@@ -64,7 +64,7 @@ class SleepingTrigger(BaseTrigger):
     """
 
     def __init__(self, *, job_id: str, zilliz_conn_id: str, until: float) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.job_id = job_id
         self.zilliz_conn_id = zilliz_conn_id
         self.until = until

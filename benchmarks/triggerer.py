@@ -144,11 +144,11 @@ class Triggerer:
 
     def cpu(self) -> float:
         """Return the CPU time taken so far, in seconds; with that of processes that have ended."""
-        return sum(sum(process.cpu_times()[:4]) for process in self._processes)
+        return float(sum(sum(process.cpu_times()[:4]) for process in self._processes))
 
     def memory(self) -> float:
         """Return the bytes held; what the processes share counts once."""
-        return sum(process.memory_full_info().pss for process in self._processes)
+        return float(sum(process.memory_full_info().pss for process in self._processes))
 
 
 class Bench:

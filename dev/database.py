@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from psycopg2.extensions import connection as Connection
+from typing import Any
 
 
 class Database:
@@ -28,7 +25,7 @@ class Database:
         """The address, as SQLAlchemy writes it."""
         return f"postgresql+psycopg2://airflow:{self._password}@127.0.0.1:{self._port}/{self._name}"
 
-    def connect(self) -> Connection:
+    def connect(self) -> Any:
         """Return a connection that commits every statement."""
         import psycopg2
 

@@ -60,11 +60,13 @@ with pipeline("backup_end_from_trigger"):
 
 with pipeline("sensor_deferrable"):
     backup = ZillizCreateBackupOperator(task_id="backup", cluster_id=CLUSTER_ID, wait_for_completion=False)
-    ZillizJobSensor(task_id="wait", job_id=backup.output, deferrable=True) >> migrate()
+    job: Any = backup.output
+    ZillizJobSensor(task_id="wait", job_id=job, deferrable=True) >> migrate()
 
 with pipeline("sensor_end_from_trigger"):
     backup = ZillizCreateBackupOperator(task_id="backup", cluster_id=CLUSTER_ID, wait_for_completion=False)
-    wait = ZillizJobSensor(task_id="wait", job_id=backup.output, deferrable=True, end_from_trigger=True)
+    job = backup.output
+    wait = ZillizJobSensor(task_id="wait", job_id=job, deferrable=True, end_from_trigger=True)
     wait >> migrate()
 
 with pipeline("event_after"):
