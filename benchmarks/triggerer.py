@@ -205,7 +205,7 @@ class Bench:
         """Wait until no task of a run is deferred any more; returns the most memory seen."""
         deadline, peak = time.monotonic() + timeout, 0.0
         while self._database.rows(COUNT_DEFERRED, run_id)[0][0] and time.monotonic() < deadline:
-            self._stack.check()
+            self._stack.check_alive()
             peak = max(peak, memory())
             time.sleep(1.0)
         return peak

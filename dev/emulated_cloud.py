@@ -143,7 +143,7 @@ class EmulatedCloud:
         wait_until(lambda: bool(self.job(job_id)["endTime"]), LONGEST_JOB_SECONDS, f"Job {job_id} ends")
 
     def _has_started(self) -> bool:
-        self._processes.check()
+        self._processes.check_alive()
         return bool(self._printed_connection())
 
     def _printed_connection(self) -> str:

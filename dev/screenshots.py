@@ -15,7 +15,7 @@ from playwright.sync_api import Error, Page, expect, sync_playwright
 from dev.airflow_api import AirflowApi
 from dev.example import DAG_ID, example_airflow, provider_log, wait_for_success
 from dev.story import Story
-from dev.terminal import Failure, report, say
+from dev.terminal import Failure, run_command, say
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 CONNECTION_TYPE = "Zilliz Cloud"
@@ -31,7 +31,7 @@ def take_all() -> None:
     with example_airflow() as (_, stack):
         run_id = stack.api.trigger_dag_run(DAG_ID)
         story = Story(stack.api, run_id)
-        wait_for_success(stack.api, run_id, story.on_change, story.on_turn)
+        wait_for_success(stack.api, run_id, story.on_change, story.on_poll)
         run_url = f"{stack.base_url}/dags/{DAG_ID}/runs/{quote(run_id, safe='')}"
         longest_wait = max(story.deferred_seconds, key=story.deferred_seconds.__getitem__)
         with open_page(program) as page:
@@ -171,4 +171,4 @@ def take(page: Page, name: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(report(take_all))
+    sys.exit(run_command(take_all))

@@ -1,4 +1,4 @@
-"""A private PostgreSQL and a private Redis, for the time of a ``with`` block; nothing of them remains."""
+"""A private PostgreSQL and a private Redis, for the time of a ``with`` block; they leave nothing behind."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from dev.processes import Processes, wait_until
 
 START_SECONDS = 60.0
 PASSWORD_FILE = "password"
-# PostgreSQL refuses to run as root, so root runs it as somebody who may do nothing.
+# PostgreSQL refuses to run as root, so root runs it under an account without rights.
 UNPRIVILEGED_ACCOUNT = "nobody"
-BECOME = """\
+DROP_RIGHTS = """\
 import os, sys
 os.setgroups([])
 os.setgid(int(sys.argv[2]))
 os.setuid(int(sys.argv[1]))
 os.execv(sys.argv[3], sys.argv[3:])
 """
-# What makes a commit cheap; nothing here has to survive a power cut.
+# The last three make commits fast: this data does not have to survive a power cut.
 POSTGRESQL_SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -39,7 +39,7 @@ POSTGRESQL_SETTINGS = {
 
 
 class ServiceMissingError(RuntimeError):
-    """A service that the tests need cannot be had."""
+    """A service cannot run on this machine."""
 
 
 class PostgreSQL:
@@ -118,7 +118,9 @@ def postgresql() -> Iterator[PostgreSQL]:
         _start(
             processes, "postgresql", [*prefix, str(programs / "bin" / "postgres"), "-D", cluster, *options]
         )
-        wait_until(_alive(processes, server.accepts_connections), START_SECONDS, "PostgreSQL answers")
+        wait_until(
+            _alive_and_answering(processes, server.accepts_connections), START_SECONDS, "PostgreSQL answers"
+        )
         yield server
         processes.stop("postgresql")
 
@@ -134,7 +136,9 @@ def redis() -> Iterator[str]:
         options = [part for name, value in settings.items() for part in (f"--{name}", value)]
         _start(processes, "redis", [str(program), *options])
         url = f"redis://127.0.0.1:{port}/0"
-        wait_until(_alive(processes, lambda: _redis_answers(url)), START_SECONDS, "Redis answers")
+        wait_until(
+            _alive_and_answering(processes, lambda: _redis_answers(url)), START_SECONDS, "Redis answers"
+        )
         yield url
 
 
@@ -149,12 +153,12 @@ def _redis_answers(url: str) -> bool:
 
 
 def _package(module: str, package: str, what: str) -> Path:
-    """Return the folder of an installed package, without running any of it."""
+    """Return the folder of an installed package without importing the package."""
     spec = find_spec(module)
     if spec is None or not spec.submodule_search_locations:
         raise ServiceMissingError(
-            f"The end-to-end tests need {what}, and the Python package {package} that brings it is not "
-            "installed. Install it with: pip install 'airflow-provider-zbackup[e2e]'"
+            f"End-to-end tests and benchmarks need {what}. It comes with the Python package {package}, which "
+            "is not installed. Install it with: pip install 'airflow-provider-zbackup[e2e]'"
         )
     return Path(spec.submodule_search_locations[0])
 
@@ -166,16 +170,16 @@ def _start(processes: Processes, name: str, command: Sequence[str]) -> None:
         raise ServiceMissingError(f"{name} cannot be started on this machine: {error}") from error
 
 
-def _alive(processes: Processes, answers: Callable[[], bool]) -> Callable[[], bool]:
-    def look() -> bool:
-        processes.check()
+def _alive_and_answering(processes: Processes, answers: Callable[[], bool]) -> Callable[[], bool]:
+    def check() -> bool:
+        processes.check_alive()
         return answers()
 
-    return look
+    return check
 
 
 def _copy_where_all_may_read(installed: Path, folder: Path) -> Path:
-    """Copy PostgreSQL out of an environment that perhaps only root can look into."""
+    """Copy PostgreSQL, because perhaps only root can read the environment where it is installed."""
     folder.chmod(0o711)
     home = installed.parent
     shutil.copytree(installed, folder / home.name / installed.name)
@@ -186,13 +190,13 @@ def _copy_where_all_may_read(installed: Path, folder: Path) -> Path:
 
 
 def _as_unprivileged(owner_of: Path) -> list[str]:
-    """Return the words that let a command run unprivileged, and give that account a folder."""
+    """Return the command prefix that drops root's rights, and give a folder to the account without rights."""
     try:
         account = pwd.getpwnam(UNPRIVILEGED_ACCOUNT)
     except KeyError:
         raise ServiceMissingError(
-            f"PostgreSQL does not run as root, and there is no account {UNPRIVILEGED_ACCOUNT!r} to run it "
-            "as. Run the end-to-end tests as an ordinary user, or add that account."
+            f"PostgreSQL does not run as root, and this machine has no account {UNPRIVILEGED_ACCOUNT!r} to "
+            "run it under. Run this as an ordinary user, or add that account."
         ) from None
     os.chown(owner_of, account.pw_uid, account.pw_gid)
-    return [sys.executable, "-I", "-S", "-c", BECOME, str(account.pw_uid), str(account.pw_gid)]
+    return [sys.executable, "-I", "-S", "-c", DROP_RIGHTS, str(account.pw_uid), str(account.pw_gid)]

@@ -74,7 +74,7 @@ class TaskRun:
 
         :param wanted: the one final state that may be reached; any other raises.
         """
-        self._stack.check()
+        self._stack.check_alive()
         state: str | None = self.look()["state"]
         if state in FINAL_STATES and state != wanted:
             raise AssertionError(f"{self} is {state} already.\n{self.tails()}")
