@@ -1,4 +1,4 @@
-"""The worlds that the scenarios happen in: Airflows are shared, the emulated cloud always starts anew."""
+"""The worlds of the scenarios. They share an Airflow, which is slow to start, and empty the cloud."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.e2e.cloud import Cloud
 from tests.e2e.world import SETTINGS, World
 
 DAGS = Path(__file__).resolve().parent / "dags"
-# The triggerer is of no use to what runs on Celery here.
+# No scenario with Celery defers.
 CELERY_COMPONENTS = ("api-server", "scheduler", "dag-processor", "worker")
 DAG_IDS = (
     "backup_deferred",
@@ -31,7 +31,7 @@ DAG_IDS = (
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[PostgreSQL]:
-    """PostgreSQL, for the databases of all Airflows."""
+    """The PostgreSQL with the databases of all Airflows."""
     with postgresql() as server:
         yield server
 
@@ -45,21 +45,21 @@ def cloud() -> Iterator[Cloud]:
 
 @pytest.fixture(scope="session")
 def local_world(server: PostgreSQL, cloud: Cloud) -> Iterator[World]:
-    """An Airflow whose scheduler runs the tasks itself, for all scenarios that need no other."""
+    """An Airflow with the LocalExecutor, which most scenarios share."""
     with running_world(server, cloud, "local", COMPONENTS) as world:
         yield world
 
 
 @pytest.fixture
 def world(local_world: World) -> Iterator[World]:
-    """An Airflow with all components alive and no runs, and a cloud without backups."""
+    """An Airflow with all components alive, and a cloud without backups."""
     with local_world.scenario():
         yield local_world
 
 
 @pytest.fixture
 def celery_world(server: PostgreSQL, cloud: Cloud) -> Iterator[World]:
-    """The same with Celery."""
+    """The same with the CeleryExecutor."""
     with (
         redis() as broker_url,
         running_world(server, cloud, "celery", CELERY_COMPONENTS, celery_broker_url=broker_url) as world,

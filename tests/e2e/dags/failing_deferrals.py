@@ -1,4 +1,4 @@
-"""DAGs whose deferrals Airflow itself ends."""
+"""DAGs whose deferrals end by an error from Airflow."""
 
 from __future__ import annotations
 
