@@ -1,7 +1,7 @@
 """
-A backup, the wait for its end, and what has to come after, in each way that this provider offers.
+A backup, the wait for its end, and the task after it, in each way that this provider offers.
 
-Each run gets a cluster of its own in ``params``. Nothing is retried, so that every failure shows.
+Each run gets its own cluster in ``params``. No task retries, so that every failure is counted.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ CLUSTER_ID = "{{ params.cluster_id }}"
 
 class BackupWithEventAfter(ZillizCreateBackupOperator):
     """
-    Defers at once, and has its event so many seconds later.
+    Defers at once; the event of the trigger comes a given time later.
 
-    :param event_after: how many (templated)
+    :param event_after: seconds from the deferral to the event (templated)
     """
 
     template_fields = (*ZillizCreateBackupOperator.template_fields, "event_after")
@@ -31,14 +31,14 @@ class BackupWithEventAfter(ZillizCreateBackupOperator):
         self.event_after = event_after
 
     def defer(self, *, trigger: Any, **options: Any) -> NoReturn:
-        # Here, since defer_to() lets no event come so soon.
+        # Only here, because the provider sets a later time before it calls defer().
         trigger.not_before = time.time() + float(self.event_after)
         super().defer(trigger=trigger, **options)
 
 
 @task
 def migrate() -> None:
-    """Stand in for DDL."""
+    """Represent the DDL task."""
 
 
 def pipeline(dag_id: str) -> DAG:
