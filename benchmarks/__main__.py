@@ -1,7 +1,7 @@
 """
 Runs the benchmarks and writes docs/benchmarks.md: ``python -m benchmarks [part ...]``.
 
-A part that is not run keeps its section as it stands.
+A part that does not run keeps its old section.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 HEAD = """\
 # Benchmarks
 
-Written by `make bench`. In each section this provider and what it is compared with were measured in one run,
-on one machine; compare the rows with each other, not with figures from elsewhere.
+Written by `make bench`. Each section was measured in one run on one machine: this provider and what it is
+compared with. Compare the rows with each other, not with figures from elsewhere.
 """
 
 
-def sections(document: Path) -> dict[str, str]:
+def read_sections(document: Path) -> dict[str, str]:
     """
     Return the sections of the document by their titles.
 
-    :param document: where it is, if it is there already.
+    :param document: path of the document, which need not exist.
     """
     if not document.exists():
         return {}
@@ -38,8 +38,8 @@ def sections(document: Path) -> dict[str, str]:
     return {title: body for title, _, body in (part.partition("\n") for part in parts)}
 
 
-def circumstances() -> str:
-    """Return when and on what a section was measured."""
+def conditions() -> str:
+    """Return when, and on what machine, a section was measured."""
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
     return f"Measured on {datetime.now(UTC):%Y-%m-%d}: {machine}, Airflow {version('apache-airflow')}."
 
@@ -48,7 +48,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; default: all")
     parser.add_argument(
-        "--quick", action="store_true", help="few rounds, nothing written: only to see it run"
+        "--quick",
+        action="store_true",
+        help="run few rounds and write nothing, to check that the benchmarks work",
     )
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - set(PARTS):
@@ -57,11 +59,11 @@ def main() -> None:
     for name in arguments.parts or PARTS:
         part = importlib.import_module(f"benchmarks.{name}")
         print(f"## {part.TITLE}\n", file=sys.stderr)
-        body = f"\n{part.measure(quick=arguments.quick)}\n\n{circumstances()}\n\n"
+        body = f"\n{part.measure(quick=arguments.quick)}\n\n{conditions()}\n\n"
         print(body, flush=True)
         if arguments.quick:
             continue
-        known = sections(DOCUMENT) | {part.TITLE: body}
+        known = read_sections(DOCUMENT) | {part.TITLE: body}
         text = "".join(f"## {title}\n{known[title]}" for title in titles if title in known)
         DOCUMENT.write_text(f"{HEAD}\n{text.rstrip()}\n")
 

@@ -1,7 +1,7 @@
 """
-How long to wait in the worker before deferring: what it costs for jobs of all lengths, by simulation.
+How long to wait in the worker before deferring: a simulation of the cost, for jobs of all lengths.
 
-Deferring frees the worker, but coming back takes time and a worker again; most backups take seconds.
+Most backups take seconds. Deferring frees the worker, but to resume takes time and a worker again.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from benchmarks.simulation import job_lengths, watch
 CANDIDATES = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 10.0, 20.0, 60.0)
 JOBS = 1000
 CONCLUSION = f"""\
-So a moment in the worker takes a second off the delay, and more of it takes nothing off and holds the worker:
-the default is {DEFER_AFTER:g} s."""
+A short wait in the worker makes the delay a second shorter. A longer one does not make it shorter still, but
+occupies the worker. So the default is {DEFER_AFTER:g} s."""
 
 
 class ResumeCost(NamedTuple):
     """
-    What it costs to defer and to come back to a worker, as measured in a real Airflow.
+    What it costs to defer and to resume in a worker, as measured in a real Airflow.
 
     :param delay: how much later the next task begins, in seconds.
-    :param worker_seconds: how much longer a worker is occupied, in seconds.
+    :param worker_seconds: how much longer the task occupies a worker, in seconds.
     """
 
     delay: float
@@ -34,7 +34,7 @@ class ResumeCost(NamedTuple):
 
 
 def wait(length: float, defer_after: float, cost: ResumeCost, *, tells_progress: bool) -> tuple[float, float]:
-    """Return the delay after the job's end, and the time for which a worker is occupied."""
+    """Return the delay after the end of the job, and for how long the task occupies a worker."""
     first = watch(length, tells_progress=tells_progress, leave_after=defer_after)
     if first.is_done:
         return first.ended - length, first.ended
@@ -47,9 +47,9 @@ def wait(length: float, defer_after: float, cost: ResumeCost, *, tells_progress:
     return second.ended - length + cost.delay, first.ended + cost.worker_seconds
 
 
-def choice(costs: Mapping[str, ResumeCost]) -> str:
+def comparison(costs: Mapping[str, ResumeCost]) -> str:
     """
-    Return the table of what each ``defer_after`` comes to.
+    Return the tables that compare values of ``defer_after``.
 
     :param costs: what was measured, by executor.
     """
@@ -70,8 +70,8 @@ def choice(costs: Mapping[str, ResumeCost]) -> str:
         for kind in ("", ", no progress"):
             header += [f"delay{kind}", f"worker{kind}", f"sum{kind}"]
         parts.append(
-            f"`defer_after`, with {executor}: deferring and coming back was measured to make the next task "
-            f"{cost.delay:.1f} s later and to occupy a worker for {cost.worker_seconds:.1f} s. For jobs of "
-            f"0.5 s to 2 h (log-uniform), by simulation, means in seconds:\n\n{table(header, rows)}"
+            f"`defer_after`, with {executor}: by measurement, to defer and to resume makes the next task "
+            f"{cost.delay:.1f} s later and occupies a worker for {cost.worker_seconds:.1f} s. A simulation "
+            f"of jobs of 0.5 s to 2 h (log-uniform), means in seconds:\n\n{table(header, rows)}"
         )
     return "\n\n".join([*parts, CONCLUSION])

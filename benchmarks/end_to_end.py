@@ -1,8 +1,9 @@
 """
-Backup, wait, next task in a real Airflow: how long it takes, how long it holds a worker, how often it fails.
+Backup, wait, next task in a real Airflow: how long they take, how long they occupy a worker, how often
+they fail.
 
-All ways take turns, so that each meets the same load. Airflow's settings are its defaults, with which an
-event that comes soon after a deferral can find its task not yet deferred, and fail it.
+All ways take turns, so that each has the same load. Airflow has its default settings. With these, an event
+that comes soon after a deferral can fail the task, because Airflow has not stored the deferral yet.
 """
 
 from __future__ import annotations
@@ -24,11 +25,9 @@ from benchmarks import defer_after
 from benchmarks.defer_after import ResumeCost
 from benchmarks.report import percentile, table, verdict
 from dev.airflow_stack import COMPONENTS, AirflowStack
+from dev.database import Database
 from dev.emulated_cloud import EmulatedCloud
-from tests.e2e.cloud import Cloud
-from tests.e2e.conftest import CELERY_EXECUTOR
-from tests.e2e.database import Database
-from tests.e2e.services import postgresql, redis
+from dev.services import postgresql, redis
 
 TITLE = "Backup, wait, next task in a real Airflow"
 DAGS = Path(__file__).resolve().parent / "dags"
@@ -46,17 +45,17 @@ PEERS = {
 }
 LABELS = OURS | PEERS
 EVENT_AFTER = "event_after"
-#: Airflow's own values, which the stack otherwise changes for quicker tests.
+#: Airflow's defaults, which AirflowStack changes to make tests faster.
 AIRFLOW_DEFAULTS = {
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "5",
     "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "1",
 }
-#: Enough for all that run at a time, so that no task waits for a slot.
+#: Enough that no task waits for a slot.
 PARALLELISM = 32
 MOST_ACTIVE_RUNS = 28
 RUN_SECONDS = 300.0
-#: Seconds between the starts of two runs: what two cores bear without being the bottleneck.
-GAP = 1.2
+#: Seconds between the starts of two runs: two cores are then not the bottleneck.
+START_INTERVAL = 1.2
 RUNS, CELERY_RUNS, EVENT_RUNS = 34, 20, 100
 LENGTHS = (1.0, 10.0, 60.0)
 CELERY_WAYS = (
@@ -69,26 +68,26 @@ CELERY_WAYS = (
 EVENT_DELAYS = (2.0, 4.0, 6.0)
 
 INTRODUCTION = """\
-Jobs of three lengths, in each way by turns, with Airflow's default settings on PostgreSQL, a new run every
-1.2 s. *Time* is from the start of the run to the start of the task after the backup, in seconds: median (95th
-percentile). *Worker* is how long the tasks before that occupy a worker, in seconds a run. Jobs tell their
-progress, as Zilliz Cloud documents it. The HTTP provider's sensor cannot look into an answer while it is
-deferred, so with `deferrable` it waits in the worker all the same."""
+Jobs of three lengths. All ways take turns, with a new run every 1.2 s and Airflow's default settings on
+PostgreSQL. *Time* is the time from the start of the run to the start of the task after the backup, in
+seconds: median (95th percentile). *Worker* is how long the tasks before that one occupy a worker, in
+seconds per run. Jobs report their progress, as Zilliz Cloud documents it. The sensor of the HTTP provider
+cannot check an answer while it is deferred, so it waits in the worker even with `deferrable`."""
 RACE = """\
-Why no event comes sooner than 6 s after a deferral: runs that failed, by the time from the deferral to the
-event, with Airflow's default settings (https://github.com/apache/airflow/issues/66374). With up to 28 runs
-at a time two cores are busy, and a scheduler that lags behind can need longer. A retry finds the backup
-again."""
+Why this provider's events come 6 s after a deferral or later: an earlier event can fail the run, with
+Airflow's default settings (https://github.com/apache/airflow/issues/66374). The table has the failed runs,
+by the time from the deferral to the event. Up to 28 runs at a time keep two cores busy, and a scheduler
+that is late can need more than 6 s. A retry finds the backup again."""
 
 
 @dataclass(frozen=True)
 class Way:
     """
-    One way to run the pipeline.
+    A way to run the pipeline.
 
-    :param dag_id: its DAG.
+    :param dag_id: the DAG.
     :param job_seconds: how long the backup takes.
-    :param event_after: when the trigger has its event, for the DAG that asks for it.
+    :param event_after: seconds from the deferral to the event, for the DAG ``event_after``.
     """
 
     dag_id: str
@@ -99,11 +98,11 @@ class Way:
 @dataclass
 class Outcome:
     """
-    What the runs of one way came to.
+    The outcome of all runs of one way.
 
-    :param times: seconds from the start of each run to the start of the task that comes after the backup.
-    :param worker_seconds: how long the tasks before that occupied workers, of all runs together.
-    :param failed: how many runs had a task that failed.
+    :param times: seconds from the start of the run to the start of the task after the backup, for each run.
+    :param worker_seconds: how long the tasks before that one occupied workers, in all runs together.
+    :param failed: how many runs failed.
     """
 
     times: list[float] = field(default_factory=list)
@@ -125,9 +124,9 @@ class Outcome:
 
 class WorkerClock:
     """
-    Adds up, for each DAG, how long its tasks occupy workers; looks at the database five times a second.
+    Adds up how long the tasks of each DAG occupy workers. It reads the database five times a second.
 
-    That includes ``queued``: slots are free here, so a queued task is one whose process is starting.
+    A queued task counts too: slots are always free here, so its process is just starting.
     """
 
     def __init__(self, database: Database) -> None:
@@ -135,7 +134,7 @@ class WorkerClock:
 
     @contextmanager
     def ticking(self) -> Iterator[Counter[str]]:
-        """Count for the time of a ``with`` block."""
+        """Count during a ``with`` block."""
         seconds: Counter[str] = Counter()
         stopped = threading.Event()
 
@@ -167,22 +166,24 @@ class Bench:
     :param stack: the Airflow.
     :param cloud: the Zilliz Cloud.
     :param database: the database of the Airflow.
-    :param gap: seconds between the starts of two runs.
+    :param start_interval: seconds between the starts of two runs.
     """
 
-    def __init__(self, stack: AirflowStack, cloud: Cloud, database: Database, gap: float) -> None:
+    def __init__(
+        self, stack: AirflowStack, cloud: EmulatedCloud, database: Database, start_interval: float
+    ) -> None:
         self._stack = stack
         self._cloud = cloud
         self._database = database
-        self._gap = gap
+        self._start_interval = start_interval
         self._count = 0
 
     def run(self, ways: Sequence[Way], runs: int) -> dict[Way, Outcome]:
         """
-        Run the pipeline in all ways, taking turns.
+        Run the pipeline in all ways, which take turns.
 
-        :param ways: all with jobs of the same length.
-        :param runs: how often in each way.
+        :param ways: the ways, all with jobs of the same length.
+        :param runs: the number of runs of each way.
         """
         (job_seconds,) = {way.job_seconds for way in ways}
         self._cloud.configure(job_seconds=job_seconds)
@@ -194,7 +195,7 @@ class Bench:
                 self._stack.wait_until(
                     lambda: len(self._unfinished(started)) < MOST_ACTIVE_RUNS, "Some runs end", RUN_SECONDS
                 )
-                due = time.monotonic() + self._gap
+                due = time.monotonic() + self._start_interval
                 started[self._start(way)] = way
             self._stack.wait_until(lambda: not self._unfinished(started), "All runs end", RUN_SECONDS)
         outcomes = {way: Outcome(worker_seconds=worker_seconds[way.dag_id]) for way in ways}
@@ -230,53 +231,45 @@ class Bench:
 
 
 @contextmanager
-def bench(*, celery: bool, gap: float) -> Iterator[Bench]:
+def bench(*, celery: bool, start_interval: float) -> Iterator[Bench]:
     """
     Start everything.
 
-    :param celery: whether to use the CeleryExecutor; else the LocalExecutor.
-    :param gap: see :class:`Bench`.
+    :param celery: whether to use the CeleryExecutor instead of the LocalExecutor.
+    :param start_interval: see :class:`Bench`.
     """
     with ExitStack() as stack:
-        server = stack.enter_context(postgresql())
-        emulator = stack.enter_context(EmulatedCloud(job_seconds=1))
-        cloud = Cloud(emulator)
-        stack.callback(cloud.close)
+        database = stack.enter_context(postgresql()).create("airflow")
+        cloud = stack.enter_context(EmulatedCloud(job_seconds=1))
         http = {
             "conn_type": "http",
-            "host": emulator.base_url,
-            "extra": {"Authorization": f"Bearer {cloud.secret}"},
+            "host": cloud.base_url,
+            "extra": {"Authorization": f"Bearer {cloud.api_key}"},
         }
         settings = {
             **AIRFLOW_DEFAULTS,
-            **emulator.environment,
+            **cloud.environment,
             "AIRFLOW_CONN_ZILLIZ_HTTP": json.dumps(http),
         }
-        components = COMPONENTS
-        if celery:
-            url = stack.enter_context(redis())
-            settings |= {"AIRFLOW__CELERY__BROKER_URL": url, "AIRFLOW__CELERY__RESULT_BACKEND": url}
-            components = (*COMPONENTS, "worker")
-        name = "celery" if celery else "local"
         airflow = stack.enter_context(
             AirflowStack(
                 DAGS,
                 dag_ids=[*OURS, *PEERS, EVENT_AFTER],
                 environment=settings,
-                components=components,
-                database_url=server.create(name),
-                executor=CELERY_EXECUTOR if celery else "LocalExecutor",
+                components=(*COMPONENTS, "worker") if celery else COMPONENTS,
+                database_url=database.url,
+                celery_broker_url=stack.enter_context(redis()) if celery else None,
                 parallelism=PARALLELISM,
             )
         )
-        yield Bench(airflow, cloud, Database(server, name), gap)
+        yield Bench(airflow, cloud, database, start_interval)
 
 
 Outcomes: TypeAlias = dict[Way, Outcome]
 
 
 def comparison(outcomes: Outcomes, dag_ids: Iterable[str], lengths: Sequence[float]) -> str:
-    """Return the table of all ways and job lengths."""
+    """Return the table that compares all ways, for each job length."""
     rows = []
     for dag_id in dag_ids:
         cells = [outcomes[Way(dag_id, seconds)] for seconds in lengths]
@@ -284,7 +277,7 @@ def comparison(outcomes: Outcomes, dag_ids: Iterable[str], lengths: Sequence[flo
             [
                 LABELS[dag_id],
                 *(
-                    f"{cell.median:.1f} ({percentile(cell.times, 0.95):.1f})" if cell.times else "none ended"
+                    f"{cell.median:.1f} ({percentile(cell.times, 0.95):.1f})" if cell.times else "all failed"
                     for cell in cells
                 ),
                 *(f"{cell.worker_seconds_per_run:.1f}" for cell in cells),
@@ -298,19 +291,19 @@ def comparison(outcomes: Outcomes, dag_ids: Iterable[str], lengths: Sequence[flo
 
 
 def resume_cost(outcomes: Outcomes) -> ResumeCost:
-    """Return what it costs to defer and to come back to a worker, from the longest jobs."""
-    stayed, ended, resumed = (
+    """Return what it costs to defer and to resume in a worker, from the longest jobs."""
+    in_worker, ended_by_trigger, resumed = (
         outcomes[Way(dag_id, LENGTHS[-1])]
         for dag_id in ("backup_in_worker", "backup_end_from_trigger", "backup_deferrable")
     )
     return ResumeCost(
-        delay=resumed.median - stayed.median,
-        worker_seconds=resumed.worker_seconds_per_run - ended.worker_seconds_per_run,
+        delay=resumed.median - in_worker.median,
+        worker_seconds=resumed.worker_seconds_per_run - ended_by_trigger.worker_seconds_per_run,
     )
 
 
-def behind(outcomes: Outcomes) -> Iterator[str]:
-    """Yield where the best of our ways takes more time, or more of a worker, than the peer's."""
+def cases_behind_peer(outcomes: Outcomes) -> Iterator[str]:
+    """Yield the cases where the best of our ways needs more time, or more of a worker, than the peer."""
     for peer in (way for way in outcomes if way.dag_id == "http_poke"):
         ours = [
             outcome
@@ -324,28 +317,28 @@ def behind(outcomes: Outcomes) -> Iterator[str]:
 
 
 def measure(*, quick: bool) -> str:
-    """Run everything and return the section."""
+    """Run everything, and return the section."""
     plans = {
         "LocalExecutor": (False, LABELS, 2 if quick else RUNS, 3 if quick else EVENT_RUNS),
         "CeleryExecutor": (True, CELERY_WAYS, 2 if quick else CELERY_RUNS, 3 if quick else EVENT_RUNS),
     }
     parts, events, missed, costs = [INTRODUCTION], {}, [], []
     for executor, (celery, dag_ids, runs, event_runs) in plans.items():
-        with bench(celery=celery, gap=GAP) as it:
+        with bench(celery=celery, start_interval=START_INTERVAL) as it:
             outcomes: Outcomes = {}
             for seconds in LENGTHS:
                 outcomes |= it.run([Way(dag_id, seconds) for dag_id in dag_ids], runs)
             events[executor] = it.run([Way(EVENT_AFTER, 1.0, delay) for delay in EVENT_DELAYS], event_runs)
         parts.append(f"{executor}, {runs} runs of each:\n\n{comparison(outcomes, dag_ids, LENGTHS)}")
-        missed += [f"{where}, {executor}" for where in behind(outcomes)]
+        missed += [f"{where}, {executor}" for where in cases_behind_peer(outcomes)]
         costs.append(resume_cost(outcomes))
-    parts.append(verdict("least time and least of a worker, against the HTTP provider", not missed))
+    parts.append(verdict("no more time, and no more of a worker, than the HTTP provider", not missed))
     if missed:
-        parts.append(f"Not the least: {'; '.join(missed)}.")
+        parts.append(f"More: {'; '.join(missed)}.")
     rows = [
         [executor, *(f"{seen.failed} of {seen.runs}" for seen in outcomes.values())]
         for executor, outcomes in events.items()
     ]
     parts.append(RACE + "\n\n" + table(["failed runs", *(f"{delay:g} s" for delay in EVENT_DELAYS)], rows))
-    parts.append(defer_after.choice(dict(zip(plans, costs, strict=True))))
+    parts.append(defer_after.comparison(dict(zip(plans, costs, strict=True))))
     return "\n\n".join(parts)

@@ -1,8 +1,10 @@
 """
-What importing this provider adds to what every DAG file imports anyway, beside the peers.
+How much time the import of a provider adds to what every DAG file imports anyway: this provider and its
+peers.
 
-Each round is a fresh process that first imports what the bare DAG file needs and then the operators and
-sensors of one provider; the ratio within that process is what counts.
+Each round is a new process. It first imports what every DAG file needs, and then the operators and sensors
+of one provider. Both times come from the same process, so the load of the machine changes their ratio
+little.
 """
 
 from __future__ import annotations
@@ -16,9 +18,9 @@ from benchmarks.report import table, verdict
 TITLE = "Import"
 GOAL = 1.02
 OURS = "airflow-provider-zbackup"
-FLOOR = "Airflow's own base classes"
+AIRFLOW_ALONE = "Airflow's own base classes"
 MODULES = {
-    FLOOR: [
+    AIRFLOW_ALONE: [
         "airflow.providers.common.compat.sdk:BaseOperator,BaseSensorOperator,BaseHook,XCom,conf",
         "airflow.triggers.base",
     ],
@@ -51,32 +53,32 @@ for item in sys.argv[1:]:
 print("RESULT", 1 + (time.perf_counter() - begin) / base, len(sys.modules) - known)
 """
 INTRODUCTION = """\
-How much longer a fresh process takes that imports operators and sensors of a provider after
-`from airflow.sdk import DAG`, which every DAG file needs: median ratio [least - most], and modules added."""
+Every DAG file needs `from airflow.sdk import DAG`. How much longer the imports take with the operators and
+sensors of a provider: the median ratio [least - most], and how many modules that adds."""
 
 
-def one_round(modules: list[str]) -> tuple[float, int]:
-    """Return the ratio, and how many modules were added."""
+def run_round(modules: list[str]) -> tuple[float, int]:
+    """Return the ratio, and the number of added modules."""
     done = subprocess.run([sys.executable, "-c", ROUND, *modules], capture_output=True, text=True, check=True)
     ratio, added = done.stdout.split("RESULT")[1].split()
     return float(ratio), int(added)
 
 
 def measure(*, quick: bool) -> str:
-    """Import everything again and again and return the section."""
+    """Import every provider many times, and return the section."""
     rounds = 2 if quick else 15
     ratios: dict[str, list[float]] = {name: [] for name in MODULES}
     added: dict[str, int] = {}
     for _ in range(rounds):
         for name, modules in MODULES.items():
-            ratio, added[name] = one_round(modules)
+            ratio, added[name] = run_round(modules)
             ratios[name].append(ratio)
     medians = {name: statistics.median(seen) for name, seen in ratios.items()}
     rows = [
         [name, f"x {medians[name]:.3f} [{min(seen):.3f} - {max(seen):.3f}]", added[name]]
         for name, seen in ratios.items()
     ]
-    peers = min(median for name, median in medians.items() if name not in (OURS, FLOOR))
+    peers = min(median for name, median in medians.items() if name not in (OURS, AIRFLOW_ALONE))
     return "\n\n".join(
         [
             INTRODUCTION,

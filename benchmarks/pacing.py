@@ -1,7 +1,7 @@
 """
-How soon the end of a job is noticed, and for how many requests: ours against fixed intervals.
+How soon a wait notices the end of a job, and with how many requests: this provider against fixed intervals.
 
-Jobs report their progress, or none ("no progress"), as either may be the case.
+A job may report its progress or not ("no progress"), so both are measured.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import math
 import random
 import statistics
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from benchmarks.report import percentile, table, verdict
@@ -18,26 +19,27 @@ from benchmarks.simulation import job_lengths, watch
 TITLE = "Poll pacing"
 LENGTHS = {"1 s": 1.0, "10 s": 10.0, "1 min": 60.0, "10 min": 600.0, "1 h": 3600.0}
 GOAL_SHARE, GOAL_SECONDS = 0.1, 2.0
-#: Zilliz's own figure: https://docs.zilliz.com/docs/create-snapshot
+#: The speed of a backup, as Zilliz states it: https://docs.zilliz.com/docs/create-snapshot
 BYTES_PER_SECOND = 700e6
 SMALLEST_BACKUP, LARGEST_BACKUP = 100e6, 1e12
 
 INTRODUCTION = """\
-By simulation: the provider's own flow is fed the answers of jobs of known lengths. *Delay* is from the job's
-end to its notice; a *quick* notice comes within 10 % of the job's length, or within 2 s."""
+A simulation: the provider's own flow gets the answers of jobs of known lengths. *Delay* is the time from
+the end of the job to the poll that sees it. It is *quick* if it is at most 10 % of the job's length, or at
+most 2 s."""
 
 LIMIT = """\
-For shorter ones that cannot be: to notice the end of a job of 10 s within 2 s takes five looks, where
-one every 10 s takes two or three and is 5 s late in the mean."""
+For shorter jobs that is impossible: to notice the end of a job of 10 s within 2 s takes five polls. One poll
+every 10 s means two or three polls, and 5 s of delay on average."""
 
 
 class Outcome(NamedTuple):
     """
-    What one wait came to.
+    The outcome of one wait.
 
     :param length: how long the job takes, in seconds.
-    :param delay: seconds between the job's end and its notice.
-    :param requests: how often the job was asked for.
+    :param delay: seconds from the end of the job to the poll that sees it.
+    :param requests: how many polls it took.
     """
 
     length: float
@@ -55,20 +57,20 @@ def ours(length: float, *, tells_progress: bool) -> Outcome:
 
 
 def fixed(length: float, interval: float) -> Outcome:
-    """Look at once and then every so many seconds, as the peers do."""
-    looks = math.ceil(length / interval)
-    return Outcome(length, looks * interval - length, looks + 1)
+    """Poll at once and then at a fixed interval, as the peers do."""
+    intervals = math.ceil(length / interval)
+    return Outcome(length, intervals * interval - length, intervals + 1)
 
 
 STRATEGIES: dict[str, Callable[[float], Outcome]] = {
-    "ours": lambda length: ours(length, tells_progress=True),
-    "ours, no progress": lambda length: ours(length, tells_progress=False),
-    **{f"fixed {n} s": (lambda length, n=n: fixed(length, n)) for n in (5, 10, 30, 60)},
+    "ours": partial(ours, tells_progress=True),
+    "ours, no progress": partial(ours, tells_progress=False),
+    **{f"fixed {seconds} s": partial(fixed, interval=seconds) for seconds in (5, 10, 30, 60)},
 }
 
 
 def samples(count: int) -> dict[str, list[float]]:
-    """Return lengths of jobs, by what they stand for."""
+    """Return job lengths, by what they represent."""
     chance = random.Random(2)
     smallest, largest = math.log(SMALLEST_BACKUP), math.log(LARGEST_BACKUP)
     return {
@@ -76,7 +78,7 @@ def samples(count: int) -> dict[str, list[float]]:
         "100 MB to 1 TB, log-uniform, at 700 MB/s": [
             math.exp(chance.uniform(smallest, largest)) / BYTES_PER_SECOND for _ in range(count)
         ],
-        # Neither is a job just as long as another, nor does it begin just when the first look is made.
+        # Exact lengths would be multiples of the intervals, which real jobs are not.
         **{
             name: [length * chance.uniform(0.9, 1.1) for _ in range(count)]
             for name, length in LENGTHS.items()
@@ -99,7 +101,7 @@ def measure(*, quick: bool) -> str:
     """Simulate and return the section."""
     parts = [INTRODUCTION]
     quick_shares: list[float] = []
-    thrifty: list[str] = []
+    cheaper: list[str] = []
     for sample, lengths in samples(40 if quick else 400).items():
         seen = {strategy: [wait(length) for length in lengths] for strategy, wait in STRATEGIES.items()}
         rows = [row(strategy, outcomes) for strategy, outcomes in seen.items()]
@@ -111,8 +113,8 @@ def measure(*, quick: bool) -> str:
             sum(outcome.requests for outcome in seen[strategy]) for strategy in ("ours", "fixed 10 s")
         )
         if requests < rival:
-            thrifty.append(sample)
+            cheaper.append(sample)
     parts.append(verdict("95 % of the jobs of each kind are noticed quickly", min(quick_shares) >= 0.95))
-    parts.append(verdict("fewer requests than every 10 s", len(thrifty) == len(samples(1))))
-    parts.append(f"Fewer requests for jobs of {'; '.join(thrifty)}. {LIMIT}")
+    parts.append(verdict("fewer requests than one poll every 10 s", len(cheaper) == len(samples(1))))
+    parts.append(f"Fewer requests for jobs of {'; '.join(cheaper)}. {LIMIT}")
     return "\n\n".join(parts)

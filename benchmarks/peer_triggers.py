@@ -1,4 +1,4 @@
-"""What the triggerer's benchmark compares ours with; a module of its own, since the triggerer imports it."""
+"""Triggers to compare ours with, in a module that the triggerer can import."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ class FixedIntervalJobTrigger(BaseTrigger):
     """
     Waits for a job as ``DatabricksExecutionTrigger`` waits for a run, at its simplest.
 
-    Each trigger reads the connection, has a session of its own, looks at once and then every so many
-    seconds, and writes a line to the log at every look.
+    Each trigger reads the connection, has its own session, polls at once and then at a fixed interval, and
+    logs a line at each poll.
 
     :param job_id: id of the job
     :param zilliz_conn_id: Airflow connection
-    :param poll_interval: seconds between two looks
+    :param poll_interval: seconds between two polls
     """
 
     def __init__(self, *, job_id: str, zilliz_conn_id: str, poll_interval: float) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.job_id = job_id
         self.zilliz_conn_id = zilliz_conn_id
         self.poll_interval = poll_interval
@@ -56,15 +56,15 @@ class FixedIntervalJobTrigger(BaseTrigger):
 
 class SleepingTrigger(BaseTrigger):
     """
-    Asks nobody and knows when the job ends: what remains is what Airflow itself costs.
+    Sends no request, since it knows when the job ends. So it costs only what Airflow itself costs.
 
-    :param job_id: id of the job, for nothing but a payload like that of the others
+    :param job_id: id of the job, so that the arguments are as long as those of the other triggers
     :param zilliz_conn_id: likewise
     :param until: when the job ends, in seconds since the epoch
     """
 
     def __init__(self, *, job_id: str, zilliz_conn_id: str, until: float) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.job_id = job_id
         self.zilliz_conn_id = zilliz_conn_id
         self.until = until

@@ -1,4 +1,4 @@
-"""How measurements become the Markdown of docs/benchmarks.md."""
+"""Writes measurements as the Markdown of docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def percentile(values: Sequence[float], share: float) -> float:
     """
-    Return the value below which a share of all values lie.
+    Return the value that a given share of all values is below.
 
-    :param values: at least one.
+    :param values: the values, at least one.
     :param share: from 0 to 1.
     """
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
@@ -30,7 +30,7 @@ def verdict(goal: str, reached: bool) -> str:
     """
     Return the line that says whether a goal was reached.
 
-    :param goal: what was wanted.
-    :param reached: whether it was.
+    :param goal: the goal.
+    :param reached: whether it was reached.
     """
     return f"Goal: {goal}: **{'reached' if reached else 'missed'}**."

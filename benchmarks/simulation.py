@@ -1,6 +1,6 @@
 """
-Waits without time passing: the very flow that waits in workers and triggerers is fed the answers of a job of
-known length.
+Simulates waits, so that they take no time: the flow that waits in workers and triggerers gets the answers
+of a job of known length.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ SHORTEST_JOB, LONGEST_JOB = 0.5, 7200.0
 
 class Watched(NamedTuple):
     """
-    What one wait came to.
+    The outcome of one wait.
 
-    :param ended: when, in seconds since the job's begin.
-    :param requests: how often the job was asked for.
-    :param is_done: whether the job's end was seen; else the wait was left to somebody else.
+    :param ended: when the wait ended, in seconds since the job began.
+    :param requests: how many requests it took.
+    :param is_done: whether the wait saw the end of the job; if not, it has to be continued elsewhere.
     """
 
     ended: float
@@ -34,10 +34,10 @@ def watch(length: float, *, tells_progress: bool, begin: float = 0.0, **how: flo
     """
     Wait for a job.
 
-    :param length: how long it takes, in seconds.
-    :param tells_progress: whether its progress is known.
-    :param begin: when the wait begins, in seconds since the job's begin.
-    :param how: further arguments of ``Wait``.
+    :param length: how long the job takes, in seconds.
+    :param tells_progress: whether the job reports its progress.
+    :param begin: when the wait begins, in seconds since the job began.
+    :param how: more arguments of ``Wait``.
     """
     flow = wait_for_job("job", Wait(deadline=math.inf, since=0.0, **how))
     time, requests = begin, 0
@@ -58,7 +58,7 @@ def watch(length: float, *, tells_progress: bool, begin: float = 0.0, **how: flo
 
 def job_lengths(count: int) -> list[float]:
     """
-    Return job lengths from the shortest to the longest, as many of 1 s to 10 s as of 10 s to 100 s.
+    Return random job lengths, log-uniform: as many from 1 s to 10 s as from 10 s to 100 s.
 
     :param count: how many.
     """

@@ -1,10 +1,10 @@
 """
-Many concurrent waits in a real triggerer: ours against a peer's way, at an emulated Zilliz Cloud.
+Many concurrent waits in a real triggerer: this provider against a peer, with an emulated Zilliz Cloud.
 
-Each way gets a fresh triggerer of a real Airflow on PostgreSQL. The task instances are put into the deferred
-state in the database, by what the execution API writes when a task defers: to run a thousand tasks until they
-defer would take longer than the waits. The triggers end their tasks themselves, without a worker, so that a
-task's end date is the moment of the notice.
+Each way to wait gets a new triggerer of a real Airflow on PostgreSQL. To run a thousand tasks until they
+defer would take longer than the waits. So this benchmark writes the deferred state into the database, as
+Airflow's execution API does when a task defers. The triggers end their tasks themselves, without a worker,
+so the end date of a task is the moment when its trigger noticed the end of the job.
 """
 
 from __future__ import annotations
@@ -30,34 +30,34 @@ from airflow_provider_zbackup.utils.task import EARLIEST_EVENT
 from airflow_provider_zbackup.zilliz.settings import ClientSettings
 from benchmarks.report import percentile, table, verdict
 from dev.airflow_stack import AirflowStack
+from dev.database import Database
 from dev.emulated_cloud import EmulatedCloud
-from tests.e2e.cloud import Cloud
-from tests.e2e.database import Database
-from tests.e2e.services import PostgreSQL, postgresql
+from dev.services import postgresql
 
 TITLE = "Concurrent waits in a real triggerer"
-REPOSITORY = Path(__file__).resolve().parent.parent
+DAGS = Path(__file__).resolve().parent / "dags_triggerer"
 DATABASE = DAG_ID = "waits"
-#: Every wait has a log file, and a peer's a socket too, whose other end the emulator has.
+#: Every wait has a log file. Every wait of the peer also has a socket, here and in the emulator.
 OPEN_FILES = 8192
-#: The emulator's log holds no more.
+#: The emulator remembers no more requests than this.
 LOGGED_REQUESTS = 10_000
-#: How long after its job's end a wait may go on before it counts as not noticed, in seconds.
+#: How long a wait may go on after the end of its job, in seconds; then the end counts as not noticed.
 PATIENCE = 300.0
-#: What Zilliz Cloud allows, per user and endpoint: requests in a second.
+#: Requests per second that Zilliz Cloud allows, per user and endpoint.
 DOCUMENTED_LIMIT = 20
-BUDGET = ClientSettings.requests_per_second
-MOST_IN_A_SECOND, MOST_ON_AVERAGE = 2 * BUDGET, 1.05 * BUDGET
+REQUESTS_PER_SECOND = ClientSettings.requests_per_second
+MOST_IN_A_SECOND, MOST_ON_AVERAGE = 2 * REQUESTS_PER_SECOND, 1.05 * REQUESTS_PER_SECOND
 
 INTRODUCTION = """\
-{count:,} tasks were deferred in one instant, each to wait for a job of its own of {shortest:g} to
-{longest:g} s that tells its progress. The peer's way is that of Databricks: each trigger reads the
-connection, has an aiohttp session, and looks every 30 s, the default there. *Airflow alone* is a trigger that
-sleeps until the job's end. *Delay* is from the end of a job to that of its task, in seconds: median (95th
-percentile). *Requests a second* are told on average (and the most in any one). CPU time is that of the
-triggerer's two processes, per wait and minute of its job; memory is what they held more than before.
-*Blocked* is how often the triggerer's log says that its event loop was blocked (and for how many seconds in
-all); Airflow does that itself when many triggers start, as it writes their log lines to a busy supervisor."""
+{count:,} tasks deferred at the same moment. Each waited for its own job of {shortest:g} to {longest:g} s,
+and jobs reported their progress. The peer is Databricks: each of its triggers reads the connection, has an
+aiohttp session, and polls every 30 s, its default. *Airflow alone* is a trigger that sleeps until the end
+of the job. *Delay* is the time from the end of a job to the end of its task, in seconds: median (95th
+percentile). *Requests a second* are the average (and the most in one second). *CPU* is the CPU time of
+both processes of the triggerer, per wait and minute of its job; *memory* is what they held more than
+before. *Blocked* is how often the triggerer logged that its event loop was blocked (and for how many
+seconds in total). Airflow itself blocks it when many triggers start, because it writes their log lines to
+a busy supervisor."""
 
 BLOCKED = re.compile(r"async thread was blocked for ([0-9.]+) seconds")
 INSERT_TRIGGER = "INSERT INTO trigger (classpath, kwargs, created_date) VALUES (%s, %s, now()) RETURNING id"
@@ -75,7 +75,7 @@ ENDS = """
 
 
 class Job(NamedTuple):
-    """A job: its id, and when it begins and ends, in seconds since the epoch."""
+    """A job: its id, and its start and end, in seconds since the epoch."""
 
     job_id: str
     start: float
@@ -83,17 +83,17 @@ class Job(NamedTuple):
 
 
 class Way(NamedTuple):
-    """A way to wait: the class of a trigger, and its arguments apart from the job's id and the connection."""
+    """A way to wait: a trigger class, and its arguments other than the id of the job and the connection."""
 
     classpath: str
     kwargs: Callable[[Job], dict[str, Any]]
 
 
-OURS, PEER, FLOOR = "ours", "peer's way", "Airflow alone"
+OURS, PEER, AIRFLOW_ALONE = "ours", "peer", "Airflow alone"
 WAYS = {
     OURS: Way(
         "airflow_provider_zbackup.triggers.job.ZillizJobTrigger",
-        # As the sensor has it.
+        # The arguments that the sensor passes.
         lambda job: {
             "deadline": job.start + 3600.0,
             "poll_interval": 60.0,
@@ -103,68 +103,68 @@ WAYS = {
         },
     ),
     PEER: Way("benchmarks.peer_triggers.FixedIntervalJobTrigger", lambda job: {"poll_interval": 30.0}),
-    FLOOR: Way("benchmarks.peer_triggers.SleepingTrigger", lambda job: {"until": job.end}),
+    AIRFLOW_ALONE: Way("benchmarks.peer_triggers.SleepingTrigger", lambda job: {"until": job.end}),
 }
 
 
 @dataclass
 class Outcome:
     """
-    What the waits of one way came to.
+    The outcome of all waits of one way.
 
-    :param delays: seconds from a job's end to its task's, for each task that ended well.
-    :param per_second: how many requests there were, by the second.
-    :param cpu: seconds of CPU time that the triggerer took.
-    :param memory: most bytes that it held, above what it held before.
-    :param blocks: for how many seconds it found its event loop blocked, each time that it did.
+    :param delays: seconds from the end of the job to the end of its task, for each task that succeeded.
+    :param requests_by_second: the number of requests in each second.
+    :param cpu: seconds of CPU time that the triggerer used.
+    :param memory: the most bytes that it held, more than before the waits.
+    :param blocks: for how many seconds its event loop was blocked, for each time.
     """
 
     delays: list[float]
-    per_second: Counter[int]
+    requests_by_second: Counter[int]
     cpu: float
     memory: float
     blocks: list[float]
 
     @property
-    def most(self) -> int:
-        return max(self.per_second.values(), default=0)
+    def most_requests(self) -> int:
+        """Requests in the second that had the most."""
+        return max(self.requests_by_second.values(), default=0)
 
     @property
     def rate(self) -> float:
-        """Requests per second, from the first to the last."""
-        seconds = self.per_second.keys()
-        return self.per_second.total() / (max(seconds) - min(seconds) + 1) if seconds else 0.0
+        """Requests per second, on average from the first to the last request."""
+        seconds = self.requests_by_second.keys()
+        return self.requests_by_second.total() / (max(seconds) - min(seconds) + 1) if seconds else 0.0
 
 
 class Triggerer:
-    """What the triggerer, a child of this process, takes with its own children."""
+    """The CPU time and the memory of the triggerer, a child of this process, and of its own children."""
 
     def __init__(self) -> None:
         (first,) = (it for it in psutil.Process().children() if "triggerer" in it.cmdline())
         self._processes = [first, *first.children(recursive=True)]
 
     def cpu(self) -> float:
-        """Return the CPU time taken so far, in seconds; with that of processes that have ended."""
-        return sum(sum(process.cpu_times()[:4]) for process in self._processes)
+        """Return the CPU time so far, in seconds, with that of its children that have ended."""
+        return float(sum(sum(process.cpu_times()[:4]) for process in self._processes))
 
     def memory(self) -> float:
-        """Return the bytes held; what the processes share counts once."""
-        return sum(process.memory_full_info().pss for process in self._processes)
+        """Return the bytes that they hold; memory that they share counts once."""
+        return float(sum(process.memory_full_info().pss for process in self._processes))
 
 
 class Bench:
-    """An Airflow without a triggerer, its database server, and the Zilliz Cloud that it uses."""
+    """An Airflow without a triggerer, the Zilliz Cloud that it uses, and its database."""
 
-    def __init__(self, stack: AirflowStack, server: PostgreSQL, cloud: Cloud) -> None:
+    def __init__(self, stack: AirflowStack, cloud: EmulatedCloud, database: Database) -> None:
         self._stack = stack
-        self._server = server
         self._cloud = cloud
-        self._database = Database(server, DATABASE)
+        self._database = database
 
     def run(self, way: Way, lengths: Sequence[float]) -> Outcome:
-        """Let a fresh triggerer wait for jobs of these lengths."""
+        """Let a new triggerer wait for jobs of these lengths."""
         self._stack.start("triggerer")
-        # What is imported and opened once, however many waits there are, is not what they cost.
+        # The first wait pays for what all waits share, such as imports, so it does not count.
         self._wait_for_end(self._defer(way, self._start_jobs([0.0])), PATIENCE)
         self._cloud.reset()
         triggerer = Triggerer()
@@ -188,9 +188,9 @@ class Bench:
         return jobs
 
     def _defer(self, way: Way, jobs: Sequence[Job]) -> str:
-        """Let the tasks of a new run wait for the jobs, in one transaction; returns the run."""
+        """Let the tasks of a new run wait for the jobs, in one transaction, and return the id of the run."""
         run_id = self._stack.api.trigger_dag_run(DAG_ID)
-        connection = self._server.connect(DATABASE)
+        connection = self._database.connect()
         connection.autocommit = False
         try:
             with connection, connection.cursor() as cursor:
@@ -204,10 +204,10 @@ class Bench:
         return run_id
 
     def _wait_for_end(self, run_id: str, timeout: float, memory: Callable[[], float] = lambda: 0.0) -> float:
-        """Wait until no task of a run is deferred any more; returns the most memory seen."""
+        """Wait until no task of a run is deferred, and return the most memory seen."""
         deadline, peak = time.monotonic() + timeout, 0.0
         while self._database.rows(COUNT_DEFERRED, run_id)[0][0] and time.monotonic() < deadline:
-            self._stack.check()
+            self._stack.check_alive()
             peak = max(peak, memory())
             time.sleep(1.0)
         return peak
@@ -215,7 +215,7 @@ class Bench:
     def _requests(self) -> Counter[int]:
         requests = self._cloud.requests("describe_job")
         if len(requests) >= LOGGED_REQUESTS:
-            raise RuntimeError("There were more requests than the emulator remembers")
+            raise RuntimeError("The emulator does not remember all requests, so they cannot be counted")
         return Counter(int(datetime.fromisoformat(request["time"]).timestamp()) for request in requests)
 
 
@@ -225,46 +225,39 @@ def bench() -> Iterator[Bench]:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, most))
     with ExitStack() as stack:
-        server = stack.enter_context(postgresql())
-        emulator = stack.enter_context(EmulatedCloud(job_seconds=1))
-        cloud = Cloud(emulator)
-        stack.callback(cloud.close)
-        settings = {
-            **emulator.environment,
-            # The triggerer imports the peer's trigger.
-            "PYTHONPATH": str(REPOSITORY),
-            "AIRFLOW__TRIGGERER__CAPACITY": "2000",
-        }
+        database = stack.enter_context(postgresql()).create(DATABASE)
+        cloud = stack.enter_context(EmulatedCloud(job_seconds=1))
+        settings = {**cloud.environment, "AIRFLOW__TRIGGERER__CAPACITY": "2000"}
         airflow = stack.enter_context(
             AirflowStack(
-                REPOSITORY / "benchmarks" / "dags_triggerer",
+                DAGS,
                 environment=settings,
                 components=("api-server", "scheduler", "dag-processor"),
-                database_url=server.create(DATABASE),
+                database_url=database.url,
             )
         )
-        # The DAG stays paused, so that the scheduler leaves its tasks alone.
+        # The DAG stays paused, so that the scheduler does not run its tasks.
         airflow.wait_until(lambda: DAG_ID in airflow.api.dag_ids(), "The DAG is parsed")
-        yield Bench(airflow, server, cloud)
+        yield Bench(airflow, cloud, database)
 
 
 def even_lengths(shortest: float, longest: float, count: int) -> list[float]:
-    """Return lengths that are evenly spread, always in the same disorder."""
+    """Return evenly spread lengths in a random order, which is always the same."""
     lengths = [shortest + (longest - shortest) * index / (count - 1) for index in range(count)]
     random.Random(1).shuffle(lengths)
     return lengths
 
 
 def comparison(outcomes: dict[str, Outcome], lengths: Sequence[float]) -> str:
-    """Return the table of all ways."""
+    """Return the table that compares all ways."""
     count, minutes = len(lengths), sum(lengths) / 60
     rows = [
         [
             name,
             f"{len(it.delays):,} of {count:,}",
             f"{statistics.median(it.delays):.1f} ({percentile(it.delays, 0.95):.1f})" if it.delays else "-",
-            f"{it.per_second.total():,}",
-            f"{it.rate:.1f} ({it.most})",
+            f"{it.requests_by_second.total():,}",
+            f"{it.rate:.1f} ({it.most_requests})",
             f"{1000 * it.cpu / minutes:.1f}",
             f"{it.memory / 1024 / count:.0f}",
             f"{len(it.blocks)} ({sum(it.blocks):.1f})",
@@ -276,7 +269,7 @@ def comparison(outcomes: dict[str, Outcome], lengths: Sequence[float]) -> str:
 
 
 def measure(*, quick: bool) -> str:
-    """Let a triggerer wait in every way and return the section."""
+    """Let a triggerer wait in every way, and return the section."""
     lengths = even_lengths(10.0, 20.0, 50) if quick else even_lengths(60.0, 240.0, 1000)
     outcomes = {}
     with bench() as it:
@@ -284,19 +277,19 @@ def measure(*, quick: bool) -> str:
             print(f"{name}: {len(lengths)} waits", file=sys.stderr)
             outcomes[name] = it.run(way, lengths)
     ours, peer = outcomes[OURS], outcomes[PEER]
-    over = sum(requests > DOCUMENTED_LIMIT for requests in peer.per_second.values())
+    seconds_over_limit = sum(requests > DOCUMENTED_LIMIT for requests in peer.requests_by_second.values())
     return "\n\n".join(
         [
             INTRODUCTION.format(count=len(lengths), shortest=min(lengths), longest=max(lengths)),
             comparison(outcomes, lengths),
-            f"A budget of {BUDGET:g} requests a second gives each of {len(lengths):,} waits a look every "
-            f"{len(lengths) / BUDGET:.0f} s. Zilliz Cloud documents a limit of {DOCUMENTED_LIMIT} requests a "
-            "second per user and endpoint, which the emulator does not enforce: the peer's way was above it "
-            f"in {over} seconds.",
-            verdict("all waits are noticed", len(ours.delays) == len(lengths)),
+            f"With {REQUESTS_PER_SECOND:g} requests a second, each of {len(lengths):,} waits can poll every "
+            f"{len(lengths) / REQUESTS_PER_SECOND:.0f} s. The limit that Zilliz Cloud documents is "
+            f"{DOCUMENTED_LIMIT} a second per user and endpoint. The emulator does not enforce it. "
+            f"The peer sent more in {seconds_over_limit} seconds.",
+            verdict("all waits notice the end of their job", len(ours.delays) == len(lengths)),
             verdict(
                 f"at most {MOST_IN_A_SECOND:g} requests in any one second, {MOST_ON_AVERAGE:g} on average",
-                ours.most <= MOST_IN_A_SECOND and ours.rate <= MOST_ON_AVERAGE,
+                ours.most_requests <= MOST_IN_A_SECOND and ours.rate <= MOST_ON_AVERAGE,
             ),
         ]
     )

@@ -1,8 +1,8 @@
 """
-What many concurrent waits cost a triggerer: ours against the ways of the peers, over TLS on loopback.
+What many concurrent waits cost an event loop: this provider against its peers, over TLS on loopback.
 
-Each case is a fresh process with one event loop and so many waits, all polling a server in another process.
-The peers' ways are written here as their triggers have them, at their simplest.
+Each case is a new process with one event loop, whose waits all poll a server in another process. The waits
+of the peers are written here: they do what the peers' triggers do, and nothing else.
 """
 
 from __future__ import annotations
@@ -25,23 +25,24 @@ from benchmarks.report import table, verdict
 
 TITLE = "Concurrent waits in an event loop"
 PATH = "/v2/jobs/job-{}"
-#: How long the jobs have been running already when they are waited for, in seconds.
+#: How long the jobs have been running when the waits begin, in seconds.
 AGE = 3600.0
-#: Over how long the waits begin, in seconds: the longest interval, so that their polls are spread evenly.
+#: The waits begin one after the other within this time, in seconds. It is the longest interval between two
+#: polls, so that all polls are spread evenly.
 ARRIVAL = 60.0
-#: For how long it is watched whether something blocks the event loop, in seconds.
+#: How long to watch for a blocked event loop, in seconds.
 BLOCK_SECONDS = 5.0
 INTRODUCTION = """\
-Each way at its own pace, as it is shipped, waiting for jobs that have run for an hour: ours looks at most
-every 60 s and sends at most 10 requests a second, however many wait. The sessions are aiohttp's, whose parser
-is written in C; the rest is httpx, which this provider is built on."""
+Each way polls as it does by default, for jobs that have been running for an hour. This provider polls a
+job at most once every 60 s, and sends at most 10 requests a second for all waits together. The ways with a
+session use aiohttp, whose parser is written in C; the other ways, and this provider, use httpx."""
 ANSWER = json.dumps(
     {"code": 0, "data": {"jobId": "job", "type": "BACKUP", "status": "IN_PROGRESS", "progress": ""}}
 ).encode()
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """Write a certificate for 127.0.0.1 and its key."""
+    """Write a certificate for 127.0.0.1 and its key, and return their paths."""
     from ipaddress import ip_address
 
     from cryptography import x509
@@ -74,7 +75,7 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
 
 
 async def serve(certificate: Path, key: Path) -> None:
-    """Answer every request alike, as cheaply as can be, and print the port."""
+    """Print the port, and give every request the same answer, with as little work as possible."""
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(ANSWER)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -170,12 +171,12 @@ WAYS = {
 
 
 def memory_kb() -> float:
-    """Return what this process holds at present."""
+    """Return the memory that this process holds now."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1024
 
 
 async def longest_block(seconds: float) -> float:
-    """Return the longest time for which the loop was blocked within so many seconds."""
+    """Watch the event loop for some seconds, and return the longest time for which it was blocked."""
     longest = 0.0
     begin = time.perf_counter()
     while (at := time.perf_counter()) - begin < seconds:
@@ -185,7 +186,7 @@ async def longest_block(seconds: float) -> float:
 
 
 async def run_case(way: str, base_url: str, waits: int, seconds: float) -> dict[str, float]:
-    """Run so many waits, and measure once they are under way."""
+    """Start the waits, and measure as soon as all of them have polled."""
     polls = 0
 
     def polled() -> None:
@@ -202,11 +203,11 @@ async def run_case(way: str, base_url: str, waits: int, seconds: float) -> dict[
     tasks = []
     for number in range(waits):
         tasks.append(asyncio.ensure_future(wait(number)))
-        # Triggers arrive over some time, not in one instant.
+        # In production, triggers do not start all at the same moment.
         await asyncio.sleep(ARRIVAL / waits)
-    # A budget of requests makes the last ones wait for long; that is how they are from then on.
-    patience = time.monotonic() + 10.0
-    while polls < waits and time.monotonic() < patience:
+    # With a limit of requests per second, the first poll of the last waits can take long. They count anyway.
+    deadline = time.monotonic() + 10.0
+    while polls < waits and time.monotonic() < deadline:
         await asyncio.sleep(0.1)
     polls = 0
     cpu = time.process_time()
@@ -214,7 +215,7 @@ async def run_case(way: str, base_url: str, waits: int, seconds: float) -> dict[
     cpu = time.process_time() - cpu
     counted = polls
     memory = memory_kb() - memory
-    # Afterwards, since to watch costs more than to wait.
+    # After the measurement, because this watch uses more CPU time than the waits.
     block = await longest_block(BLOCK_SECONDS)
     for task in tasks:
         task.cancel()
@@ -230,7 +231,7 @@ async def run_case(way: str, base_url: str, waits: int, seconds: float) -> dict[
 
 @contextmanager
 def server() -> Iterator[Callable[..., dict[str, float]]]:
-    """Run the server; gives a function that runs one case against it, in a process of its own."""
+    """Run the server, and give a function that runs a case against it in a new process."""
     with tempfile.TemporaryDirectory() as folder:
         certificate, key = make_certificate(Path(folder))
         command = [sys.executable, "-m", "benchmarks.waits"]
@@ -261,11 +262,11 @@ def server() -> Iterator[Callable[..., dict[str, float]]]:
 
 
 def measure(*, quick: bool) -> str:
-    """Run all cases and return the section."""
+    """Run all cases, and return the section."""
     seconds = 5.0 if quick else 15.0
     counts = (50,) if quick else (200, 1000, 5000)
     with server() as run:
-        # The largest first: should anything be wrong, it shows there.
+        # The largest cases first: if something is wrong, they show it.
         cases = {(waits, way): run(way, waits, seconds) for waits in reversed(counts) for way in WAYS}
     rows = [
         [
@@ -291,7 +292,7 @@ def measure(*, quick: bool) -> str:
         [
             INTRODUCTION,
             table([*header, "longest block, ms", "kB per wait"], rows),
-            verdict("less CPU per wait and minute than each", least),
+            verdict("less CPU per wait and minute than every peer", least),
             verdict(
                 "no block above 10 ms", all(seen["longest_block_ms"] <= 10 for seen in ours_seen.values())
             ),
@@ -303,7 +304,7 @@ def measure(*, quick: bool) -> str:
 
 
 def main() -> None:
-    """Be the server, or one case."""
+    """Run the server, or one case."""
     role, *arguments = sys.argv[1:]
     if role == "serve":
         certificate, key = arguments

@@ -1,1 +1,1 @@
-"""What developers run from the repository root: a real Airflow, the demo, the screenshots. Never packaged."""
+"""Developer tools, run from the repository root: a real Airflow, the demo, the screenshots. Not packaged."""

@@ -1,4 +1,4 @@
-"""Airflow's REST API, as far as the demo, the end-to-end tests and the benchmarks use it."""
+"""The part of Airflow's REST API that the demo, the end-to-end tests and the benchmarks use."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class AirflowApiError(RuntimeError):
 
 class AirflowApi:
     """
-    A client of Airflow's REST API, version 2.
+    Client of Airflow's REST API, version 2.
 
     :param base_url: address of the api-server.
-    :param check: called on every turn of a wait; it may raise to end the wait.
+    :param check: called after each poll of a wait; what it raises ends the wait.
     """
 
     def __init__(self, base_url: str, check: Callable[[], None] = lambda: None) -> None:
@@ -34,16 +34,16 @@ class AirflowApi:
         self._client.close()
 
     def log_in(self) -> None:
-        """Take a token: Airflow 3.1 wants one even where everybody is an admin, elsewhere it does no harm."""
+        """Get a token: Airflow 3.1 requires one even where everybody is an admin."""
         token = self._request("GET", "/auth/token").json()["access_token"]
         self._client.headers["Authorization"] = f"Bearer {token}"
 
     def health(self) -> Json:
-        """Return what each component says of its own health."""
+        """Return the health of each component, as the component reports it."""
         return self._json("GET", "/api/v2/monitor/health")
 
     def dag_ids(self) -> set[str]:
-        """Return the DAGs that are parsed and not stale."""
+        """Return the ids of the DAGs that are parsed and not stale."""
         return {dag["dag_id"] for dag in self._json("GET", "/api/v2/dags", params={"limit": 100})["dags"]}
 
     def import_errors(self) -> dict[str, str]:
@@ -53,7 +53,7 @@ class AirflowApi:
 
     def unpause(self, dag_id: str) -> None:
         """
-        Let the runs of a DAG run.
+        Let Airflow execute the runs of a DAG.
 
         :param dag_id: the DAG.
         """
@@ -61,7 +61,7 @@ class AirflowApi:
 
     def task_ids(self, dag_id: str) -> list[str]:
         """
-        Return the tasks of a DAG, each after those that it depends on.
+        Return the ids of the tasks of a DAG, each after the tasks that it depends on.
 
         :param dag_id: the DAG.
         """
@@ -99,7 +99,7 @@ class AirflowApi:
 
     def set_dag_run_state(self, dag_id: str, run_id: str, state: str) -> None:
         """
-        Mark a run, as a user does in the UI; what still runs of it is ended.
+        Set the state of a run, as a user does in the UI. Airflow ends the tasks that still run.
 
         :param dag_id: its DAG.
         :param run_id: its id.
@@ -113,25 +113,25 @@ class AirflowApi:
         run_id: str,
         timeout: float,
         on_change: Callable[[Json], None] = lambda task_instance: None,
-        on_turn: Callable[[], None] = lambda: None,
+        on_poll: Callable[[], None] = lambda: None,
         pause: float = 0.3,
     ) -> Json:
         """
-        Wait for the end of a run, well or not.
+        Wait until a run has ended, in success or failure.
 
         :param dag_id: its DAG.
         :param run_id: its id.
         :param timeout: seconds to wait at most.
         :param on_change: called with each task instance whose state or try has changed.
-        :param on_turn: called after every look.
-        :param pause: seconds between two looks.
+        :param on_poll: called after each poll.
+        :param pause: seconds between two polls.
         :return: the run.
-        :raises TimeoutError: if it has not ended in time.
+        :raises TimeoutError: if the run has not ended in time.
         """
         deadline = time.monotonic() + timeout
         seen: dict[tuple[str, int], tuple[str | None, int]] = {}
         while True:
-            # The run is read before its tasks, so that the last changes are never missed.
+            # The run is read before its tasks, so that the last changes of the tasks are never missed.
             run = self.dag_run(dag_id, run_id)
             for task_instance in self.task_instances(dag_id, run_id):
                 key = task_instance["task_id"], task_instance["map_index"]
@@ -139,7 +139,7 @@ class AirflowApi:
                 if seen.get(key, (None, 0)) != value:
                     seen[key] = value
                     on_change(task_instance)
-            on_turn()
+            on_poll()
             if run["state"] in FINAL_RUN_STATES:
                 return run
             if time.monotonic() > deadline:
@@ -150,7 +150,7 @@ class AirflowApi:
 
     def task_instances(self, dag_id: str, run_id: str) -> list[Json]:
         """
-        Return the task instances of a run, mapped ones each on their own.
+        Return the task instances of a run; a mapped task has several.
 
         :param dag_id: the DAG.
         :param run_id: the run.
@@ -170,18 +170,18 @@ class AirflowApi:
         :param dag_id: the DAG.
         :param run_id: the run.
         :param task_id: the task.
-        :param map_index: which one of a mapped task.
+        :param map_index: which instance of a mapped task; -1 if the task is not mapped.
         """
         return self._json("GET", _task_url(dag_id, run_id, task_id, map_index))
 
     def task_instance_tries(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> list[Json]:
         """
-        Return all tries of a task instance, the current one included.
+        Return all tries of a task instance, with the current one.
 
         :param dag_id: the DAG.
         :param run_id: the run.
         :param task_id: the task.
-        :param map_index: which one of a mapped task.
+        :param map_index: which instance of a mapped task; -1 if the task is not mapped.
         """
         tries: list[Json] = self._json("GET", _task_url(dag_id, run_id, task_id, map_index) + "/tries")[
             "task_instances"
@@ -192,13 +192,13 @@ class AirflowApi:
         self, dag_id: str, run_id: str, task_id: str, try_number: int, map_index: int = -1
     ) -> list[Json]:
         """
-        Return the log of a try, entry by entry: ``event``, mostly with ``timestamp``, ``level``, ``logger``.
+        Return the log entries of a try: ``event``, mostly with ``timestamp``, ``level`` and ``logger``.
 
         :param dag_id: the DAG.
         :param run_id: the run.
         :param task_id: the task.
         :param try_number: the try, from 1.
-        :param map_index: which one of a mapped task.
+        :param map_index: which instance of a mapped task; -1 if the task is not mapped.
         """
         url = f"{_task_url(dag_id, run_id, task_id)}/logs/{try_number}"
         content = self._json("GET", url, params={"map_index": map_index, "full_content": True})["content"]
@@ -214,7 +214,7 @@ class AirflowApi:
         :param run_id: the run.
         :param task_id: the task.
         :param try_number: the try, from 1.
-        :param map_index: which one of a mapped task.
+        :param map_index: which instance of a mapped task; -1 if the task is not mapped.
         """
         return [e["event"] for e in self.task_log_entries(dag_id, run_id, task_id, try_number, map_index)]
 
@@ -228,7 +228,7 @@ class AirflowApi:
         :param run_id: the run.
         :param task_id: the task.
         :param key: the key of the value.
-        :param map_index: which one of a mapped task.
+        :param map_index: which instance of a mapped task; -1 if the task is not mapped.
         """
         url = f"{_task_url(dag_id, run_id, task_id)}/xcomEntries/{key}"
         return self._json("GET", url, params={"map_index": map_index, "deserialize": True})["value"]
@@ -242,7 +242,7 @@ class AirflowApi:
         :param dag_id: the DAG.
         :param run_id: the run.
         :param task_id: the task.
-        :param map_index: which one of a mapped task.
+        :param map_index: which instance of a mapped task; -1 if the task is not mapped.
         """
         url = f"{_task_url(dag_id, run_id, task_id)}/links"
         links: dict[str, str | None] = self._json("GET", url, params={"map_index": map_index})["extra_links"]
@@ -250,13 +250,13 @@ class AirflowApi:
 
     def set_task_state(self, dag_id: str, run_id: str, task_id: str, state: str, map_index: int = -1) -> None:
         """
-        Mark a task instance, as a user does in the UI.
+        Set the state of a task instance, as a user does in the UI.
 
         :param dag_id: the DAG.
         :param run_id: the run.
         :param task_id: the task.
         :param state: ``success``, ``failed`` or ``skipped``.
-        :param map_index: which one of a mapped task.
+        :param map_index: which instance of a mapped task; -1 if the task is not mapped.
         """
         self._json("PATCH", _task_url(dag_id, run_id, task_id, map_index), json={"new_state": state})
 
@@ -279,9 +279,9 @@ class AirflowApi:
 
     def pool(self, name: str) -> Json:
         """
-        Return a pool, with how many of its slots are taken by what.
+        Return a pool with the numbers of its slots, by state of their tasks.
 
-        :param name: its name.
+        :param name: name of the pool.
         """
         return self._json("GET", f"/api/v2/pools/{name}")
 

@@ -1,5 +1,5 @@
 """
-A real, throw-away Airflow 3, in processes: api-server, scheduler, dag-processor, triggerers, Celery workers.
+A real Airflow 3 for a short time: api-server, scheduler, dag-processor, triggerers and Celery workers.
 
     with AirflowStack(Path("example_dags"), dag_ids=["backup_before_migration"]) as stack:
         run_id = stack.api.trigger_dag_run("backup_before_migration")
@@ -26,10 +26,10 @@ from dev.processes import ProcessError, Processes, wait_until
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 
-# Generous, as a slow machine is no error: a stack that cannot start fails sooner, by a component that ends.
+# Long, because a slow machine is no error. If the stack cannot start, a component ends, which fails sooner.
 START_SECONDS = 180.0
 
-# `-s`: all components log into one folder, so nobody needs to serve logs, and many fit on one machine.
+# `-s`: no component serves its logs, since all write into one folder. So no two of them need the same port.
 COMMANDS = {
     "api-server": ["api-server"],
     "scheduler": ["scheduler", "-s"],
@@ -39,52 +39,53 @@ COMMANDS = {
 }
 
 SETTINGS = {
+    "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-    # A schedule in the folder must not start what nobody asked for; `dag_ids` are unpaused.
+    # A DAG with a schedule must not start by itself; the stack unpauses `dag_ids`.
     "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
-    # Nobody has to log in.
+    # The UI asks for no login.
     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-    # The connection form gets its Test button.
+    # The connection form has its Test button.
     "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-    # The default asks the name server, which may be slow or absent.
+    # The default asks the name server, which may be slow or missing.
     "AIRFLOW__CORE__HOSTNAME_CALLABLE": "socket.gethostname",
-    # The migration has just been done; each component would look again.
+    # The stack has just migrated the database; without this, each component checks that again.
     "AIRFLOW__DATABASE__CHECK_MIGRATIONS": "False",
     "AIRFLOW__API__HOST": "127.0.0.1",
-    # One worker is the quickest to start and serves one user well.
+    # One worker starts fastest and is enough for one user.
     "AIRFLOW__API__WORKERS": "1",
-    # The first look at the folder finds the DAGs; later ones only cost time.
+    # The first scan of the folder finds the DAGs; later scans only cost time.
     "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
     "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
-    # Seconds after which a worker's end is noticed. The default of 5 has a race: a trigger that fires before
-    # the executor has noticed the deferral lets the scheduler fail the task.
+    # Seconds until a worker's end is noticed. The default of 5 has a race: if a trigger fires before the
+    # executor has noticed the deferral, the scheduler fails the task.
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
-    # The default of 1 s delays every task of an idle scheduler by as much.
+    # With the default of 1 s, an idle scheduler starts every task up to 1 s later.
     "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
-    # Its colours are for terminals, and nobody reads the logs in one.
+    # Logs go to files, where colour codes only disturb.
     "NO_COLOR": "1",
-    # macOS kills forked processes that use its network libraries, unless told not to.
+    # Without this, macOS kills forked processes that use its network libraries.
     "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",
 }
 
 
 class AirflowStack:
     """
-    A real Airflow on this machine, for the time of a ``with`` block; nothing of it remains.
+    A real Airflow on this machine that exists for the time of a ``with`` block and leaves nothing behind.
 
-    The components are processes with names: those of ``COMPONENTS``, ``worker`` for a Celery worker, and with
-    a number any further one of its kind, as in ``triggerer-2``.
+    Each component is a process with a name: one of ``COMPONENTS``, or ``worker`` for a Celery worker. A
+    number names a further component of the same kind, as in ``triggerer-2``.
 
     :param dags_folder: folder of the DAG files.
-    :param dag_ids: DAGs that are parsed and unpaused before the block begins; all others stay paused.
-    :param environment: further variables for all components: connections, configuration.
-    :param components: which to start; with Celery at least one ``worker`` belongs to them.
-    :param database_url: SQLAlchemy URL of an empty database. SQLite, the default, bears few tasks at a time.
-    :param executor: class name of the executor. Celery's broker and result URLs go into ``environment``.
-    :param parallelism: task slots, each of them a process that the LocalExecutor starts in advance.
-    :param keep: keep the folder with database and logs at the end.
-    :ivar components: the names of those components.
-    :ivar api: the REST API.
+    :param dag_ids: DAGs to wait for and to unpause before the block begins; all others stay paused.
+    :param environment: more variables for all components, such as connections and configuration.
+    :param components: the components to start; Celery needs at least one ``worker``.
+    :param database_url: SQLAlchemy URL of an empty database. The default, SQLite, is for few tasks at a time.
+    :param celery_broker_url: URL of a Redis: use the CeleryExecutor. The default is the LocalExecutor.
+    :param parallelism: number of task slots. The LocalExecutor starts a process for each in advance.
+    :param keep: keep the folder with the database and the logs.
+    :ivar components: the names of the components to start.
+    :ivar api: client of the REST API.
     :ivar base_url: address of API and UI.
     """
 
@@ -96,7 +97,7 @@ class AirflowStack:
         environment: Mapping[str, str] | None = None,
         components: Sequence[str] = COMPONENTS,
         database_url: str | None = None,
-        executor: str = "LocalExecutor",
+        celery_broker_url: str | None = None,
         parallelism: int = 4,
         keep: bool = False,
     ) -> None:
@@ -106,10 +107,9 @@ class AirflowStack:
         self._settings = {
             **SETTINGS,
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder.resolve()),
-            "AIRFLOW__CORE__EXECUTOR": executor,
             "AIRFLOW__CORE__PARALLELISM": str(parallelism),
-            "AIRFLOW__CELERY__WORKER_CONCURRENCY": str(parallelism),
             **({"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database_url} if database_url else {}),
+            **(_celery_settings(celery_broker_url, parallelism) if celery_broker_url else {}),
             **(environment or {}),
         }
 
@@ -118,12 +118,12 @@ class AirflowStack:
             undo.enter_context(self._processes)
             port = free_port()
             self.base_url = f"http://127.0.0.1:{port}"
-            self.api = AirflowApi(self.base_url, self.check)
+            self.api = AirflowApi(self.base_url, self.check_alive)
             undo.callback(self.api.close)
             self._environment = self._processes.environment(
                 AIRFLOW_HOME=str(self.home),
                 AIRFLOW__API__PORT=str(port),
-                # Workers and triggerers find the api-server by it.
+                # Workers and triggerers find the api-server by this address.
                 AIRFLOW__API__BASE_URL=self.base_url,
                 **self._settings,
             )
@@ -136,7 +136,7 @@ class AirflowStack:
 
     @property
     def home(self) -> Path:
-        """The throw-away AIRFLOW_HOME."""
+        """The AIRFLOW_HOME of all components, a temporary folder."""
         return self._processes.folder / "airflow"
 
     def _start_all(self) -> None:
@@ -154,18 +154,18 @@ class AirflowStack:
 
     def command(self, *arguments: str) -> list[str]:
         """
-        Return a command line of Airflow's, for this very Python.
+        Return an Airflow command that runs in this Python.
 
-        :param arguments: what would follow ``airflow``.
+        :param arguments: the words after ``airflow``.
         """
         return [sys.executable, "-m", "airflow", *arguments]
 
     def run(self, *arguments: str) -> str:
         """
-        Run a command of Airflow's in the environment of the components.
+        Run an Airflow command in the environment of the components.
 
-        :param arguments: what would follow ``airflow``.
-        :return: what it wrote.
+        :param arguments: the words after ``airflow``.
+        :return: its output.
         """
         name = "-".join(arguments[:2])
         self._processes.run(name, self.command(*arguments), self._environment, timeout=START_SECONDS)
@@ -182,7 +182,7 @@ class AirflowStack:
 
     def stop(self, name: str) -> None:
         """
-        Stop a component in an orderly way, with all that it started, and wait until it is gone.
+        Stop a component and every process that it started, and wait until they have ended.
 
         :param name: its name.
         """
@@ -207,42 +207,43 @@ class AirflowStack:
 
     def log(self, name: str) -> str:
         """
-        Return what a component has written so far.
+        Return the output of a component so far.
 
         :param name: its name.
         """
         return "\n".join(self._processes.log_lines(name))
 
-    def check(self) -> None:
+    def check_alive(self) -> None:
         """
-        Make sure that no component has ended of its own accord.
+        Check that no component has ended by itself.
 
         :raises ProcessError: if one has.
         """
-        self._processes.check()
+        self._processes.check_alive()
 
     def survivors(self) -> set[int]:
-        """Return the ids of all processes that belong to this Airflow and still run."""
+        """Return the ids of all running processes of this Airflow."""
         return self._processes.survivors()
 
     def is_healthy(self) -> bool:
-        """Tell whether every kind of component says of itself that it is healthy."""
-        # A component that this stack does not run, say a triggerer, has the status null.
+        """Tell whether all components report that they are healthy."""
+        # The report also names components that this stack does not run, with the status null.
         statuses = {part: report["status"] for part, report in self.api.health().items()}
         expected = {"metadatabase", *(name.replace("-", "_") for name in self.components)} & statuses.keys()
         return all(statuses[part] == "healthy" for part in expected)
 
     def wait_until(self, condition: Callable[[], bool], what: str, timeout: float = START_SECONDS) -> None:
         """
-        Wait until a condition holds, or a component ends of its own accord.
+        Wait until a condition is true.
 
-        :param condition: looked at again and again.
-        :param what: what is awaited, for the error message.
+        :param condition: checked again and again.
+        :param what: what the wait is for, as a sentence for the error message.
         :param timeout: seconds to wait at most.
+        :raises ProcessError: if the time is over, or a component has ended by itself.
         """
 
         def checked() -> bool:
-            self.check()
+            self.check_alive()
             return condition()
 
         try:
@@ -267,8 +268,17 @@ class AirflowStack:
         return False
 
 
+def _celery_settings(broker_url: str, parallelism: int) -> dict[str, str]:
+    return {
+        "AIRFLOW__CORE__EXECUTOR": "airflow.providers.celery.executors.celery_executor.CeleryExecutor",
+        "AIRFLOW__CELERY__BROKER_URL": broker_url,
+        "AIRFLOW__CELERY__RESULT_BACKEND": broker_url,
+        "AIRFLOW__CELERY__WORKER_CONCURRENCY": str(parallelism),
+    }
+
+
 def free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on."""
+    """Return a port of the loopback interface that no process uses."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]

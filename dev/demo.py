@@ -1,7 +1,7 @@
 """
-``make demo``: a backup in a real Airflow against the emulated Zilliz Cloud, told as it happens, then proved.
+``make demo``: a backup in a real Airflow against the emulated Zilliz Cloud, shown as it happens, then proved.
 
-Exit code 0 means: the DDL task began after the backup's end, and the wait for it was deferred.
+Exit code 0 means: the DDL task began after the end of the backup, and the wait for the backup was deferred.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from dev.airflow_api import AirflowApi, Json
 from dev.airflow_stack import AirflowStack
 from dev.example import DAG_ID, example_airflow, wait_for_success
 from dev.story import Story
-from dev.terminal import Failure, report, say
+from dev.terminal import Failure, run_command, say
 
-# The emulated API, like the real one, tells times in whole seconds, rounded down.
+# The API, real or emulated, rounds times down to whole seconds.
 CLOUD_TIME_STEP = timedelta(seconds=1)
 
 
 def main() -> int:
-    """Run the demo; the exit code tells whether everything was as it must be."""
+    """Run the demo and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m dev.demo", description=__doc__)
     parser.add_argument("--keep-open", action="store_true", help="leave Airflow and its UI open until Ctrl-C")
     options = parser.parse_args()
-    return report(lambda: demonstrate(keep_open=options.keep_open))
+    return run_command(lambda: demonstrate(keep_open=options.keep_open))
 
 
 def demonstrate(*, keep_open: bool) -> None:
     """
-    Run the DAG and prove what happened.
+    Run the DAG and prove that its tasks ran in the right order.
 
-    :param keep_open: leave everything running afterwards, until Ctrl-C.
+    :param keep_open: leave everything running until Ctrl-C.
     """
     begun = time.monotonic()
     say("Starting an emulated Zilliz Cloud and a real Airflow (10 to 20 seconds) ...")
@@ -41,7 +41,7 @@ def demonstrate(*, keep_open: bool) -> None:
         say(f"Airflow: {stack.base_url}   Zilliz Cloud console: {cloud.base_url}\n")
         run_id = stack.api.trigger_dag_run(DAG_ID)
         story = Story(stack.api, run_id)
-        wait_for_success(stack.api, run_id, story.on_change, story.on_turn)
+        wait_for_success(stack.api, run_id, story.on_change, story.on_poll)
         prove(stack.api, run_id, cloud.state(), story.deferred_seconds)
         if keep_open:
             wait_for_ctrl_c(stack)
@@ -50,22 +50,22 @@ def demonstrate(*, keep_open: bool) -> None:
 
 def prove(api: AirflowApi, run_id: str, cloud: Json, deferred_seconds: dict[str, float]) -> None:
     """
-    Compare what Airflow says of the tasks with what the cloud says of the backup.
+    Compare the times of the tasks in Airflow with the times of the backup in the cloud.
 
     :param api: the Airflow of the run.
     :param run_id: the run.
-    :param cloud: the state of the cloud.
-    :param deferred_seconds: for how long each task was seen in state ``deferred``, for those that were.
-    :raises Failure: if something is not as it must be.
+    :param cloud: everything that is in the cloud.
+    :param deferred_seconds: for how long a task was deferred, for each task that was.
+    :raises Failure: if the backup is missing, or the order is wrong.
     """
     if not deferred_seconds:
-        raise Failure("no task was seen in state deferred, so a worker was held during the whole backup")
+        raise Failure("no task was deferred, so the wait for the backup occupied a worker all the time.")
     if len(cloud["backups"]) != 1:
-        raise Failure(f"there is not one backup but: {cloud['backups']}")
+        raise Failure(f"there must be exactly one backup, not {cloud['backups']}.")
     (backup,) = cloud["backups"]
     (job,) = [job for job in cloud["jobs"] if job["jobId"] == backup["jobId"]]
     if (job["status"], backup["status"]) != ("SUCCESSFUL", "AVAILABLE"):
-        raise Failure(f"the backup has not been made: {job}, {backup}")
+        raise Failure(f"the backup did not succeed: {job}, {backup}.")
     *_, ddl_task = api.task_ids(DAG_ID)
     waits = [task_id for task_id in api.task_ids(DAG_ID) if task_id in deferred_seconds]
     tasks = {task["task_id"]: task for task in api.task_instances(DAG_ID, run_id)}
@@ -74,28 +74,29 @@ def prove(api: AirflowApi, run_id: str, cloud: Json, deferred_seconds: dict[str,
     ddl_start = datetime.fromisoformat(tasks[ddl_task]["start_date"])
 
     say("\nThe proof:")
-    say(f"  {backup_end.astimezone():%H:%M:%S}      {backup['backupName']} ended, says Zilliz Cloud")
+    say(f"  {backup_end.astimezone():%H:%M:%S}      {backup['backupName']} ended, according to Zilliz Cloud")
     for task_id, end in wait_ends.items():
         say(
-            f"  {clock(end)}  {task_id} ended, says Airflow; {deferred_seconds[task_id]:.0f} s of it deferred"
+            f"  {clock(end)}  {task_id} ended, according to Airflow, "
+            f"after {deferred_seconds[task_id]:.0f} s in the triggerer"
         )
-    say(f"  {clock(ddl_start)}  {ddl_task} began, says Airflow")
+    say(f"  {clock(ddl_start)}  {ddl_task} began, according to Airflow")
     if ddl_start < max(backup_end, *wait_ends.values()):
-        raise Failure(f"{ddl_task} began before the end of the backup, or of the wait for it")
+        raise Failure(f"{ddl_task} began before the backup or the wait for it had ended.")
     seconds = max(ddl_start - backup_end - CLOUD_TIME_STEP, timedelta()).total_seconds()
     say(f"  => {ddl_task} began at least {seconds:.1f} s after the backup's end.\n")
 
 
 def wait_for_ctrl_c(stack: AirflowStack) -> None:
     """
-    Wait until the user has seen enough.
+    Wait until the user ends the demo.
 
-    :param stack: the Airflow to look at.
+    :param stack: the Airflow to keep open.
     """
     say(f"Look around: {stack.base_url}/dags/{DAG_ID}\nCtrl-C ends it.")
     try:
         while True:
-            stack.check()
+            stack.check_alive()
             time.sleep(1)
     except KeyboardInterrupt:
         say("\nStopping ...")

@@ -1,4 +1,4 @@
-"""The main example DAG in a real Airflow, with an emulated Zilliz Cloud of its own."""
+"""Runs the main example DAG in a real Airflow with an emulated Zilliz Cloud."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ def example_airflow() -> Iterator[tuple[EmulatedCloud, AirflowStack]]:
 
 
 def wait_for_success(
-    api: AirflowApi, run_id: str, on_change: Callable[[Json], None], on_turn: Callable[[], None]
+    api: AirflowApi, run_id: str, on_change: Callable[[Json], None], on_poll: Callable[[], None]
 ) -> None:
     """
-    Wait until a run of the DAG has ended well.
+    Wait until a run of the DAG has succeeded.
 
     :param api: the Airflow of the run.
     :param run_id: the run.
     :param on_change: called with each task instance whose state or try has changed.
-    :param on_turn: called after every look.
-    :raises Failure: if it ends otherwise, with the ends of the logs.
+    :param on_poll: called after each poll.
+    :raises Failure: if the run fails; the message contains the ends of the logs.
     """
-    run = api.wait_for_dag_run(DAG_ID, run_id, RUN_SECONDS, on_change, on_turn)
+    run = api.wait_for_dag_run(DAG_ID, run_id, RUN_SECONDS, on_change, on_poll)
     if run["state"] == "success":
         return
     lines = [f"the run ended as {run['state']}."]

@@ -1,9 +1,9 @@
 """
-Ends process sessions, for certain.
+Ends all processes of a session, whatever happens.
 
-Run as a script it is a guard: it reads session ids from its standard input, and when that closes, because its
-creator wants to stop or because its creator died, in whatever way, it ends all of them. Standard library only
-and no sibling modules, as it must start within milliseconds.
+As a script it is a guard. It reads session ids from its standard input. When that closes, because its creator
+wants to stop or has died, the guard ends all those sessions. It imports only the standard library, because it
+must start within milliseconds.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-ASK_SECONDS = 5.0
-FORCE_SECONDS = 10.0
+TERM_SECONDS = 5.0
+KILL_SECONDS = 10.0
 
 
 class Process(NamedTuple):
-    """Where a process belongs."""
+    """The parent and the session of a process."""
 
     parent: int
     session: int
 
 
 def running() -> dict[int, Process]:
-    """Return every process of this machine that still runs; a zombie does not."""
+    """Return all processes of this machine that run; zombies do not run."""
     if not Path("/proc/self/stat").exists():
         return _running_by_ps()
     table = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
-        # A process may end while it is looked at.
+        # The process may have ended since the folder was listed.
         with contextlib.suppress(OSError):
             state, parent, _group, session = stat.read_text(errors="replace").rpartition(")")[2].split()[:4]
             if state not in "ZX":
@@ -45,7 +45,7 @@ def running() -> dict[int, Process]:
 
 
 def _running_by_ps() -> dict[int, Process]:
-    # macOS tells no session ids; the process group is the nearest it has.
+    # macOS shows no session ids; the process group is the closest thing.
     listing = subprocess.run(
         ["ps", "-A", "-o", "pid=,ppid=,pgid=,stat="], capture_output=True, text=True, check=True
     ).stdout
@@ -57,10 +57,10 @@ def _running_by_ps() -> dict[int, Process]:
 
 def members(sessions: Iterable[int], known: Iterable[int] = ()) -> set[int]:
     """
-    Return the running processes of the sessions, with all their descendants.
+    Return the running processes of some sessions, with all their descendants.
 
     :param sessions: session ids.
-    :param known: further processes to include if they still run, for those that left their session.
+    :param known: processes to include if they still run, even if they have left their session.
     """
     table = running()
     sessions, known = set(sessions), set(known)
@@ -72,29 +72,29 @@ def members(sessions: Iterable[int], known: Iterable[int] = ()) -> set[int]:
 
 def end(sessions: Iterable[int]) -> set[int]:
     """
-    End all processes of the sessions, first by asking, then by force.
+    End all processes of some sessions: first with SIGTERM, after some seconds with SIGKILL.
 
     :param sessions: session ids.
-    :return: the processes that even force did not end.
+    :return: the processes that still run.
     """
     sessions = set(sessions)
     started = time.monotonic()
-    asked: set[int] = set()
+    terminated: set[int] = set()
     left = members(sessions)
-    while left and (waited := time.monotonic() - started) < ASK_SECONDS + FORCE_SECONDS:
-        force = waited >= ASK_SECONDS
-        for pid in left if force else left - asked:
+    while left and (waited := time.monotonic() - started) < TERM_SECONDS + KILL_SECONDS:
+        number = signal.SIGTERM if waited < TERM_SECONDS else signal.SIGKILL
+        for pid in left - terminated if number is signal.SIGTERM else left:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL if force else signal.SIGTERM)
-        asked |= left
+                os.kill(pid, number)
+        terminated |= left
         time.sleep(0.05)
         left = members(sessions, left)
     return left
 
 
 def main() -> int:
-    """Guard until the standard input closes; the arguments are the folders to remove in the end."""
-    # The creator's fate decides, not signals that were meant for the creator.
+    """Guard until the standard input closes; then remove the folders that the arguments name."""
+    # Signals may be meant for the creator. Only its end counts.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     left = end([int(line) for line in sys.stdin])

@@ -1,98 +1,139 @@
-"""``make screenshots``: the pictures of the documentation, taken from a real Airflow after a real run."""
+"""``make screenshots``: takes the pictures of the documentation, in a real Airflow after a real run."""
 
 from __future__ import annotations
 
+import shutil
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from playwright.sync_api import Error, Page, expect, sync_playwright
+
 from dev.airflow_api import AirflowApi
-from dev.browser import Browser
 from dev.example import DAG_ID, example_airflow, provider_log, wait_for_success
 from dev.story import Story
-from dev.terminal import report, say
+from dev.terminal import Failure, run_command, say
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 CONNECTION_TYPE = "Zilliz Cloud"
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+WIDTH, HEIGHT = 1400, 900
+WAIT_SECONDS = 30.0
+
 
 def take_all() -> None:
     """Run the DAG and take all pictures."""
+    program = find_browser()
     with example_airflow() as (_, stack):
         run_id = stack.api.trigger_dag_run(DAG_ID)
         story = Story(stack.api, run_id)
-        wait_for_success(stack.api, run_id, story.on_change, story.on_turn)
+        wait_for_success(stack.api, run_id, story.on_change, story.on_poll)
         run_url = f"{stack.base_url}/dags/{DAG_ID}/runs/{quote(run_id, safe='')}"
-        with Browser() as browser:
-            take_connection_form(browser, f"{stack.base_url}/connections")
-            take_grid(browser, run_url, len(stack.api.task_ids(DAG_ID)))
-            take_log(
-                browser,
-                stack.api,
-                run_url,
-                run_id,
-                max(story.deferred_seconds, key=story.deferred_seconds.__getitem__),
-            )
-            take_link(browser, stack.api, run_url, run_id)
+        longest_wait = max(story.deferred_seconds, key=story.deferred_seconds.__getitem__)
+        with open_page(program) as page:
+            take_connection_form(page, f"{stack.base_url}/connections")
+            take_grid(page, run_url, len(stack.api.task_ids(DAG_ID)))
+            take_log(page, stack.api, run_url, run_id, longest_wait)
+            take_link(page, stack.api, run_url, run_id)
 
 
-def take_connection_form(browser: Browser, url: str) -> None:
+def find_browser() -> str:
+    """
+    Return the path of a Chromium that is installed on this machine.
+
+    :raises Failure: if there is none.
+    """
+    for name in BROWSERS:
+        if program := shutil.which(name):
+            return program
+    raise Failure(f"screenshots need Chromium, but PATH has none of {', '.join(BROWSERS)}.")
+
+
+@contextmanager
+def open_page(program: str) -> Iterator[Page]:
+    """
+    Open an empty page in a headless browser; pictures of it look the same on every machine.
+
+    :param program: path of the browser.
+    """
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-proxy-server"])
+        page = browser.new_page(
+            viewport={"width": WIDTH, "height": HEIGHT},
+            locale="en-US",
+            timezone_id="UTC",
+            color_scheme="light",
+        )
+        page.set_default_timeout(1000 * WAIT_SECONDS)
+        expect.set_options(timeout=1000 * WAIT_SECONDS)
+        try:
+            yield page
+        except (Error, AssertionError) as error:
+            raise Failure(f"{error}\nThe page {page.url} says: {page.inner_text('body')}") from error
+        finally:
+            browser.close()
+
+
+def take_connection_form(page: Page, url: str) -> None:
     """
     Take the form for a new connection, first its standard fields, then the provider's own.
 
-    :param browser: the browser.
+    :param page: the page of the browser.
     :param url: the list of connections.
     """
-    browser.open(url)
-    browser.click("button", "Add Connection")
-    browser.click("[role=dialog] input[name=connection_id]")
-    browser.write("zilliz_default")
-    browser.click("[role=dialog] input[role=combobox]")
-    browser.write(CONNECTION_TYPE)
-    browser.click("[role=option]", CONNECTION_TYPE)
-    browser.wait_for_text("API key")
-    take(browser, "connection-form")
-    browser.click("[role=dialog] button", "Extra Fields")
-    browser.wait_for_text("Project id")
-    take(browser, "connection-form-extra")
+    page.goto(url)
+    page.get_by_role("button", name="Add Connection").click()
+    form = page.get_by_role("dialog")
+    form.locator("input[name=connection_id]").fill("zilliz_default")
+    form.get_by_role("combobox").fill(CONNECTION_TYPE)
+    page.get_by_role("option", name=CONNECTION_TYPE).click()
+    expect(form.get_by_label("API key")).to_be_visible()
+    take(page, "connection-form")
+    form.get_by_role("button", name="Extra Fields", exact=True).click()
+    expect(form.get_by_text("Project id", exact=True)).to_be_visible()
+    take(page, "connection-form-extra")
 
 
-def take_grid(browser: Browser, run_url: str, tasks: int) -> None:
+def take_grid(page: Page, run_url: str, task_count: int) -> None:
     """
     Take the grid with the finished run.
 
-    :param browser: the browser.
-    :param run_url: the run.
-    :param tasks: how many tasks it has.
+    :param page: the page of the browser.
+    :param run_url: address of the run.
+    :param task_count: how many tasks the run has.
     """
-    browser.open(run_url)
-    browser.wait_for_text(f"{tasks} Task Instances")
-    take(browser, "grid")
+    page.goto(run_url)
+    expect(page.get_by_text(f"{task_count} Task Instances")).to_be_visible()
+    take(page, "grid")
 
 
-def take_log(browser: Browser, api: AirflowApi, run_url: str, run_id: str, task_id: str) -> None:
+def take_log(page: Page, api: AirflowApi, run_url: str, run_id: str, task_id: str) -> None:
     """
     Take the log of the task that waited for the backup.
 
-    :param browser: the browser.
+    :param page: the page of the browser.
     :param api: the Airflow of the run.
-    :param run_url: the run.
+    :param run_url: address of the run.
     :param run_id: its id.
     :param task_id: the task.
     """
     *_, last = provider_log(api, run_id, task_id, try_number=1)
-    browser.open(f"{run_url}/tasks/{task_id}")
-    browser.wait_for_text(last["event"])
-    take(browser, "log")
+    page.goto(f"{run_url}/tasks/{task_id}")
+    expect(page.locator("body")).to_contain_text(last["event"])
+    take(page, "log")
 
 
-def take_link(browser: Browser, api: AirflowApi, run_url: str, run_id: str) -> None:
+def take_link(page: Page, api: AirflowApi, run_url: str, run_id: str) -> None:
     """
-    Take the first extra link of the run, and where it leads.
+    Take the first extra link of the run, and the console that it leads to.
 
-    :param browser: the browser.
+    :param page: the page of the browser.
     :param api: the Airflow of the run.
-    :param run_url: the run.
+    :param run_url: address of the run.
     :param run_id: its id.
     """
     task_id, name, url = next(
@@ -101,26 +142,33 @@ def take_link(browser: Browser, api: AirflowApi, run_url: str, run_id: str) -> N
         for name, url in api.extra_links(DAG_ID, run_id, task_id).items()
         if url
     )
-    browser.open(f"{run_url}/tasks/{task_id}/details")
-    browser.wait_for_text(name)
-    take(browser, "extra-link")
-    browser.open(url)
-    browser.wait_for_text("SUCCESSFUL")
-    take(browser, "console")
+    page.goto(f"{run_url}/tasks/{task_id}/details")
+    expect(page.get_by_text(name)).to_be_visible()
+    take(page, "extra-link")
+    page.goto(url)
+    expect(page.get_by_text("SUCCESSFUL")).to_be_visible()
+    take(page, "console")
 
 
-def take(browser: Browser, name: str) -> None:
+def take(page: Page, name: str) -> None:
     """
-    Take a picture.
+    Take a picture as soon as nothing on the page changes any more.
 
-    :param browser: the browser.
+    :param page: the page of the browser.
     :param name: name of the file, without its ending.
+    :raises Failure: if the page goes on changing.
     """
+    deadline = time.monotonic() + WAIT_SECONDS
+    last, picture = b"", page.screenshot(animations="disabled")
+    while picture != last:
+        if time.monotonic() > deadline:
+            raise Failure(f"the page {page.url} still changes after {WAIT_SECONDS:g} s.")
+        page.wait_for_timeout(500)
+        last, picture = picture, page.screenshot(animations="disabled")
     IMAGES.mkdir(parents=True, exist_ok=True)
-    path = IMAGES / f"{name}.png"
-    browser.take_picture(path)
-    say(f"docs/images/{path.name}")
+    (IMAGES / f"{name}.png").write_bytes(picture)
+    say(f"docs/images/{name}.png")
 
 
 if __name__ == "__main__":
-    sys.exit(report(take_all))
+    sys.exit(run_command(take_all))

@@ -1,4 +1,4 @@
-"""Tells a run of the example DAG as it happens."""
+"""Prints what happens in a run of the example DAG, while it happens."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from dev.example import DAG_ID, provider_log
 from dev.terminal import paint, say
 
 COLOURS = {"running": "36", "deferred": "35", "success": "32", "failed": "31", "up_for_retry": "33"}
-REMARKS = {"deferred": "(the triggerer waits, no worker is held)"}
+REMARKS = {"deferred": "(the triggerer waits, no worker is occupied)"}
 
 
 class Story:
     """
-    Tells each change of a task's state, and what the provider logs.
+    Prints each change of a task's state and each log message of the provider.
 
-    :param api: the Airflow where it happens.
+    :param api: the Airflow of the run.
     :param run_id: the run.
-    :ivar deferred_seconds: for how long each task was seen in state ``deferred``, for those that were.
+    :ivar deferred_seconds: for how long a task was deferred, for each task that was.
     """
 
     def __init__(self, api: AirflowApi, run_id: str) -> None:
@@ -27,31 +27,31 @@ class Story:
         self._run_id = run_id
         self._width = max(len(task_id) for task_id in api.task_ids(DAG_ID))
         self._tries: dict[str, int] = {}
-        self._told: set[tuple[str, str, str]] = set()
+        self._printed: set[tuple[str, str, str]] = set()
         self._deferred_since: dict[str, float] = {}
         self.deferred_seconds: dict[str, float] = {}
 
     def on_change(self, task_instance: Json) -> None:
         """
-        Tell a new state.
+        Print the new state of a task.
 
-        :param task_instance: as the API shows it.
+        :param task_instance: the task instance, as the API returns it.
         """
         task_id, state = task_instance["task_id"], task_instance["state"]
         self._measure_deferral(task_id, state)
         if task_instance["start_date"]:
             self._tries[task_id] = task_instance["try_number"]
             if state != "running":
-                # What was logged before a task deferred or ended is told before that.
-                self._tell_log(task_id)
+                # Messages from before the task deferred or ended come first.
+                self._print_new_log(task_id)
         if state:
             painted = paint(f"{state:9}", COLOURS.get(state, ""))
-            self._tell(datetime.now(UTC), task_id, f"{painted} {REMARKS.get(state, '')}".rstrip())
+            self._print(datetime.now(UTC), task_id, f"{painted} {REMARKS.get(state, '')}".rstrip())
 
-    def on_turn(self) -> None:
-        """Tell what has been logged since the last time."""
+    def on_poll(self) -> None:
+        """Print what the tasks have logged since the last call."""
         for task_id in self._tries:
-            self._tell_log(task_id)
+            self._print_new_log(task_id)
 
     def _measure_deferral(self, task_id: str, state: str | None) -> None:
         now = time.monotonic()
@@ -60,12 +60,12 @@ class Story:
         if state == "deferred":
             self._deferred_since[task_id] = now
 
-    def _tell_log(self, task_id: str) -> None:
+    def _print_new_log(self, task_id: str) -> None:
         for entry in provider_log(self._api, self._run_id, task_id, self._tries[task_id]):
             key = task_id, entry["timestamp"], entry["event"]
-            if key not in self._told:
-                self._told.add(key)
-                self._tell(datetime.fromisoformat(entry["timestamp"]), task_id, f"  | {entry['event']}")
+            if key not in self._printed:
+                self._printed.add(key)
+                self._print(datetime.fromisoformat(entry["timestamp"]), task_id, f"  | {entry['event']}")
 
-    def _tell(self, when: datetime, task_id: str, what: str) -> None:
+    def _print(self, when: datetime, task_id: str, what: str) -> None:
         say(f"{when.astimezone():%H:%M:%S}  {task_id:{self._width}}  {what}")

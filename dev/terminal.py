@@ -1,4 +1,4 @@
-"""What the commands say, and how they end."""
+"""How commands print, and how they fail."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dev.processes import ProcessError
 
 
 class Failure(Exception):
-    """Something is not as it must be."""
+    """A command cannot do its work; the message says why, in a sentence without a capital."""
 
 
-def report(action: Callable[[], None]) -> int:
+def run_command(action: Callable[[], None]) -> int:
     """
-    Run a command, and tell in a few words why it has failed, if it has.
+    Run a command; if it fails, print the reason instead of a traceback.
 
     :param action: the command.
     :return: the exit code.
@@ -33,7 +33,7 @@ def report(action: Callable[[], None]) -> int:
 
 def paint(text: str, colour: str) -> str:
     """
-    Colour a text, if the output is a terminal.
+    Colour a text if the output is a terminal.
 
     :param text: the text.
     :param colour: ANSI code of the colour; empty for none.
@@ -43,7 +43,7 @@ def paint(text: str, colour: str) -> str:
 
 def say(line: str) -> None:
     """
-    Print a line at once, even into a pipe.
+    Print a line without delay, even into a pipe.
 
     :param line: the line.
     """

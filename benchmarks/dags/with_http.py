@@ -1,4 +1,4 @@
-"""The same pipeline with Airflow's HTTP provider."""
+"""The same pipelines with Airflow's HTTP provider."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow.providers.http.sensors.http import HttpSensor
 
 @task
 def migrate() -> None:
-    """Stand in for DDL."""
+    """Represent the DDL task."""
 
 
 for mode in ("poke", "reschedule"):
@@ -30,9 +30,9 @@ for mode in ("poke", "reschedule"):
             headers={"Content-Type": "application/json"},
             response_filter=lambda response: response.json()["data"]["jobId"],
         )
-        # With a response_check this sensor waits in the worker even if it is deferrable; without one, any
-        # answer with HTTP 200 ends its wait, whatever the job's status. 5 s is what an author may pick who
-        # wants the end noticed soon; the sensor's own default is 60 s.
+        # Without a response_check, any answer with HTTP 200 ends the wait, whatever the job's status. With
+        # one, the sensor waits in the worker even if it is deferrable. Its default interval is 60 s; 5 s is
+        # for DAGs that must notice the end soon.
         wait = HttpSensor(
             task_id="wait",
             http_conn_id="zilliz_http",

@@ -1,7 +1,7 @@
 """
-A backup, the wait for its end, and what has to come after, in each way that this provider offers.
+A backup, the wait for its end, and the task after it, in each way that this provider offers.
 
-Each run gets a cluster of its own in ``params``. Nothing is retried, so that every failure shows.
+Each run gets its own cluster in ``params``. No task retries, so that every failure is counted.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ CLUSTER_ID = "{{ params.cluster_id }}"
 
 class BackupWithEventAfter(ZillizCreateBackupOperator):
     """
-    Defers at once, and has its event so many seconds later.
+    Defers at once; the event of the trigger comes a given time later.
 
-    :param event_after: how many (templated)
+    :param event_after: seconds from the deferral to the event (templated)
     """
 
     template_fields = (*ZillizCreateBackupOperator.template_fields, "event_after")
@@ -31,14 +31,14 @@ class BackupWithEventAfter(ZillizCreateBackupOperator):
         self.event_after = event_after
 
     def defer(self, *, trigger: Any, **options: Any) -> NoReturn:
-        # Here, since defer_to() lets no event come so soon.
+        # Only here, because the provider sets a later time before it calls defer().
         trigger.not_before = time.time() + float(self.event_after)
         super().defer(trigger=trigger, **options)
 
 
 @task
 def migrate() -> None:
-    """Stand in for DDL."""
+    """Represent the DDL task."""
 
 
 def pipeline(dag_id: str) -> DAG:
@@ -60,11 +60,13 @@ with pipeline("backup_end_from_trigger"):
 
 with pipeline("sensor_deferrable"):
     backup = ZillizCreateBackupOperator(task_id="backup", cluster_id=CLUSTER_ID, wait_for_completion=False)
-    ZillizJobSensor(task_id="wait", job_id=backup.output, deferrable=True) >> migrate()
+    job: Any = backup.output
+    ZillizJobSensor(task_id="wait", job_id=job, deferrable=True) >> migrate()
 
 with pipeline("sensor_end_from_trigger"):
     backup = ZillizCreateBackupOperator(task_id="backup", cluster_id=CLUSTER_ID, wait_for_completion=False)
-    wait = ZillizJobSensor(task_id="wait", job_id=backup.output, deferrable=True, end_from_trigger=True)
+    job = backup.output
+    wait = ZillizJobSensor(task_id="wait", job_id=job, deferrable=True, end_from_trigger=True)
     wait >> migrate()
 
 with pipeline("event_after"):

@@ -1,4 +1,4 @@
-"""Task instances that the triggerer's benchmark puts into the deferred state; they never run."""
+"""Tasks that never run: the benchmark of the triggerer writes their deferred state into the database."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from airflow.providers.common.compat.sdk import DAG, task
 
 @task
 def wait(number: int) -> None:
-    """Stand for a task that waits for a job."""
+    """Represent a task that waits for a job."""
 
 
 with DAG("waits", schedule=None):

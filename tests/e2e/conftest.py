@@ -1,22 +1,20 @@
-"""The worlds that the scenarios happen in: Airflows are shared, the emulated cloud always starts anew."""
+"""The worlds of the scenarios. They share an Airflow, which is slow to start, and empty the cloud."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from dev.airflow_stack import COMPONENTS, AirflowStack
-from dev.emulated_cloud import EmulatedCloud
+from dev.services import PostgreSQL, postgresql, redis
 from tests.e2e.cloud import Cloud
-from tests.e2e.services import PostgreSQL, postgresql, redis
 from tests.e2e.world import SETTINGS, World
 
-HERE = Path(__file__).parent
-CELERY_EXECUTOR = "airflow.providers.celery.executors.celery_executor.CeleryExecutor"
-# The triggerer is of no use to what runs on Celery here.
+DAGS = Path(__file__).resolve().parent / "dags"
+# No scenario with Celery defers.
 CELERY_COMPONENTS = ("api-server", "scheduler", "dag-processor", "worker")
 DAG_IDS = (
     "backup_deferred",
@@ -33,7 +31,7 @@ DAG_IDS = (
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[PostgreSQL]:
-    """PostgreSQL, for the databases of all Airflows."""
+    """The PostgreSQL with the databases of all Airflows."""
     with postgresql() as server:
         yield server
 
@@ -41,56 +39,52 @@ def server() -> Iterator[PostgreSQL]:
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[Cloud]:
     """The emulated Zilliz Cloud that all Airflows use."""
-    with EmulatedCloud(job_seconds=3) as emulator:
-        cloud = Cloud(emulator)
+    with Cloud() as cloud:
         yield cloud
-        cloud.close()
 
 
 @pytest.fixture(scope="session")
 def local_world(server: PostgreSQL, cloud: Cloud) -> Iterator[World]:
-    """An Airflow whose scheduler runs the tasks itself, for all scenarios that need no other."""
-    with running(server, cloud, "local", COMPONENTS, executor="LocalExecutor") as world:
+    """An Airflow with the LocalExecutor, which most scenarios share."""
+    with running_world(server, cloud, "local", COMPONENTS) as world:
         yield world
 
 
 @pytest.fixture
 def world(local_world: World) -> Iterator[World]:
-    """An Airflow with all components alive and no runs, and a cloud without backups."""
+    """An Airflow with all components alive, and a cloud without backups."""
     with local_world.scenario():
         yield local_world
 
 
 @pytest.fixture
 def celery_world(server: PostgreSQL, cloud: Cloud) -> Iterator[World]:
-    """The same with Celery."""
-    with redis() as url:
-        settings = {"AIRFLOW__CELERY__BROKER_URL": url, "AIRFLOW__CELERY__RESULT_BACKEND": url}
-        with (
-            running(server, cloud, "celery", CELERY_COMPONENTS, settings, executor=CELERY_EXECUTOR) as world,
-            world.scenario(),
-        ):
-            yield world
+    """The same with the CeleryExecutor."""
+    with (
+        redis() as broker_url,
+        running_world(server, cloud, "celery", CELERY_COMPONENTS, celery_broker_url=broker_url) as world,
+        world.scenario(),
+    ):
+        yield world
 
 
 @contextmanager
-def running(
+def running_world(
     server: PostgreSQL,
     cloud: Cloud,
     name: str,
     components: Sequence[str],
-    settings: Mapping[str, str] | None = None,
     *,
-    executor: str,
+    celery_broker_url: str | None = None,
 ) -> Iterator[World]:
     """Run an Airflow with a database of its own."""
-    plugins = {"AIRFLOW__CORE__PLUGINS_FOLDER": str(HERE / "plugins")}
+    database = server.create(name)
     with AirflowStack(
-        HERE / "dags",
+        DAGS,
         dag_ids=DAG_IDS,
-        environment={**SETTINGS, **plugins, **cloud.environment, **(settings or {})},
+        environment={**SETTINGS, **cloud.environment},
         components=components,
-        database_url=server.create(name),
-        executor=executor,
+        database_url=database.url,
+        celery_broker_url=celery_broker_url,
     ) as stack:
-        yield World(stack, cloud, server, name)
+        yield World(stack, cloud, database)

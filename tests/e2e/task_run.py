@@ -1,4 +1,4 @@
-"""One task instance on its way through a run."""
+"""One task instance, from its start to its end."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from dev.airflow_stack import AirflowStack
 from dev.processes import wait_until
 from tests.e2e.task_processes import TaskProcess, find_task_process
 
-PATIENCE = 150.0
+WAIT_SECONDS = 150.0
 TAIL_LINES = 25
 FINAL_STATES = ("success", "failed", "skipped", "upstream_failed", "removed")
 
 
 class TaskRun:
     """
-    One task instance, followed through the REST API.
+    One task instance, as the REST API shows it.
 
-    :param stack: the Airflow that it runs on.
+    :param stack: the Airflow that runs it.
     :param dag_id: its DAG.
     :param run_id: its run.
     :param task_id: its task.
-    :param map_index: which one of a mapped task.
+    :param map_index: which instance of a mapped task; -1 if the task is not mapped.
     """
 
     def __init__(
@@ -36,17 +36,17 @@ class TaskRun:
 
     def mapped(self, map_index: int) -> TaskRun:
         """
-        Return one of the task instances that this task is mapped to.
+        Return one instance of this task, which is mapped.
 
-        :param map_index: which.
+        :param map_index: which instance.
         """
         return TaskRun(self._stack, self.dag_id, self.run_id, self.task_id, map_index)
 
     def wait_for_mapped(self, count: int) -> None:
         """
-        Wait until the task is mapped to task instances.
+        Wait until Airflow has expanded the task.
 
-        :param count: how many.
+        :param count: into how many instances.
         """
 
         def is_mapped() -> bool:
@@ -54,34 +54,41 @@ class TaskRun:
             mapped = [it for it in tasks if it["task_id"] == self.task_id and it["map_index"] >= 0]
             return len(mapped) == count
 
-        wait_until(is_mapped, PATIENCE, f"{self} is mapped to {count} task instances")
+        wait_until(is_mapped, WAIT_SECONDS, f"{self} has {count} instances")
 
-    def look(self) -> Json:
-        """Return the task instance as the API shows it."""
+    def details(self) -> Json:
+        """Return the task instance, as the API returns it."""
         return self._stack.api.task_instance(self.dag_id, self.run_id, self.task_id, self.map_index)
+
+    def try_number(self) -> int:
+        """Return the number of the current try, from 1."""
+        number: int = self.details()["try_number"]
+        return number
 
     def wait_for(self, state: str) -> None:
         """
-        Wait until the task is in a state, or can never get there any more.
+        Wait until the task is in a state.
 
         :param state: the state.
+        :raises AssertionError: if the task ends in another state, or takes too long.
         """
         wait_for_all([self], state)
 
     def state(self, *, wanted: str | None = None) -> str | None:
         """
-        Return the state that the task is in.
+        Return the state of the task.
 
-        :param wanted: the one final state that may be reached; any other raises.
+        :param wanted: the only final state that is no error.
+        :raises AssertionError: if the task is in another final state.
         """
-        self._stack.check()
-        state: str | None = self.look()["state"]
+        self._stack.check_alive()
+        state: str | None = self.details()["state"]
         if state in FINAL_STATES and state != wanted:
-            raise AssertionError(f"{self} is {state} already.\n{self.tails()}")
+            raise AssertionError(f"{self} is {state} already.\n{self.log_tails()}")
         return state
 
     def result(self) -> Any:
-        """Wait for success, and return what the task has returned."""
+        """Wait until the task succeeds, and return its result."""
         self.wait_for("success")
         return self._stack.api.xcom(self.dag_id, self.run_id, self.task_id, map_index=self.map_index)
 
@@ -90,33 +97,32 @@ class TaskRun:
         found: list[TaskProcess] = []
 
         def is_found() -> bool:
-            found[:] = find_task_process(self.look()["id"])
+            found[:] = find_task_process(self.details()["id"])
             return bool(found)
 
-        wait_until(is_found, PATIENCE, f"{self} has a process", pause=0.05)
+        wait_until(is_found, WAIT_SECONDS, f"{self} has a process", pause=0.05)
         return found[0]
 
     def wait_for_log(self, text: str, *, try_number: int) -> None:
         """
-        Wait until a try has logged something.
+        Wait until a text is in the log of a try.
 
-        :param text: a part of it.
+        :param text: the text.
         :param try_number: the try.
         """
 
         def is_logged() -> bool:
-            # Before a try has begun, Airflow knows no log of it.
-            task = self.look()
-            if task["try_number"] >= try_number and text in self.log(try_number):
+            # Airflow has no log of a try that has not begun.
+            if self.try_number() >= try_number and text in self.log(try_number):
                 return True
             self.state()
             return False
 
-        wait_until(is_logged, PATIENCE, f"{self} logs {text!r} in try {try_number}")
+        wait_until(is_logged, WAIT_SECONDS, f"{self} logs {text!r} in try {try_number}")
 
     def log(self, try_number: int) -> str:
         """
-        Return the log of a try, with the errors in it.
+        Return the log of a try, with its errors.
 
         :param try_number: the try.
         """
@@ -125,27 +131,27 @@ class TaskRun:
         )
         return "\n".join(f"{entry['event']} {_errors(entry)}".rstrip() for entry in entries)
 
-    def tails(self) -> str:
-        """Return the ends of the logs of all tries, for an error message."""
+    def log_tails(self) -> str:
+        """Return the end of the log of each try, for an error message."""
         parts = []
-        for number in range(1, self.look()["try_number"] + 1):
+        for number in range(1, self.try_number() + 1):
             lines = self.log(number).splitlines()[-TAIL_LINES:]
             parts.append("\n".join([f"The end of the log of try {number}:", *(f"    {it}" for it in lines)]))
         return "\n".join(parts)
 
     def mark(self, state: str) -> None:
         """
-        Mark the task, as a user does in the UI.
+        Set the state of the task, as a user does in the UI.
 
-        :param state: as what.
+        :param state: the state.
         """
         self._stack.api.set_task_state(self.dag_id, self.run_id, self.task_id, state, self.map_index)
 
     def clear(self) -> None:
-        """Clear the task, as a user does in the UI, and wait until that has happened."""
-        before = self.look()["id"]
+        """Clear the task, as a user does in the UI, and wait until Airflow has done that."""
+        before = self.details()["id"]
         self._stack.api.clear_task(self.dag_id, self.run_id, self.task_id)
-        wait_until(lambda: self.look()["id"] != before, PATIENCE, f"{self} is cleared")
+        wait_until(lambda: self.details()["id"] != before, WAIT_SECONDS, f"{self} is cleared")
 
     def __str__(self) -> str:
         index = "" if self.map_index < 0 else f"[{self.map_index}]"
@@ -154,23 +160,26 @@ class TaskRun:
 
 def wait_for_all(tasks: list[TaskRun], state: str) -> None:
     """
-    Wait until all tasks are in the same state at the same time, or one of them can never get there any more.
+    Wait until all tasks are in the same state at the same time.
 
     :param tasks: the tasks.
     :param state: the state.
+    :raises AssertionError: if a task ends in another state, or one takes too long.
     """
-    left = tasks
+    others = tasks
 
-    def are_there() -> bool:
-        nonlocal left
-        left = [task for task in tasks if task.state(wanted=state) != state]
-        return not left
+    def all_are_in_state() -> bool:
+        nonlocal others
+        others = [task for task in tasks if task.state(wanted=state) != state]
+        return not others
 
     names = ", ".join(map(str, tasks))
     try:
-        wait_until(are_there, PATIENCE, f"{names}: {state}")
+        wait_until(all_are_in_state, WAIT_SECONDS, f"{names}: {state}")
     except TimeoutError as error:
-        raise AssertionError(f"{error}. Not yet {', '.join(map(str, left))}.\n{left[0].tails()}") from None
+        raise AssertionError(
+            f"{error}. Not in this state: {', '.join(map(str, others))}.\n{others[0].log_tails()}"
+        ) from None
 
 
 def _errors(entry: Json) -> str:

@@ -1,4 +1,4 @@
-"""A Celery worker that is killed with its machine."""
+"""When the machine of a Celery worker dies, the next try finds the backup."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import signal
 import pytest
 
 from dev.processes import wait_until
-from tests.e2e.world import PATIENCE, World
+from tests.e2e.task_run import WAIT_SECONDS
+from tests.e2e.world import World
 
 pytestmark = pytest.mark.e2e
 
@@ -20,9 +21,9 @@ def test_worker_killed_after_the_create(celery_world: World) -> None:
     process = task.process()
     world.stack.kill("worker", signal.SIGKILL)
     process.kill()
-    wait_until(lambda: not world.stack.is_running("worker"), PATIENCE, "The worker is dead")
+    wait_until(lambda: not world.stack.is_running("worker"), WAIT_SECONDS, "The worker is dead")
     world.stack.start("worker")
 
-    world.check_delivered(task)
-    assert task.look()["try_number"] == 2
+    world.check_result(task)
+    assert task.try_number() == 2
     assert len(world.cloud.requests("create_backup")) == 1

@@ -1,4 +1,4 @@
-"""Deferrals that Airflow itself ends: the error says what goes on, and the next try finds it again."""
+"""When Airflow ends a deferral, the error names the backup that goes on, and the next try finds it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.e2e.world import World
 pytestmark = pytest.mark.e2e
 
 
-def test_time_out_of_airflow(world: World) -> None:
+def test_timeout_of_airflow(world: World) -> None:
     world.cloud.configure(job_seconds=8)
     task = world.run("backup_with_short_timeout")
     task.wait_for("deferred")
@@ -34,11 +34,11 @@ def test_crash_of_the_trigger(world: World) -> None:
 
 
 def check_error_and_retry(world: World, task: TaskRun) -> None:
-    """Compare the error with what goes on, and the result with the one backup."""
-    backup = world.cloud.the_backup()
-    goes_on = (
+    """Check that the error of the first try names the backup, and that a retry returns it."""
+    backup = world.cloud.the_only_backup()
+    message = (
         f"Backup {backup['backupId']} of cluster {backup['clusterId']} (job {backup['jobId']}) may still be"
     )
-    assert goes_on in task.log(1), task.tails()
-    world.check_delivered(task)
-    assert task.look()["try_number"] > 1
+    assert message in task.log(1), task.log_tails()
+    world.check_result(task)
+    assert task.try_number() > 1

@@ -1,4 +1,4 @@
-"""Many tasks at a time: those that wait hold no worker, and backups of one cluster take turns."""
+"""Many tasks at a time: deferred tasks occupy no worker, and backups of one cluster take turns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.e2e
 JOBS = 20
 
 
-def test_four_tasks_back_up_one_cluster(world: World) -> None:
+def test_backups_of_one_cluster_take_turns(world: World) -> None:
     world.cloud.configure(job_seconds=3)
     world.cloud.start_backup(seconds=12)
     mapped = world.run("backups_of_one_cluster")
@@ -26,15 +26,15 @@ def test_four_tasks_back_up_one_cluster(world: World) -> None:
 
     _, *ours = world.cloud.backups()
     assert sorted(result["backup_id"] for result in results) == sorted(it["backupId"] for it in ours)
-    assert all(task.look()["try_number"] == 1 for task in tasks)
+    assert all(task.try_number() == 1 for task in tasks)
     ends = [world.cloud.job(backup["jobId"])["endTime"] for backup in ours]
     begins = [backup["createTime"] for backup in ours]
     assert all(begin >= end for begin, end in zip(begins[1:], ends[:-1], strict=True)), "Backups overlap"
     refused = len(world.cloud.requests("create_backup")) - len(ours)
-    assert refused <= 3, "Only those who saw the cluster free at the same moment may be refused"
+    assert refused <= 3, "Only a create sent at the same moment as another may be refused"
 
 
-def test_twenty_sensors_wait_for_twenty_jobs(world: World) -> None:
+def test_twenty_deferred_sensors_occupy_no_worker(world: World) -> None:
     backups = [world.cloud.start_backup(seconds=60) for _ in range(JOBS)]
     begin = len(world.stack.log("triggerer"))
     run = world.run("jobs", "job", conf={"job_ids": [backup["jobId"] for backup in backups]})
@@ -45,7 +45,7 @@ def test_twenty_sensors_wait_for_twenty_jobs(world: World) -> None:
     assert world.stack.api.pool("default_pool")["running_slots"] == 0
     assert world.stack.api.pool("default_pool")["occupied_slots"] == 0
     assert all(not world.cloud.job(backup["jobId"])["endTime"] for backup in backups), (
-        "The jobs were too short"
+        "The jobs must be longer"
     )
 
     wait_for_all(sensors, "success")
@@ -55,7 +55,7 @@ def test_twenty_sensors_wait_for_twenty_jobs(world: World) -> None:
     assert "async thread was blocked" not in world.stack.log("triggerer")[begin:]
 
 
-def test_gate_keeps_a_task_out_of_an_automatic_backup(world: World) -> None:
+def test_gate_waits_for_an_automatic_backup(world: World) -> None:
     backup = world.cloud.start_backup(seconds=12, creation_method="AUTO")
     gate = world.run("gate", "gate")
     gate.wait_for("deferred")
@@ -63,7 +63,7 @@ def test_gate_keeps_a_task_out_of_an_automatic_backup(world: World) -> None:
     change = TaskRun(world.stack, "gate", gate.run_id, "change_schema")
     change.wait_for("success")
 
-    begin = datetime.fromisoformat(change.look()["start_date"])
+    begin = datetime.fromisoformat(change.details()["start_date"])
     assert begin >= datetime.fromisoformat(world.cloud.job(backup["jobId"])["endTime"])
     assert gate.result() == {"backups": 1}
     assert world.cloud.requests("create_backup") == []

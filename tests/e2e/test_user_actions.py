@@ -1,4 +1,4 @@
-"""Users who mark and clear a task: what was not delivered is found again, what was delivered is made anew."""
+"""A cleared task finds its backup again if it had not succeeded; if it had, it makes a new one."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from tests.e2e.world import World
 pytestmark = pytest.mark.e2e
 
 
-def test_cleared_while_deferred_and_again_when_finished(world: World) -> None:
+def test_cleared_while_deferred_and_again_after_success(world: World) -> None:
     world.cloud.configure(job_seconds=10)
     task = world.run("backup_deferred")
     task.wait_for("deferred")
     task.clear()
 
-    world.check_delivered(task)
-    first = world.cloud.the_backup()
+    world.check_result(task)
+    first = world.cloud.the_only_backup()
 
     world.cloud.configure(job_seconds=1)
     task.clear()
@@ -32,13 +32,13 @@ def test_marked_while_deferred_and_then_cleared(world: World, state: str) -> Non
     task = world.run("backup_deferred")
     task.wait_for("deferred")
     task.mark(state)
-    backup = world.cloud.the_backup()
+    backup = world.cloud.the_only_backup()
     world.cloud.wait_for_end(backup)
 
-    assert task.look()["state"] == state
-    assert world.cloud.the_backup()["status"] == "AVAILABLE", "The remote work must go on"
+    assert task.details()["state"] == state
+    assert world.cloud.the_only_backup()["status"] == "AVAILABLE", "The backup must go on"
 
     task.clear()
 
-    world.check_delivered(task)
-    assert world.cloud.the_backup()["backupId"] == backup["backupId"]
+    world.check_result(task)
+    assert world.cloud.the_only_backup()["backupId"] == backup["backupId"]

@@ -1,4 +1,4 @@
-"""A real Airflow and an emulated Zilliz Cloud, and what must be true of them after every scenario."""
+"""A real Airflow with an emulated Zilliz Cloud, and what must be true after every scenario."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from dev.airflow_stack import AirflowStack
+from dev.database import Database
 from dev.processes import wait_until
 from tests.e2e.cloud import Cloud
-from tests.e2e.database import Database
-from tests.e2e.services import PostgreSQL
-from tests.e2e.task_run import PATIENCE, TaskRun
-
-__all__ = ["PATIENCE", "SETTINGS", "World"]
+from tests.e2e.task_run import WAIT_SECONDS, TaskRun
 
 SECOND_TRIGGERER = "triggerer-2"
 
-# What makes Airflow notice within seconds what it notices within minutes by default.
+# With these, Airflow notices the end of a component within seconds; the defaults take minutes.
 SETTINGS = {
     "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "12",
@@ -39,29 +36,29 @@ class World:
     :ivar database: the database of the Airflow.
     """
 
-    def __init__(self, stack: AirflowStack, cloud: Cloud, server: PostgreSQL, database: str) -> None:
+    def __init__(self, stack: AirflowStack, cloud: Cloud, database: Database) -> None:
         self.stack = stack
         self.cloud = cloud
-        self.database = Database(server, database)
+        self.database = database
         self._runs: list[TaskRun] = []
 
     @contextmanager
     def scenario(self) -> Iterator[None]:
-        """Begin with an empty cloud and a complete Airflow; end by making sure that no secret leaked."""
+        """Begin with an empty cloud; at the end check that no secret leaked, and repair the Airflow."""
         self.cloud.reset()
         try:
             yield
             self.check_no_secret_leaked()
         finally:
             self._end_runs()
-            self._restart_what_is_missing()
+            self._restart_ended_components()
 
     def run(self, dag_id: str, task_id: str = "backup", conf: dict[str, Any] | None = None) -> TaskRun:
         """
         Start a run of a DAG.
 
         :param dag_id: the DAG.
-        :param task_id: the task to follow.
+        :param task_id: the task to return.
         :param conf: the run's configuration.
         """
         task = TaskRun(self.stack, dag_id, self.stack.api.trigger_dag_run(dag_id, conf), task_id)
@@ -70,7 +67,7 @@ class World:
 
     @contextmanager
     def second_triggerer(self) -> Iterator[None]:
-        """Run one more triggerer."""
+        """Run a second triggerer for the time of a ``with`` block."""
         alive = self.database.alive_triggerers()
         self.stack.start(SECOND_TRIGGERER)
         try:
@@ -83,30 +80,31 @@ class World:
 
     def wait_for_requests(self, task: TaskRun, operation: str, count: int = 1) -> None:
         """
-        Wait until a task has sent so many requests, answered or not.
+        Wait until a task has sent a number of requests, answered or not.
 
-        :param task: the task; the wait ends when it does.
+        :param task: the task, which must not end before that.
         :param operation: such as ``create_backup``.
-        :param count: how many requests.
+        :param count: the number of requests.
         """
 
-        def has_asked() -> bool:
+        def has_sent() -> bool:
             if len(self.cloud.requests(operation)) >= count:
                 return True
+            # This raises if the task has ended.
             task.state()
             return False
 
-        wait_until(has_asked, PATIENCE, f"{task} sends request number {count} for {operation}", pause=0.05)
+        wait_until(has_sent, WAIT_SECONDS, f"{task} sends request number {count} for {operation}", pause=0.05)
 
-    def check_delivered(self, task: TaskRun, *, adopted: bool = False) -> None:
+    def check_result(self, task: TaskRun, *, adopted: bool = False) -> None:
         """
-        Wait for the success of a task, and make sure that it has returned the one backup there is.
+        Wait until a task succeeds, and check that its result is the only backup in the cloud.
 
         :param task: the task.
-        :param adopted: whether the backup must have been found in the list, its create having got no answer.
+        :param adopted: whether the create got no answer, so that the task must find the backup in the list.
         """
         result = task.result()
-        backup = self.cloud.the_backup()
+        backup = self.cloud.the_only_backup()
         assert result == {
             "cluster_id": backup["clusterId"],
             "backup_id": backup["backupId"],
@@ -119,12 +117,12 @@ class World:
             "create_time": backup["createTime"],
             "adopted": adopted,
         }
-        # The same search that must not find a secret does find what is no secret.
+        # This proves that check_no_secret_leaked() would find a secret, since its search finds this id.
         assert {"task_state_store", "xcom"} <= set(self.database.tables_with(backup["backupId"]))
 
     def check_no_secret_leaked(self) -> None:
-        """Make sure that the API key is in no log and in no table."""
-        secret = self.cloud.secret
+        """Check that no log and no table contains the API key."""
+        secret = self.cloud.api_key
         assert self.database.tables_with(secret) == [], "The API key is in these tables"
         logs = [
             path
@@ -134,13 +132,13 @@ class World:
         assert logs == [], "The API key is in these logs"
 
     def _end_runs(self) -> None:
-        """End what a failed scenario has left running."""
+        """End the runs that a failed scenario has left."""
         while self._runs:
             run = self._runs.pop()
             if self.stack.api.dag_run(run.dag_id, run.run_id)["state"] not in ("success", "failed"):
                 self.stack.api.set_dag_run_state(run.dag_id, run.run_id, "failed")
 
-    def _restart_what_is_missing(self) -> None:
+    def _restart_ended_components(self) -> None:
         for name in self.stack.components:
             if not self.stack.is_running(name):
                 self.stack.start(name)

@@ -1,4 +1,4 @@
-"""DAGs with one backup each; the tasks are tried again soon, and often enough for whatever befalls them."""
+"""DAGs with one backup each. They retry soon, and more often than any scenario needs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HELD_SECONDS = 120.0
 
 
 class HeldBeforeDelivery(ZillizCreateBackupOperator):
-    """In its first try, hangs when it is resumed, before it does anything."""
+    """Hangs in its first try: after it is resumed, before it does anything."""
 
     def execute_complete(self, context: Any, event: Any = None) -> dict[str, Any]:
         hold_first_try(self, context)
@@ -24,7 +24,7 @@ class HeldBeforeDelivery(ZillizCreateBackupOperator):
 
 
 class HeldAfterDelivery(ZillizCreateBackupOperator):
-    """In its first try, hangs when it is resumed, with all its work done and nothing of it reported."""
+    """Hangs in its first try: after all its work, before it reports the result to Airflow."""
 
     def execute_complete(self, context: Any, event: Any = None) -> dict[str, Any]:
         result = super().execute_complete(context, event)

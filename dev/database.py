@@ -5,29 +5,45 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.e2e.services import PostgreSQL
-
 
 class Database:
     """
-    Airflow's database.
+    One database of a PostgreSQL server.
 
-    :param server: where it is.
-    :param name: what it is called.
+    :param port: port of the server on the loopback interface.
+    :param password: password of the user ``airflow``.
+    :param name: name of the database.
     """
 
-    def __init__(self, server: PostgreSQL, name: str) -> None:
-        self._server = server
+    def __init__(self, port: int, password: str, name: str) -> None:
+        self._port = port
+        self._password = password
         self._name = name
+
+    @property
+    def url(self) -> str:
+        """The address, as SQLAlchemy writes it."""
+        return f"postgresql+psycopg2://airflow:{self._password}@127.0.0.1:{self._port}/{self._name}"
+
+    def connect(self) -> Any:
+        """Return a connection that commits every statement."""
+        import psycopg2
+
+        connection = psycopg2.connect(
+            host="127.0.0.1", port=self._port, user="airflow", password=self._password, dbname=self._name
+        )
+        connection.autocommit = True
+        return connection
 
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """
-        Ask for rows.
+        Run a query.
 
         :param statement: SQL, with ``%s`` for each value.
         :param values: the values.
+        :return: its rows.
         """
-        connection = self._server.connect(self._name)
+        connection = self.connect()
         try:
             cursor = connection.cursor()
             cursor.execute(statement, values or None)
@@ -36,15 +52,15 @@ class Database:
             connection.close()
 
     def triggers(self) -> list[dict[str, Any]]:
-        """Return the arguments of all triggers that tasks wait for."""
+        """Return the arguments of every trigger that a task waits for."""
         return [_as_json(kwargs) for (kwargs,) in self.rows("SELECT kwargs FROM trigger ORDER BY id")]
 
-    def triggerers(self) -> set[int]:
-        """Return the jobs of the triggerers that have been given the triggers."""
+    def triggerers_in_use(self) -> set[int]:
+        """Return the ids of the triggerers that have a trigger to run."""
         return {job for (job,) in self.rows("SELECT triggerer_id FROM trigger") if job is not None}
 
     def alive_triggerers(self) -> set[int]:
-        """Return the jobs of the triggerers that have given a sign of life within the last seconds."""
+        """Return the ids of the triggerers whose last heartbeat is at most some seconds old."""
         statement = """
             SELECT id FROM job
             WHERE job_type = 'TriggererJob' AND state = 'running'
@@ -54,11 +70,12 @@ class Database:
 
     def tables_with(self, text: str) -> list[str]:
         """
-        Return the tables that hold a text anywhere, be it as bytes.
+        Return the tables that contain a text, in a column of any type.
 
         :param text: what to look for.
         """
         tables = self.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        # PostgreSQL shows bytes as hexadecimal digits.
         patterns = (f"%{text}%", f"%{text.encode().hex()}%")
         return [
             table
@@ -69,6 +86,6 @@ class Database:
 
 def _as_json(kwargs: Any) -> dict[str, Any]:
     value: dict[str, Any] = kwargs if isinstance(kwargs, dict) else json.loads(kwargs)
-    # Airflow's own serialization wraps what is no plain JSON.
+    # Airflow wraps arguments that are not plain JSON.
     inner: dict[str, Any] = value.get("__var", value)
     return inner

@@ -1,4 +1,4 @@
-"""A trigger that crashes; the plugins folder is where a triggerer can import it from."""
+"""A trigger that crashes, in a module that the triggerer can import."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from airflow_provider_zbackup.triggers.backup import ZillizBackupTrigger
 
 
 class CrashingTrigger(ZillizBackupTrigger):
-    """Crashes in the first try of its task."""
+    """Crashes in the first try of its task, and works in the next."""
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         if self.task_instance and self.task_instance.try_number == 1:
