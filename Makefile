@@ -66,6 +66,8 @@ types: $(VENV)/installed ## Check types
 	$(BIN)/mypy
 
 screenshots: $(VENV)/installed ## Take the pictures in docs/images again (needs Chromium)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints/airflow-3.3.txt --editable '.[screenshots]'
 	$(BIN)/python -m dev.screenshots
 
 bench: $(BENCH)/installed ## Measure this provider and its peers for docs/benchmarks.md (90 minutes; PARTS=imports: one part)
@@ -75,7 +77,7 @@ clean: ## Remove the virtual environments and all caches
 	rm -rf $(VENV) $(OLDEST) $(BENCH) .mypy_cache .pytest_cache .ruff_cache .coverage .hypothesis
 
 pins: ## Pin the newest versions of all packages
-	for pair in 'airflow-3.3 3.3.* dev,e2e' 'airflow-2.11 2.11.* test'; do \
+	for pair in 'airflow-3.3 3.3.* dev,e2e,screenshots' 'airflow-2.11 2.11.* test'; do \
 		set -- $$pair; rm -rf .venv-pins; $(PYTHON) -m venv .venv-pins; \
 		.venv-pins/bin/python -m pip install --quiet "apache-airflow==$$2" --editable ".[$$3]"; \
 		{ sed -n '/^#/p' constraints/$$1.txt; \

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 import random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from airflow_provider_zbackup.zilliz.flows.steps import Pause, Reply
+from airflow_provider_zbackup.zilliz.flows.steps import Pause, Reply, Step, drive_blocking
 from airflow_provider_zbackup.zilliz.flows.waiting import Wait, wait_for_job
 from airflow_provider_zbackup.zilliz.models import Job
 
@@ -39,21 +39,20 @@ def watch(length: float, *, tells_progress: bool, begin: float = 0.0, **how: flo
     :param begin: when the wait begins, in seconds since the job began.
     :param how: more arguments of ``Wait``.
     """
-    flow = wait_for_job("job", Wait(deadline=math.inf, since=0.0, **how))
     time, requests = begin, 0
-    step = next(flow)
-    try:
-        while True:
-            if isinstance(step, Pause):
-                time += step.seconds
-                step = flow.send(time)
-                continue
-            requests += 1
-            done = time >= length
-            progress = int(100 * min(1.0, time / length)) if tells_progress else None
-            step = flow.send(Reply(Job(status="SUCCESSFUL" if done else "IN_PROGRESS", progress=progress)))
-    except StopIteration as end:
-        return Watched(time, requests, end.value is not None)
+
+    def take(step: Step) -> Any:
+        nonlocal time, requests
+        if isinstance(step, Pause):
+            time += step.seconds
+            return time
+        requests += 1
+        done = time >= length
+        progress = int(100 * min(1.0, time / length)) if tells_progress else None
+        return Reply(Job(status="SUCCESSFUL" if done else "IN_PROGRESS", progress=progress))
+
+    end = drive_blocking(wait_for_job("job", Wait(deadline=math.inf, since=0.0, **how)), take)
+    return Watched(time, requests, end is not None)
 
 
 def job_lengths(count: int) -> list[float]:

@@ -143,7 +143,7 @@ class ZillizNotFoundError(ZillizPermanentError):
 
 
 class ZillizUncertainError(ZillizPermanentError):
-    """A create got no usable answer, and what came of it cannot be known: somebody has to look."""
+    """A call got no usable answer, and it cannot be known what came of it: somebody has to check."""
 
 
 class ZillizTransientError(ZillizError):

@@ -21,8 +21,8 @@ class PollCache:
     """
     What one client has asked lately, and what is being asked.
 
-    Whoever comes while the same question is under way waits for that answer; whoever comes later gets it
-    too, if it is not older than his operation's ``max_age``.
+    A caller that asks the same while an answer is under way waits for that answer. A later caller gets it
+    too, if it is not older than its operation's ``max_age``.
     """
 
     def __init__(self) -> None:
@@ -45,13 +45,13 @@ class PollCache:
         ):
             self._asked.pop(operation, None)
             self._drop_old(time)
-            # A task of its own, since whoever asked first may be cancelled while others wait.
+            # A task of its own, since the caller that asked first may be cancelled while others wait.
             answer = asyncio.create_task(ask())
             self._asked[operation] = (time, answer)
         try:
             return await asyncio.shield(answer)
         except ZillizError as error:
-            # Each gets an error of his own: raising one object in many places mixes up their tracebacks.
+            # Each caller gets its own error: one object raised in many places mixes up tracebacks.
             raise copy(error) from None
 
     def _drop_old(self, time: float) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_zbackup.emulator import ControlPlane, Settings, serve
+from airflow_provider_zbackup.emulator import ControlPlane, JobPlan, Settings, serve
+from airflow_provider_zbackup.emulator.seed import DEDICATED_CLUSTER_ID
 
 EXAMPLES = Path(__file__).parents[2] / "example_dags"
 RUN = """
@@ -85,3 +86,15 @@ def test_scheduled_collection_backup(control_plane: ControlPlane) -> None:
         "quick_setup_backup1",
     ]
     assert "medium_articles_backup1: 52428800 bytes" in said
+
+
+def test_restore_backup(control_plane: ControlPlane) -> None:
+    backup = control_plane.start_backup(
+        control_plane.clusters[DEDICATED_CLUSTER_ID], operation="someone", plan=JobPlan(seconds=0)
+    )
+    said = run("restore_backup", backup_id=backup.backup_id)
+    assert "STATE success" in said, said
+    clusters = control_plane.clusters.values()
+    (restored,) = (cluster for cluster in clusters if cluster.cluster_name.startswith("restored-"))
+    assert f"restored as https://{restored.cluster_id}" in said
+    assert "The password of db_admin is in the Variable restored_cluster_password." in said
