@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from itertools import islice
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_zbackup.zilliz.errors import ZillizThrottledError
 from airflow_provider_zbackup.zilliz.pacing import (
+    CLOCK,
     RequestBudget,
     backoff,
     jitter,
@@ -188,3 +190,11 @@ def test_a_clock_that_is_set_back_holds_nobody_for_longer() -> None:
     with pytest.raises(ZillizThrottledError) as caught:
         budget.take(50_000.0)
     assert caught.value.retry_after == 30.0
+
+
+def test_the_real_clock_tells_the_time_and_sleeps() -> None:
+    begin = CLOCK.time(), CLOCK.monotonic()
+    CLOCK.sleep(0.01)
+    asyncio.run(CLOCK.asleep(0.01))
+    assert CLOCK.time() > begin[0]
+    assert CLOCK.monotonic() >= begin[1] + 0.02

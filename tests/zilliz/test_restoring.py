@@ -10,8 +10,11 @@ from pydantic import SecretStr
 
 from airflow_provider_zbackup.zilliz.errors import (
     ZillizBadRequestError,
+    ZillizConflictError,
     ZillizConnectionError,
+    ZillizError,
     ZillizNotFoundError,
+    ZillizRefusedError,
     ZillizUncertainError,
 )
 from airflow_provider_zbackup.zilliz.flows.restoration import (
@@ -19,7 +22,7 @@ from airflow_provider_zbackup.zilliz.flows.restoration import (
     RestoreClusterSubmission,
 )
 from airflow_provider_zbackup.zilliz.flows.steps import KeepSecret, Reply, Save
-from airflow_provider_zbackup.zilliz.flows.submission import submit_once
+from airflow_provider_zbackup.zilliz.flows.submission import UNEXPLAINED_PAUSE, submit_once
 from airflow_provider_zbackup.zilliz.models import Cluster, ClusterPage, ClusterRestoration
 from airflow_provider_zbackup.zilliz.operations import Operation
 from tests.zilliz.driver import CLUSTER, Driver, at
@@ -194,3 +197,29 @@ def test_without_a_date_header_the_workers_clock_counts() -> None:
     inner = driver.answer
     driver.answer = lambda operation: Reply(inner(operation))
     assert restore(driver).first_sent == at(0)
+
+
+def test_a_name_that_is_taken_is_told_before_anything_is_sent() -> None:
+    driver = cloud()
+    with pytest.raises(ZillizBadRequestError, match=f"'source' is taken in project proj-1, by {CLUSTER}"):
+        driver.run(submit_once(RestoreClusterSubmission(CLUSTER, "backup-1", "source")))
+    assert driver.records == []
+
+
+@pytest.mark.parametrize(
+    ("refusal", "codes"),
+    [
+        (ZillizConflictError("Busy.", unprocessed=True), []),
+        (ZillizRefusedError("Busy.", code=12345, unprocessed=True), [12345]),
+    ],
+    ids=["HTTP 409", "a configured code"],
+)
+def test_a_refusal_that_says_what_it_is_is_a_conflict(refusal: ZillizError, codes: list[int]) -> None:
+    with pytest.raises(ZillizConflictError, match=r"in the way that no list shows\. Busy") as caught:
+        cloud([refusal]).run(submit_once(submission(), conflict_codes=codes))
+    assert caught.value.retry_after == UNEXPLAINED_PAUSE
+
+
+def test_another_refusal_is_an_error() -> None:
+    with pytest.raises(ZillizRefusedError, match="Busy"):
+        restore(cloud([ZillizRefusedError("Busy.", code=12345, unprocessed=True)]))
