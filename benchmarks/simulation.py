@@ -9,8 +9,9 @@ import math
 import random
 from typing import Any, NamedTuple
 
+from airflow_provider_zbackup.zilliz.flows.polling import Wait
 from airflow_provider_zbackup.zilliz.flows.steps import Pause, Reply, Step, drive_blocking
-from airflow_provider_zbackup.zilliz.flows.waiting import Wait, wait_for_job
+from airflow_provider_zbackup.zilliz.flows.waiting import wait_for_job
 from airflow_provider_zbackup.zilliz.models import Job
 
 SHORTEST_JOB, LONGEST_JOB = 0.5, 7200.0

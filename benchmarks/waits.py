@@ -98,7 +98,7 @@ Polled = Callable[[], None]
 
 async def ours(base_url: str, polled: Polled) -> Wait:
     from airflow_provider_zbackup.zilliz.client import AsyncZillizClient
-    from airflow_provider_zbackup.zilliz.flows import waiting
+    from airflow_provider_zbackup.zilliz.flows import polling, waiting
     from airflow_provider_zbackup.zilliz.operations import Operation
     from airflow_provider_zbackup.zilliz.settings import ClientSettings
 
@@ -112,7 +112,7 @@ async def ours(base_url: str, polled: Polled) -> Wait:
 
     async def wait(number: int) -> None:
         now = time.time()
-        how = waiting.Wait(deadline=now + 36_000, since=now - AGE)
+        how = polling.Wait(deadline=now + 36_000, since=now - AGE)
         await client.run(waiting.wait_for_job(f"job-{number}", how), note=lambda text: None)
 
     return wait

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_zbackup.triggers.base import ZillizResultTrigger, ZillizTrigger
+from airflow_provider_zbackup.zilliz.flows.polling import Wait
 from airflow_provider_zbackup.zilliz.flows.steps import Flow
-from airflow_provider_zbackup.zilliz.flows.waiting import Wait, wait_for_backup, wait_until_free
+from airflow_provider_zbackup.zilliz.flows.waiting import wait_for_backup, wait_until_free
 from airflow_provider_zbackup.zilliz.models import Backup
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from airflow_provider_zbackup.triggers.base import ZillizResultTrigger
+from airflow_provider_zbackup.zilliz.flows.polling import Wait
 from airflow_provider_zbackup.zilliz.flows.steps import Flow
-from airflow_provider_zbackup.zilliz.flows.waiting import Wait, wait_for_cluster
+from airflow_provider_zbackup.zilliz.flows.waiting import wait_for_cluster
 from airflow_provider_zbackup.zilliz.models import Cluster
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_zbackup.triggers.base import ZillizTrigger
+from airflow_provider_zbackup.zilliz.flows.polling import Wait
 from airflow_provider_zbackup.zilliz.flows.steps import Flow
-from airflow_provider_zbackup.zilliz.flows.waiting import Wait, wait_for_job_or_backup
+from airflow_provider_zbackup.zilliz.flows.waiting import wait_for_job_or_backup
 
 
 class ZillizJobTrigger(ZillizTrigger):

@@ -19,16 +19,11 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizTimeoutError,
 )
 from airflow_provider_zbackup.zilliz.flows.creation import CreateBackupSubmission, CreateRecord
+from airflow_provider_zbackup.zilliz.flows.polling import TOLERATED_REFUSALS, Wait
 from airflow_provider_zbackup.zilliz.flows.restoration import RestoreClusterRecord, RestoreClusterSubmission
 from airflow_provider_zbackup.zilliz.flows.steps import Save
 from airflow_provider_zbackup.zilliz.flows.submission import CLOCK_TOLERANCE, SUBMIT_ATTEMPTS, submit_once
-from airflow_provider_zbackup.zilliz.flows.waiting import (
-    TOLERATED_REFUSALS,
-    Wait,
-    wait_for_backup,
-    wait_for_cluster,
-    wait_until_free,
-)
+from airflow_provider_zbackup.zilliz.flows.waiting import wait_for_backup, wait_for_cluster, wait_until_free
 from airflow_provider_zbackup.zilliz.models import CreateBackupRequest
 from airflow_provider_zbackup.zilliz.operations import Operation
 from tests.clock import START

@@ -16,6 +16,7 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizUncertainError,
 )
 from airflow_provider_zbackup.zilliz.flows.creation import CreateBackupSubmission, CreateRecord
+from airflow_provider_zbackup.zilliz.flows.polling import LOOK_UP_LAG
 from airflow_provider_zbackup.zilliz.flows.steps import Reply
 from airflow_provider_zbackup.zilliz.flows.submission import (
     CLOCK_TOLERANCE,
@@ -23,7 +24,6 @@ from airflow_provider_zbackup.zilliz.flows.submission import (
     LONGEST_SEARCH,
     submit_once,
 )
-from airflow_provider_zbackup.zilliz.flows.waiting import LOOK_UP_LAG
 from airflow_provider_zbackup.zilliz.models import BackupCreation, CreateBackupRequest
 from tests.zilliz.driver import CLUSTER, Driver, at, backup, job, page
 

@@ -17,14 +17,14 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizThrottledError,
     ZillizTimeoutError,
 )
-from airflow_provider_zbackup.zilliz.flows.steps import Pause, Reply
-from airflow_provider_zbackup.zilliz.flows.waiting import (
+from airflow_provider_zbackup.zilliz.flows.polling import (
     LONGEST_SILENCE,
     LOOK_UP_LAG,
     TOLERATED_REFUSALS,
     Wait,
-    wait_for_job,
 )
+from airflow_provider_zbackup.zilliz.flows.steps import Pause, Reply
+from airflow_provider_zbackup.zilliz.flows.waiting import wait_for_job
 from airflow_provider_zbackup.zilliz.models import Job
 from airflow_provider_zbackup.zilliz.operations import describe_job
 from tests.clock import START

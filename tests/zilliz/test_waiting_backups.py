@@ -13,12 +13,9 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizThrottledError,
     ZillizTimeoutError,
 )
+from airflow_provider_zbackup.zilliz.flows.polling import CONFIRMATION_PAUSE, LOOK_UP_LAG, NEAR_END, Wait
 from airflow_provider_zbackup.zilliz.flows.waiting import (
-    CONFIRMATION_PAUSE,
-    LOOK_UP_LAG,
-    NEAR_END,
     QUEUE_JITTER,
-    Wait,
     wait_for_backup,
     wait_for_job_or_backup,
     wait_until_free,

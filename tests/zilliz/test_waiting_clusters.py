@@ -11,7 +11,8 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizJobFailedError,
     ZillizNotFoundError,
 )
-from airflow_provider_zbackup.zilliz.flows.waiting import LOOK_UP_LAG, Wait, wait_for_cluster
+from airflow_provider_zbackup.zilliz.flows.polling import LOOK_UP_LAG, Wait
+from airflow_provider_zbackup.zilliz.flows.waiting import wait_for_cluster
 from airflow_provider_zbackup.zilliz.models import Cluster
 from tests.clock import START
 from tests.zilliz.driver import Driver, always, job, scripted

@@ -25,6 +25,7 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizTransientError,
     ZillizUncertainError,
 )
+from airflow_provider_zbackup.zilliz.flows.polling import LOOK_UP_LAG
 from airflow_provider_zbackup.zilliz.flows.steps import (
     Flow,
     Pause,
@@ -34,7 +35,6 @@ from airflow_provider_zbackup.zilliz.flows.steps import (
     retrying,
     send,
 )
-from airflow_provider_zbackup.zilliz.flows.waiting import LOOK_UP_LAG
 from airflow_provider_zbackup.zilliz.operations import Operation, describe_job
 from airflow_provider_zbackup.zilliz.pacing import backoff
 

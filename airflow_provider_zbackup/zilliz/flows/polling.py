@@ -1,0 +1,232 @@
+"""The loop of every wait: poll, decide, pause."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import NamedTuple, TypeVar
+
+from airflow_provider_zbackup.zilliz.errors import (
+    ZillizError,
+    ZillizJobFailedError,
+    ZillizLostError,
+    ZillizNotFoundError,
+    ZillizPermanentError,
+    ZillizTimeoutError,
+    ZillizTransientError,
+)
+from airflow_provider_zbackup.zilliz.flows.steps import Flow, Pause, Reply, now
+from airflow_provider_zbackup.zilliz.pacing import backoff, poll_pause
+
+T = TypeVar("T")
+
+#: A job or backup may be unknown to look-ups for so long after its creation, in seconds.
+LOOK_UP_LAG = 30.0
+#: A wait gives up after so many refusals in a row whose codes say nothing.
+TOLERATED_REFUSALS = 5
+#: Even when nothing changes, a wait writes a line to the log this often, in seconds.
+LONGEST_SILENCE = 300.0
+#: A wait whose end is nearer than this is not handed over, in seconds.
+NEAR_END = 6.0
+#: Pause between two polls that confirm each other, in seconds.
+CONFIRMATION_PAUSE = 2.0
+
+
+class Wait(NamedTuple):
+    """
+    How to wait for something that is under way.
+
+    Times are seconds since the epoch, so that they mean the same in every process that a wait moves to.
+
+    :param deadline: when to give up
+    :param longest_pause: the longest pause between two polls, in seconds
+    :param since: when the work began, where that is known
+    :param leave_after: when to hand the wait over to somebody else, unless the end is near
+    :param not_before: when to poll for the first time
+    """
+
+    deadline: float
+    longest_pause: float = 60.0
+    since: float | None = None
+    leave_after: float | None = None
+    not_before: float | None = None
+
+
+class PollResult(NamedTuple):
+    """
+    What one poll showed.
+
+    :param state: what is the case, in words; the log tells when it changes
+    :param done: whether the wait is over
+    :param progress: per cent, where known
+    :param age: how long the work has been going on, in seconds, where known
+    :param to_confirm: whether one more poll is needed to be sure
+    """
+
+    state: str
+    done: bool = False
+    progress: int | None = None
+    age: float | None = None
+    to_confirm: bool = False
+
+
+class Finish(NamedTuple):
+    """The wait is over."""
+
+    note: str
+
+
+class HandOver(NamedTuple):
+    """It is time to leave the wait to somebody else."""
+
+
+class PollAgain(NamedTuple):
+    """
+    The wait goes on.
+
+    :param pause: before the next poll, in seconds
+    :param note: a line for the log, if there is anything new to tell
+    :param max_age: how old an answer the next poll may share, in seconds
+    """
+
+    pause: float
+    note: str | None
+    max_age: float
+
+
+class WaitState:
+    """
+    Decides what follows a poll. It sends nothing and reads no clock.
+
+    ==================================  ===================================================================
+    what the poll showed                what follows
+    ==================================  ===================================================================
+    the end                             :class:`Finish`
+    work under way                      :class:`PollAgain`, the sooner the younger or the nearer to its end
+    the first of two good polls         :class:`PollAgain`, soon
+    a transient error                   :class:`PollAgain`, after a backoff or when ``Retry-After`` allows
+    not found                           the same, for up to :data:`LOOK_UP_LAG` seconds in a row
+    a refusal                           the same, up to :data:`TOLERATED_REFUSALS` times in a row
+    anything else                       the error is raised
+    any but the end, at the deadline    :class:`ZillizTimeoutError` is raised
+    work under way or a transient       :class:`HandOver`, unless the end is near
+    error, at ``leave_after``
+    ==================================  ===================================================================
+
+    :param wait: how to wait
+    :param begin: when the wait began, in seconds since the epoch
+    """
+
+    def __init__(self, wait: Wait, begin: float) -> None:
+        self._wait = wait
+        self._since = begin if wait.since is None else min(wait.since, begin)
+        self._refusals = 0
+        self._missing_since: float | None = None
+        self._pauses = backoff(first=1.0)
+        self._logged, self._logged_at = "", begin
+
+    def after(self, outcome: PollResult | ZillizError, time: float) -> Finish | HandOver | PollAgain:
+        """
+        Decide what follows a poll.
+
+        :param outcome: what it showed, or how it failed
+        :param time: now, in seconds since the epoch
+        """
+        if isinstance(outcome, ZillizError):
+            self._raise_unless_it_may_pass(outcome, time)
+            result = PollResult(str(outcome).rstrip("."))
+            retry_after = outcome.retry_after or 0.0
+            pause = max(next(self._pauses), retry_after)
+            may_hand_over = isinstance(outcome, ZillizTransientError)
+        elif outcome.done:
+            return Finish(f"{outcome.state}; {time - self._since:.0f} s elapsed.")
+        else:
+            result = outcome
+            self._forget_trouble()
+            if result.age is not None:
+                self._since = min(self._since, time - result.age)
+            retry_after = 0.0
+            pause = self._pause_after(result, time)
+            may_hand_over = not result.to_confirm
+        if time >= self._wait.deadline:
+            raise ZillizTimeoutError(f"Gave up after {time - self._since:.0f} s. Last seen: {result.state}.")
+        if self._wait.leave_after is not None and may_hand_over:
+            # If Retry-After ends after leave_after, hand over now.
+            if time + retry_after >= self._wait.leave_after and not self._is_near_end(result, time):
+                return HandOver()
+            if time < self._wait.leave_after:
+                pause = min(pause, self._wait.leave_after - time)
+        pause = max(0.1, min(pause, self._wait.deadline - time))
+        # Sharing answers, many who wait for one thing send hardly more requests than one.
+        return PollAgain(pause, self._note(result, pause, time), 0.0 if result.to_confirm else pause / 2)
+
+    def _raise_unless_it_may_pass(self, error: ZillizError, time: float) -> None:
+        match error:
+            case ZillizTransientError():
+                return
+            case ZillizNotFoundError():
+                if self._missing_since is None:
+                    self._missing_since = time
+                if time - self._missing_since < LOOK_UP_LAG:
+                    return
+            case ZillizPermanentError() | ZillizJobFailedError() | ZillizLostError():
+                pass
+            case _:
+                self._refusals += 1
+                if self._refusals < TOLERATED_REFUSALS:
+                    return
+        raise error
+
+    def _forget_trouble(self) -> None:
+        self._refusals, self._missing_since, self._pauses = 0, None, backoff(first=1.0)
+
+    def _pause_after(self, result: PollResult, time: float) -> float:
+        if result.to_confirm:
+            return CONFIRMATION_PAUSE
+        return poll_pause(time - self._since, result.progress, self._wait.longest_pause)
+
+    def _is_near_end(self, result: PollResult, time: float) -> bool:
+        """Tell whether handing over would take longer than staying."""
+        if not result.progress or time >= (self._wait.leave_after or 0.0) + 2 * NEAR_END:
+            return False
+        return (time - self._since) * (100 - result.progress) / result.progress <= NEAR_END
+
+    def _note(self, result: PollResult, pause: float, time: float) -> str | None:
+        if result.state == self._logged and time - self._logged_at < LONGEST_SILENCE:
+            return None
+        self._logged, self._logged_at = result.state, time
+        return f"{result.state}; {time - self._since:.0f} s elapsed, next poll in {pause:.0f} s."
+
+
+def wait_until(
+    poll: Callable[[float], Flow[Reply[T]]], evaluate: Callable[[T, datetime | None], PollResult], wait: Wait
+) -> Flow[T | None]:
+    """
+    Poll until what is waited for has happened.
+
+    :param poll: gives a flow that polls once; it may share an answer of the age that it is given
+    :param evaluate: tells what a poll showed; raises if what is waited for can never happen any more
+    :param wait: how to wait
+    :return: the last poll; ``None`` if it was time to hand over
+    :raises ZillizTimeoutError: when the deadline has passed
+    """
+    time = yield from now()
+    state = WaitState(wait, time)
+    if wait.not_before is not None and wait.not_before > time:
+        yield Pause(max(0.0, min(wait.not_before, wait.deadline) - time))
+    max_age = 0.0
+    while True:
+        outcome: PollResult | ZillizError
+        try:
+            reply = yield from poll(max_age)
+            outcome = evaluate(reply.value, reply.server_time)
+        except ZillizError as error:
+            outcome = error
+        decision = state.after(outcome, (yield from now()))
+        if isinstance(decision, Finish):
+            yield Pause(0, decision.note)
+            return reply.value
+        if isinstance(decision, HandOver):
+            return None
+        yield Pause(decision.pause, decision.note)
+        max_age = decision.max_age

@@ -1,0 +1,117 @@
+"""What follows a poll, as the table in the docstring of ``WaitState`` says."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_zbackup.zilliz.errors import (
+    ZillizBackupLostError,
+    ZillizConflictError,
+    ZillizError,
+    ZillizJobFailedError,
+    ZillizNotFoundError,
+    ZillizPermissionError,
+    ZillizRefusedError,
+    ZillizServerError,
+    ZillizTimeoutError,
+)
+from airflow_provider_zbackup.zilliz.flows.polling import (
+    CONFIRMATION_PAUSE,
+    LOOK_UP_LAG,
+    TOLERATED_REFUSALS,
+    Finish,
+    HandOver,
+    PollAgain,
+    PollResult,
+    Wait,
+    WaitState,
+)
+
+UNDER_WAY = PollResult("Under way", progress=10)
+DONE = PollResult("Done", done=True)
+NEARLY_DONE = PollResult("Nearly done", progress=99)
+TROUBLE = ZillizServerError("Down.")
+BUSY = ZillizServerError("Down.", retry_after=40.0)
+UNKNOWN = ZillizNotFoundError("Unknown.")
+REFUSED = ZillizRefusedError("No.", code=12345)
+CONFLICT = ZillizConflictError("Busy.")
+
+
+@pytest.mark.parametrize(
+    ("wait", "time", "outcome", "decision"),
+    [
+        (Wait(100), 10, DONE, Finish("Done; 10 s elapsed.")),
+        (Wait(100), 200, DONE, Finish("Done; 200 s elapsed.")),
+        (Wait(100, leave_after=5), 10, DONE, Finish("Done; 10 s elapsed.")),
+        (Wait(100), 10, UNDER_WAY, PollAgain),
+        (Wait(100), 10, TROUBLE, PollAgain),
+        (Wait(100), 10, UNKNOWN, PollAgain),
+        (Wait(100), 10, REFUSED, PollAgain),
+        (Wait(100), 10, CONFLICT, PollAgain),
+        (Wait(100, leave_after=20), 10, UNDER_WAY, PollAgain),
+        (Wait(100, leave_after=20), 20, UNDER_WAY, HandOver()),
+        (Wait(100, leave_after=20), 20, TROUBLE, HandOver()),
+        (Wait(100, leave_after=20), 10, BUSY, HandOver()),
+        (Wait(100, leave_after=20), 20, NEARLY_DONE, PollAgain),
+        (Wait(100, leave_after=20), 20, UNKNOWN, PollAgain),
+        (Wait(100, leave_after=20), 20, REFUSED, PollAgain),
+    ],
+    ids=str,
+)
+def test_what_follows(
+    wait: Wait, time: float, outcome: PollResult | ZillizError, decision: Finish | HandOver | type[PollAgain]
+) -> None:
+    follows = WaitState(wait, begin=0).after(outcome, time)
+    if decision is PollAgain:
+        assert isinstance(follows, PollAgain)
+    else:
+        assert follows == decision
+
+
+@pytest.mark.parametrize(
+    "error", [ZillizPermissionError("No."), ZillizJobFailedError("Failed."), ZillizBackupLostError("Gone.")]
+)
+def test_what_cannot_pass_is_raised_at_once(error: ZillizError) -> None:
+    with pytest.raises(type(error)):
+        WaitState(Wait(100), begin=0).after(error, 1)
+
+
+@pytest.mark.parametrize("outcome", [UNDER_WAY, NEARLY_DONE, TROUBLE, UNKNOWN, REFUSED], ids=str)
+def test_at_the_deadline_only_the_end_counts(outcome: PollResult | ZillizError) -> None:
+    with pytest.raises(ZillizTimeoutError, match=r"Gave up after 100 s\. Last seen: "):
+        WaitState(Wait(100, leave_after=50), begin=0).after(outcome, 100)
+
+
+def test_what_is_not_found_may_be_new_for_so_long_in_a_row() -> None:
+    state = WaitState(Wait(1000), begin=0)
+    for time in (0, LOOK_UP_LAG - 1):
+        assert isinstance(state.after(UNKNOWN, time), PollAgain)
+    state.after(UNDER_WAY, LOOK_UP_LAG)
+    for time in (50, 50 + LOOK_UP_LAG - 1):
+        assert isinstance(state.after(UNKNOWN, time), PollAgain)
+    with pytest.raises(ZillizNotFoundError):
+        state.after(UNKNOWN, 50 + LOOK_UP_LAG)
+
+
+def test_refusals_are_tolerated_so_often_in_a_row() -> None:
+    state = WaitState(Wait(1000), begin=0)
+    for _ in range(2):
+        for time in range(1, TOLERATED_REFUSALS):
+            assert isinstance(state.after(REFUSED, time), PollAgain)
+        state.after(UNDER_WAY, 10)
+    for time in range(1, TOLERATED_REFUSALS):
+        state.after(REFUSED, time)
+    with pytest.raises(ZillizRefusedError):
+        state.after(REFUSED, TOLERATED_REFUSALS)
+
+
+def test_a_good_poll_that_is_to_be_confirmed_is_followed_by_another_soon() -> None:
+    follows = WaitState(Wait(1000), begin=0).after(PollResult("Free", to_confirm=True), 500)
+    assert isinstance(follows, PollAgain)
+    assert (follows.pause, follows.max_age) == (CONFIRMATION_PAUSE, 0.0)
+
+
+def test_retry_after_is_a_pause_that_is_at_least_kept() -> None:
+    follows = WaitState(Wait(1000), begin=0).after(BUSY, 1)
+    assert isinstance(follows, PollAgain)
+    assert follows.pause == 40.0
