@@ -167,14 +167,17 @@ class CreateBackupSubmission(Submission[CreateRecord]):
         backup = (yield from find_backup(self.cluster_id, record.backup_id)).value
         return not backup.is_deleted
 
-    def explain(self, refusal: ZillizError, *, is_conflict: bool) -> Flow[None]:
+    def explain(self, record: CreateRecord, refusal: ZillizError, *, is_conflict: bool) -> Flow[None]:
         begun_by: datetime | None = None
 
         def was_in_the_way(backup: Backup) -> bool:
+            begun = backup.create_time
             # What began after the refusal may be what the server has done all the same.
-            return backup.is_running and (
-                begun_by is None or backup.create_time is None or backup.create_time <= begun_by
-            )
+            if begun and begun_by and begun > begun_by:
+                return False
+            # What was short may have ended before the list shows it.
+            is_new = begun is None or begun >= record.first_sent - REMEMBERED_AGE
+            return backup.is_running or (is_new and backup.backup_id not in record.known)
 
         def poll() -> Flow[ZillizConflictError | None]:
             nonlocal begun_by

@@ -168,10 +168,11 @@ class Submission(ABC, Generic[R]):
         :raises ZillizNotFoundError: when it is not known
         """
 
-    def explain(self, refusal: ZillizError, *, is_conflict: bool) -> Flow[None]:
+    def explain(self, record: R, refusal: ZillizError, *, is_conflict: bool) -> Flow[None]:
         """
         Raise the conflict behind a refusal, if there is one.
 
+        :param record: what was known before the call
         :param is_conflict: whether the refusal's code says so
         """
         yield from ()
@@ -241,7 +242,7 @@ def _submit(submission: Submission[R], answer_time: float, conflict_codes: Colle
                     return found
             is_conflict = isinstance(error, ZillizConflictError) or error.code in conflict_codes
             if is_conflict or isinstance(error, ZillizRefusedError):
-                yield from submission.explain(error, is_conflict=is_conflict)
+                yield from submission.explain(record, error, is_conflict=is_conflict)
             if isinstance(error, ZillizRefusedError):
                 # A catch-all says "failed", perhaps too early. The next try searches first.
                 yield failed.save()
