@@ -165,6 +165,7 @@ def poll_through_lag(
     """
     until: float | None = None
     pauses = backoff(first=1.0, longest=5.0)
+    begun = yield from now()
     while True:
         result = yield from poll()
         if is_found(result):
@@ -172,9 +173,10 @@ def poll_through_lag(
         time = yield from now()
         if until is None:
             until = time + lag(time, result)
-        if time >= until:
+        # What a slow poll shows is as old as its beginning.
+        if begun >= until:
             return result
-        yield Pause(min(next(pauses), until - time), note)
+        begun = yield Pause(max(0.0, min(next(pauses), until - time)), note)
 
 
 def all_pages(
