@@ -16,7 +16,7 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizUncertainError,
 )
 from airflow_provider_zbackup.zilliz.flows.steps import Save
-from airflow_provider_zbackup.zilliz.flows.submission import CLOCK_TOLERANCE, LIST_LAG
+from airflow_provider_zbackup.zilliz.flows.submission import CLOCK_TOLERANCE, LATENESS, LIST_LAG
 from airflow_provider_zbackup.zilliz.models import (
     Backup,
     BackupCreation,
@@ -67,7 +67,7 @@ def test_nothing_found_is_sent_again_only_after_the_list_can_be_trusted() -> Non
     )
     assert driver.calls[1:3] == ["create backup", "list backups"]
     between = Driver(driver.answer, steps=driver.steps[first:second])
-    assert sum(between.pauses) >= LIST_LAG
+    assert sum(between.pauses) >= LATENESS + LIST_LAG
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_nothing_found_is_sent_again_only_after_the_list_can_be_trusted() -> Non
         backup("other", backup_type="COLLECTION", create_time=at(1)),
         backup("other", create_time=at(-3)),
         backup("", create_time=at(1)),
-        backup("other", create_time=at(LIST_LAG + 1)),
+        backup("other", create_time=at(LATENESS + CLOCK_TOLERANCE + 1)),
     ],
     ids=["automatic", "of another type", "too old", "no id", "too young"],
 )
@@ -133,7 +133,7 @@ def test_a_running_backup_that_is_not_ours_is_a_conflict_in_the_end() -> None:
     driver = cloud([LOST], made_later(running))
     with pytest.raises(ZillizConflictError, match="backup auto"):
         create(driver)
-    assert driver.elapsed == pytest.approx(LIST_LAG + CLOCK_TOLERANCE)
+    assert driver.elapsed == pytest.approx(LATENESS + LIST_LAG + CLOCK_TOLERANCE)
     assert driver.records[-1] is not None
 
 

@@ -30,6 +30,7 @@ from airflow_provider_zbackup.zilliz.flows.steps import (
 )
 from airflow_provider_zbackup.zilliz.flows.submission import (
     CLOCK_TOLERANCE,
+    LATENESS,
     LIST_LAG,
     Candidate,
     Findings,
@@ -87,7 +88,7 @@ def evaluate_candidate(record: CreateRecord, request: CreateBackupRequest, backu
     ===============================================  ========
     """
     earliest = record.first_sent - timedelta(seconds=CLOCK_TOLERANCE)
-    latest = record.answer_by + timedelta(seconds=LIST_LAG)
+    latest = record.answer_by + timedelta(seconds=LATENESS + CLOCK_TOLERANCE)
     if (
         backup.backup_id in ("", *record.known)
         or backup.creation_method not in ("MANUAL", "")

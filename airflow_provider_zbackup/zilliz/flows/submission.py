@@ -40,6 +40,8 @@ from airflow_provider_zbackup.zilliz.pacing import backoff
 
 #: Something new may be missing in lists for so long, in seconds.
 LIST_LAG = 15.0
+#: A call may still be carried out so long after the client gave it up, in seconds.
+LATENESS = 45.0
 #: However late the server may still do what was sent, it is not searched for any longer, in seconds.
 LONGEST_SEARCH = 300.0
 #: After a conflict that no list explains, the call is not sent again sooner, in seconds.
@@ -57,7 +59,7 @@ class Record(BaseModel):
     :param cluster_id: the cluster that the backup is of
     :param request: the body that is sent
     :param first_sent: when it was sent first
-    :param answer_by: the server has done by then what was sent last, if it ever does
+    :param answer_by: when the client gives up what was sent last, at the latest
     :param job_id: the job that was started; empty while it is not known
     :param adopted: whether what came of the call was found by a search, because the call got no answer
     """
@@ -300,7 +302,7 @@ def _search(submission: Submission[R], record: R) -> Flow[R | None]:
 
     def lag(time: float, findings: Findings[R]) -> float:
         server_time = findings.server_time or as_datetime(time)
-        left = (record.answer_by - server_time).total_seconds() + LIST_LAG + CLOCK_TOLERANCE
+        left = (record.answer_by - server_time).total_seconds() + LATENESS + LIST_LAG + CLOCK_TOLERANCE
         return min(left, LONGEST_SEARCH)
 
     findings = yield from poll_through_lag(
