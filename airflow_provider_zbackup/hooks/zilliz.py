@@ -165,6 +165,7 @@ class ZillizHook(BaseHook):
         :param collections: names of collections of one database; ``None`` backs up the whole cluster
         :param database: the collections' database; ``None`` means the default one
         :param copy_to_regions: region ids, each of which gets a permanent copy
+        :raises ArgumentError: when that cannot be meant; nothing is sent then
         """
         request = CreateBackupRequest.of(collections, database, copy_to_regions)
         return self.client.send(operations.create_backup(cluster_id, request)).value

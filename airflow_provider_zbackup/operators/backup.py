@@ -7,7 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_zbackup.operators.base import ZillizJobOperator
-from airflow_provider_zbackup.utils.arguments import Argument, ArgumentError, check_names
+from airflow_provider_zbackup.utils.arguments import Argument, check_names
+from airflow_provider_zbackup.zilliz.checks import check_backup_scope
 
 if TYPE_CHECKING:
     from airflow_provider_zbackup.triggers.backup import ZillizBackupTrigger
@@ -32,7 +33,7 @@ class ZillizCreateBackupOperator(ZillizJobOperator["CreateRecord"]):
         made after the backup has ended (templated)
     :param wait_for_completion: see :class:`~airflow_provider_zbackup.operators.base.ZillizJobOperator`, also
         for ``deferrable``, ``poll_interval``, ``timeout``, ``on_conflict``, ``conflict_timeout``,
-        ``defer_after``, ``end_from_trigger`` and ``zilliz_conn_id``
+        ``on_uncertain``, ``defer_after``, ``end_from_trigger`` and ``zilliz_conn_id``
     :return: the backup, as plain JSON: ``cluster_id``, ``backup_id``, ``backup_name``, ``backup_type``,
         ``job_id``, ``status``, ``size`` (bytes), ``region_id``, ``create_time``, and ``adopted``, which
         tells that the create got no answer and the backup was found in the list. What is not known is null
@@ -44,7 +45,11 @@ class ZillizCreateBackupOperator(ZillizJobOperator["CreateRecord"]):
         Argument("database", optional=True),
         Argument("copy_to_regions", partial(check_names, of="region ids"), optional=True),
     )
-    template_fields: Sequence[str] = (*(argument.name for argument in arguments), "zilliz_conn_id")
+    template_fields: Sequence[str] = (
+        *(argument.name for argument in arguments),
+        "on_uncertain",
+        "zilliz_conn_id",
+    )
 
     def __init__(
         self,
@@ -64,8 +69,7 @@ class ZillizCreateBackupOperator(ZillizJobOperator["CreateRecord"]):
 
     def check_arguments(self, *, rendered: bool = False) -> None:
         super().check_arguments(rendered=rendered)
-        if self.database is not None and self.collections is None:
-            raise ArgumentError("database goes with collections: a backup of the cluster holds all databases")
+        check_backup_scope(self.collections, self.database)
 
     def submission(self) -> CreateBackupSubmission:
         from airflow_provider_zbackup.zilliz.flows.creation import CreateBackupSubmission

@@ -12,7 +12,6 @@ from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
 from airflow_provider_zbackup.utils.arguments import (
     DEFAULT_CONN_ID,
     Argument,
-    ArgumentError,
     check_choice,
     check_flag,
     check_seconds,
@@ -21,6 +20,7 @@ from airflow_provider_zbackup.utils.errors import translate_errors, validate_eve
 from airflow_provider_zbackup.utils.store import SubmissionStore
 from airflow_provider_zbackup.utils.task import DEFER_AFTER, ZillizTask
 from airflow_provider_zbackup.version_compat import HAS_TASK_STATE_STORE
+from airflow_provider_zbackup.zilliz.checks import ArgumentError
 from airflow_provider_zbackup.zilliz.errors import ZillizConflictError, ZillizTimeoutError
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ class ZillizJobOperator(ZillizTask, BaseOperator, Generic[R]):
         After a time-out the job goes on, and a retry of the task finds it
     :param on_conflict: ``"wait"`` for what is in the way, or ``"fail"``
     :param conflict_timeout: how long to wait for that, in seconds
+    :param on_uncertain: what to do if it cannot be known whether a call that got no answer has started the
+        job: ``"fail"``, or ``"retry"`` to start it again (templated)
     :param defer_after: how long to wait in the worker before deferring, in seconds: many jobs take no longer,
         and deferring one has its price
     :param end_from_trigger: whether a deferred task that went well ends in the triggerer, without coming
@@ -70,6 +72,7 @@ class ZillizJobOperator(ZillizTask, BaseOperator, Generic[R]):
         Argument("timeout", check_seconds),
         Argument("on_conflict", partial(check_choice, choices=("wait", "fail"))),
         Argument("conflict_timeout", check_seconds),
+        Argument("on_uncertain", partial(check_choice, choices=("fail", "retry"))),
         *ZillizTask.common_arguments,
     )
     operator_extra_links = (ZillizConsoleLink(),)
@@ -87,6 +90,7 @@ class ZillizJobOperator(ZillizTask, BaseOperator, Generic[R]):
         timeout: float = 12 * 60 * 60.0,
         on_conflict: str = "wait",
         conflict_timeout: float = 2 * 60 * 60.0,
+        on_uncertain: str = "fail",
         defer_after: float = DEFER_AFTER,
         end_from_trigger: bool = False,
         zilliz_conn_id: str = DEFAULT_CONN_ID,
@@ -99,6 +103,7 @@ class ZillizJobOperator(ZillizTask, BaseOperator, Generic[R]):
         self.timeout = timeout
         self.on_conflict = on_conflict
         self.conflict_timeout = conflict_timeout
+        self.on_uncertain = on_uncertain
         self.defer_after = defer_after
         self.end_from_trigger = end_from_trigger
         self.zilliz_conn_id = zilliz_conn_id
@@ -190,6 +195,9 @@ class ZillizJobOperator(ZillizTask, BaseOperator, Generic[R]):
             submit_once(
                 submission,
                 record=store.load(),
+                # After a clearing, what was finished long ago is not what is asked for now.
+                only_running=store.is_cleared(),
+                on_uncertain=self.on_uncertain,
                 answer_time=client.settings.timeout,
                 conflict_codes=client.settings.conflict_codes,
             ),

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_zbackup.operators.base import ZillizJobOperator
 from airflow_provider_zbackup.utils.arguments import (
     Argument,
-    ArgumentError,
     check_choice,
     check_count,
     check_flag,
@@ -17,6 +16,7 @@ from airflow_provider_zbackup.utils.arguments import (
     id_or_field,
 )
 from airflow_provider_zbackup.version_compat import set_variable
+from airflow_provider_zbackup.zilliz.checks import ArgumentError
 
 if TYPE_CHECKING:
     from airflow_provider_zbackup.triggers.cluster import ZillizRestoredClusterTrigger
@@ -54,7 +54,7 @@ class ZillizRestoreClusterOperator(ZillizJobOperator["RestoreClusterRecord"]):
     :param discard_password: whether nobody needs the password; a new one can be set in the web console
     :param wait_for_completion: see :class:`~airflow_provider_zbackup.operators.base.ZillizJobOperator`, also
         for ``deferrable``, ``poll_interval``, ``timeout``, ``on_conflict``, ``conflict_timeout``,
-        ``defer_after``, ``end_from_trigger`` and ``zilliz_conn_id``
+        ``on_uncertain``, ``defer_after``, ``end_from_trigger`` and ``zilliz_conn_id``
     :return: the new cluster, as plain JSON: ``cluster_id``, ``cluster_name``, ``connect_address``,
         ``status``, ``source_cluster_id``, ``backup_id``, ``job_id``, ``username``, ``password_kept``, and
         ``adopted``, which tells that the restore got no answer and the cluster was found by its name: its
@@ -78,6 +78,7 @@ class ZillizRestoreClusterOperator(ZillizJobOperator["RestoreClusterRecord"]):
         "cluster_name",
         "project_id",
         "cu_size",
+        "on_uncertain",
         "zilliz_conn_id",
     )
 

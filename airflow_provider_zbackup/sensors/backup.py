@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_zbackup.sensors.base import ZillizSensor
-from airflow_provider_zbackup.utils.arguments import Argument, ArgumentError
+from airflow_provider_zbackup.utils.arguments import Argument
+from airflow_provider_zbackup.zilliz.checks import ArgumentError
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from airflow_provider_zbackup.zilliz import checks
+from airflow_provider_zbackup.zilliz.checks import ArgumentError
+
 #: Name of the connection that is used where none is named.
 DEFAULT_CONN_ID = "zilliz_default"
-
-
-class ArgumentError(ValueError):
-    """What a DAG author wrote cannot be used."""
 
 
 YEAR = 366 * 24 * 60 * 60.0
@@ -33,47 +32,15 @@ def is_rendered_later(value: Any) -> bool:
 
 
 def check_id(name: str, value: Any, *, rendered: bool = False) -> None:
-    """
-    Check an id or a name.
-
-    :raises ArgumentError: unless it is a text without white space around it
-    """
-    if not rendered and is_rendered_later(value):
-        return
-    if not isinstance(value, str):
-        raise ArgumentError(f"{name} must be a text, not {type(value).__name__}")
-    if not value.strip():
-        raise ArgumentError(f"{name} must not be empty")
-    if value != value.strip():
-        raise ArgumentError(f"{name} has white space around it: {value!r}")
-    if value == "None":
-        raise ArgumentError(f"{name} is 'None': its template found nothing to render")
+    """Check an id or a name, unless it is known only later; see :func:`.zilliz.checks.check_id`."""
+    if rendered or not is_rendered_later(value):
+        checks.check_id(name, value)
 
 
 def check_names(name: str, value: Any, of: str, *, rendered: bool = False) -> None:
-    """
-    Check a list of names.
-
-    :param of: what the names are of, such as ``"collection names"``
-    :raises ArgumentError: unless it is a list of different names, at least one
-    """
-    if not rendered and is_rendered_later(value):
-        return
-    if isinstance(value, str):
-        raise ArgumentError(
-            f"{name} must be a list of {of}, not one text: write [{value!r}]. A template gives a list "
-            "only as an XComArg (task.output) or in a DAG with render_template_as_native_obj=True"
-        )
-    if not isinstance(value, Sequence):
-        raise ArgumentError(f"{name} must be a list of {of}, not {type(value).__name__}")
-    if not value:
-        raise ArgumentError(f"{name} must not be an empty list; leave it out for none")
-    for item in value:
-        check_id(f"each of {name}", item, rendered=rendered)
-    known = [item for item in value if rendered or not is_rendered_later(item)]
-    if len(set(known)) < len(known):
-        twice = sorted({item for item in known if known.count(item) > 1})
-        raise ArgumentError(f"{name} names the same twice: {', '.join(twice)}")
+    """Check a list of names, as far as they are known; see :func:`.zilliz.checks.check_names`."""
+    if rendered or not is_rendered_later(value):
+        checks.check_names(name, value, of=of, is_known=lambda item: rendered or not is_rendered_later(item))
 
 
 def check_seconds(name: str, value: Any, *, at_least: float = 0.0, rendered: bool = True) -> None:

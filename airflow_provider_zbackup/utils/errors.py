@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import (
     BaseSensorOperator,
 )
 
-from airflow_provider_zbackup.utils.arguments import ArgumentError
+from airflow_provider_zbackup.zilliz.checks import ArgumentError
 from airflow_provider_zbackup.zilliz.errors import (
     ZillizError,
     ZillizJobFailedError,

@@ -37,12 +37,17 @@ class SubmissionStore:
         record: dict[str, Any] | None = kept.get("record")
         return record
 
+    def is_cleared(self) -> bool:
+        """Tell whether a user has cleared the task since the record was saved."""
+        kept = self._store.get(self._key) or {}
+        return bool(kept.get("run", self._run) != self._run)
+
     def save(self, record: Mapping[str, Any] | None) -> None:
         """Make a record durable; ``None`` deletes it."""
         if record is None:
             self._store.delete(self._key)
         else:
-            self._store.set(self._key, {"record": dict(record)})
+            self._store.set(self._key, {"record": dict(record), "run": self._run})
 
     def mark_delivered(self) -> None:
         """Note that the task is about to deliver its result."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import ssl
 import threading
 from collections.abc import Awaitable, Callable, Mapping
@@ -160,9 +161,17 @@ class _Exchange:
             # The reference draws the fields of one answer beside `code` instead of under `data`.
             data = envelope.get("data", envelope)
             try:
-                return Reply(operation.read(data), server_time)
+                answer = operation.read(data)
             except ValidationError:
                 envelope = None
+            else:
+                if operation.is_answered_by(answer):
+                    return Reply(answer, server_time)
+                raise ZillizProtocolError(
+                    "Zilliz Cloud answered about something else than was asked for.",
+                    operation=str(operation),
+                    request_id=request_id,
+                )
         if 300 <= status < 400 or (status < 300 and (envelope is None or code is None)):
             raise ZillizProtocolError(
                 "Zilliz Cloud's answer cannot be read: "
@@ -170,6 +179,8 @@ class _Exchange:
                 operation=str(operation),
                 http_status=status,
                 request_id=request_id,
+                # What is redirected was not done.
+                unprocessed=300 <= status < 400,
             )
         kind = classify(status, code or 0)
         retry_after = parse_retry_after(
@@ -222,7 +233,8 @@ class ZillizClient:
         self._refresh = refresh
         self._clock = clock
         self._budget = RequestBudget(settings.requests_per_second)
-        self._transport = transport or _make_transport(settings)
+        self._given_transport = transport
+        self._own_transport: tuple[int, httpx.BaseTransport] | None = None
 
     def __enter__(self) -> ZillizClient:
         return self
@@ -231,7 +243,16 @@ class ZillizClient:
         self.close()
 
     def close(self) -> None:
-        self._transport.close()
+        self._transport().close()
+
+    def _transport(self) -> httpx.BaseTransport:
+        """Return what sends; a process that was forked must not share a connection with its parent."""
+        if self._given_transport is not None:
+            return self._given_transport
+        process = os.getpid()
+        if self._own_transport is None or self._own_transport[0] != process:
+            self._own_transport = process, _make_transport(self.settings)
+        return self._own_transport[1]
 
     @property
     def settings(self) -> ClientSettings:
@@ -266,7 +287,8 @@ class ZillizClient:
                         self._clock.sleep(seconds)
                     return self._clock.time()
                 case Save(record) if save:
-                    return save(record)
+                    save(record)
+                    return self._clock.time()
                 case KeepSecret() if keep_secret:
                     return keep_secret(step)
             raise TypeError(f"This flow needs something that takes a {type(step).__name__}.")
@@ -287,7 +309,7 @@ class ZillizClient:
         while delay := self._budget.take(self._clock.time()):
             self._clock.sleep(delay)
         try:
-            return self._exchange.send(operation, self._transport)
+            return self._exchange.send(operation, self._transport())
         except ZillizThrottledError as error:
             self._budget.hold(self._clock.time() + (error.retry_after or 0.0))
             raise

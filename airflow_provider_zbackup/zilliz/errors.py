@@ -208,39 +208,48 @@ class ZillizTimeoutError(ZillizError):
 
 _LIST_CLUSTERS = "ZillizHook().list_clusters() shows the clusters that the key can see."
 _HINTS = {96018: _LIST_CLUSTERS, 96036: _LIST_CLUSTERS}
-_AUTHENTICATION_CODES = frozenset({21119, 80001, 80002, 1800})
-_PERMISSION_CODES = frozenset({96012, 96013, 96014, 96015, 96016, 96027})
-_UNSUPPORTED_CODES = frozenset({96021, 96022, 96028})
-_NOT_FOUND_CODES = frozenset({404, 96018, 96025, 96026, 96036})
-_BAD_REQUEST_CODES = frozenset(range(96000, 96038)) | {40013}
+_KINDS: dict[frozenset[int], type[ZillizError]] = {
+    frozenset({21119, 80001, 80002, 1800}): ZillizAuthenticationError,
+    frozenset({96012, 96013, 96014, 96015, 96016, 96027}): ZillizPermissionError,
+    frozenset({96021, 96022, 96028}): ZillizUnsupportedClusterError,
+    frozenset({404, 96018, 96025, 96026, 96036}): ZillizNotFoundError,
+    frozenset(range(96000, 96038)) | {40013}: ZillizBadRequestError,
+}
 
 
 def classify(http_status: int, code: int) -> type[ZillizError]:
     """
     Return the class of a failed answer.
 
-    Both are looked at, because the API answers most failures with HTTP 200. HTTP 403 and 404 without a
-    code come from a gateway and tell nothing of clusters or backups.
+    ================================================  ==========================================
+    the answer has                                    it is
+    ================================================  ==========================================
+    a code that is known                              what the code says
+    a code that is an HTTP status (409, 429, 5xx)     what the status says
+    HTTP 401, 409, 429 or 5xx                         what the status says, whatever the code
+    any other code                                    :class:`ZillizRefusedError`
+    no code, and HTTP 400, 405, 413, 415 or 422       :class:`ZillizBadRequestError`
+    no code, and any other status                     :class:`ZillizRefusedError`
+    ================================================  ==========================================
+
+    Most failures come with HTTP 200. HTTP 403 and 404 without a code come from a gateway, and tell nothing
+    of clusters or backups.
 
     :param http_status: HTTP status of the answer
     :param code: the answer's ``code``, 0 where it has none
     """
-    if http_status == 401 or code in _AUTHENTICATION_CODES:
+    for codes, kind in _KINDS.items():
+        if code in codes:
+            return kind
+    statuses = (code, http_status)
+    if 401 in statuses:
         return ZillizAuthenticationError
-    if code in _PERMISSION_CODES or (http_status == 403 and code):
-        return ZillizPermissionError
-    if code in _UNSUPPORTED_CODES:
-        return ZillizUnsupportedClusterError
-    if code in _NOT_FOUND_CODES:
-        return ZillizNotFoundError
-    if code in _BAD_REQUEST_CODES:
-        return ZillizBadRequestError
-    if http_status == 429 or code == 429:
+    if 429 in statuses:
         return ZillizThrottledError
-    if http_status == 409:
+    if 409 in statuses:
         return ZillizConflictError
-    if any(number == 408 or 500 <= number <= 599 for number in (http_status, code)):
+    if any(number == 408 or 500 <= number <= 599 for number in statuses):
         return ZillizServerError
-    if http_status in (400, 405, 413, 415, 422):
+    if not code and http_status in (400, 405, 413, 415, 422):
         return ZillizBadRequestError
     return ZillizRefusedError

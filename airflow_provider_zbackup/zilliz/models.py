@@ -27,6 +27,8 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core.core_schema import ValidationInfo
 
+from airflow_provider_zbackup.zilliz.checks import check_backup_scope, check_id, check_names
+
 
 def normalise_state(value: str) -> str:
     """Return a state in one spelling: the documents write ``IN_PROGRESS`` and ``IN PROGRESS`` alike."""
@@ -323,7 +325,15 @@ class CreateBackupRequest(Request):
         :param collections: names of the collections; ``None`` backs up the whole cluster
         :param database: the collections' database; ``None`` means the default one
         :param copy_to_regions: region ids, each of which gets a permanent copy
+        :raises ArgumentError: when that cannot be meant, such as one text instead of a list
         """
+        if collections is not None:
+            check_names("collections", collections, of="collection names")
+        if database is not None:
+            check_id("database", database)
+        check_backup_scope(collections, database)
+        if copy_to_regions is not None:
+            check_names("copy_to_regions", copy_to_regions, of="region ids")
         databases = None
         if collections is not None:
             databases = (DatabaseCollections(db_name=database, collection_names=tuple(collections)),)

@@ -39,6 +39,7 @@ class Operation(Generic[T]):
     :param subject: what it does that to, for logs and errors
     :param path: below the base URL, quoted
     :param answer: type of the answer's ``data``
+    :param answer_id: name and value of the id that the answer has to have, if it has one
     :param idempotent: whether sending it a second time does no harm
     :param max_age: how old an answer to somebody else who asked the same may be, in seconds
     """
@@ -50,6 +51,7 @@ class Operation(Generic[T]):
     answer: type[T]
     query: tuple[tuple[str, str], ...] = ()
     request: Request | None = None
+    answer_id: tuple[str, str] | None = None
     idempotent: bool = True
     max_age: float = field(default=0.0, compare=False)
 
@@ -64,6 +66,13 @@ class Operation(Generic[T]):
         """Return the answer's ``data`` as its type; raises ``pydantic.ValidationError``."""
         reader: TypeAdapter[T] = _reader(self.answer)  # type: ignore[arg-type]
         return reader.validate_python(data)
+
+    def is_answered_by(self, answer: T) -> bool:
+        """Tell whether an answer is about what was asked for, as far as it tells."""
+        if self.answer_id is None:
+            return True
+        name, value = self.answer_id
+        return getattr(answer, name) in ("", value)
 
 
 @cache
@@ -99,7 +108,14 @@ def create_backup(cluster_id: str, request: CreateBackupRequest) -> Operation[Ba
 def describe_backup(cluster_id: str, backup_id: str) -> Operation[Backup]:
     """https://docs.zilliz.com/reference/restful/describe-backup-v2"""
     path = _path("clusters", cluster_id, "backups", backup_id)
-    return Operation("describe backup", f"{backup_id} of cluster {cluster_id}", "GET", path, Backup)
+    return Operation(
+        "describe backup",
+        f"{backup_id} of cluster {cluster_id}",
+        "GET",
+        path,
+        Backup,
+        answer_id=("backup_id", backup_id),
+    )
 
 
 def restore_cluster(
@@ -136,7 +152,7 @@ def list_backups(
 
 def describe_job(job_id: str) -> Operation[Job]:
     """https://docs.zilliz.com/reference/restful/describe-job-v2"""
-    return Operation("describe job", job_id, "GET", _path("jobs", job_id), Job)
+    return Operation("describe job", job_id, "GET", _path("jobs", job_id), Job, answer_id=("job_id", job_id))
 
 
 def list_clusters(*, page: int = 1) -> Operation[ClusterPage]:
@@ -147,7 +163,14 @@ def list_clusters(*, page: int = 1) -> Operation[ClusterPage]:
 
 def describe_cluster(cluster_id: str) -> Operation[Cluster]:
     """https://docs.zilliz.com/reference/restful/describe-cluster-v2"""
-    return Operation("describe cluster", cluster_id, "GET", _path("clusters", cluster_id), Cluster)
+    return Operation(
+        "describe cluster",
+        cluster_id,
+        "GET",
+        _path("clusters", cluster_id),
+        Cluster,
+        answer_id=("cluster_id", cluster_id),
+    )
 
 
 def list_projects() -> Operation[list[Project]]:

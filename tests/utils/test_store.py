@@ -32,7 +32,7 @@ def store_outlives_task(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
 
 def test_a_record_is_kept_under_the_key_of_its_submission(task: TaskInstance) -> None:
     SubmissionStore(task.context, KEY).save(RECORD)
-    assert task.store == {KEY: {"record": RECORD}}
+    assert task.store == {KEY: {"record": RECORD, "run": [2, 0]}}
     assert SubmissionStore(task.context, "another").load() is None
 
 
@@ -139,7 +139,7 @@ def test_without_a_store_of_airflow_s_a_variable_remembers(
     monkeypatch.setattr(store, "HAS_TASK_STATE_STORE", False)
     remembers = SubmissionStore({"ti": TaskInstance(lambda: None)}, KEY)  # type: ignore[typeddict-item]
     remembers.save(RECORD)
-    assert list(variables.values()) == [{"record": RECORD}]
+    assert list(variables.values()) == [{"record": RECORD, "run": [0, None]}]
     assert remembers.load() == RECORD
     remembers.mark_delivered()
     assert variables == {}

@@ -66,10 +66,12 @@ class Driver:
 
     :param answer: answers an operation with a value, a Reply, or an error
     :param now: the time, in seconds since the epoch
+    :param save_time: how long it takes to save a record, in seconds
     """
 
     answer: Callable[[Operation[Any]], Any]
     now: float = START
+    save_time: float = 0.0
     steps: list[Step] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     failures: dict[int, ZillizError] = field(default_factory=dict)
@@ -106,6 +108,9 @@ class Driver:
         match step:
             case Pause(seconds):
                 self.now += max(0.0, seconds)
+                return self.now
+            case Save():
+                self.now += self.save_time
                 return self.now
             case KeepSecret(_, secret):
                 return secret is not None

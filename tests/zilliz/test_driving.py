@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import SecretStr
+from pytest_mock import MockerFixture
 
 from airflow_provider_zbackup.zilliz.client import (
     CONCURRENCY,
@@ -20,6 +21,7 @@ from airflow_provider_zbackup.zilliz.client import (
 from airflow_provider_zbackup.zilliz.errors import (
     ZillizAuthenticationError,
     ZillizConnectionError,
+    ZillizProtocolError,
     ZillizServerError,
     ZillizThrottledError,
 )
@@ -106,9 +108,9 @@ def test_a_flow_gets_answers_times_and_errors(driven: World) -> None:
         got.append(reply.value.job_id)
         return got
 
-    driven.answers = [httpx.Response(503), httpx.Response(200, json={"data": {"jobId": "job-1"}})]
+    driven.answers = [httpx.Response(503), httpx.Response(200, json={"data": {"jobId": "job-2"}})]
     begin = driven.clock.now
-    assert driven.run(flow()) == [[begin, begin + 2.5, 503, "job-1"]]
+    assert driven.run(flow()) == [[begin, begin + 2.5, 503, "job-2"]]
     assert driven.notes == ["Waiting."]
     assert driven.clock.slept == [2.5]
 
@@ -485,11 +487,35 @@ def test_the_same_rate_keeps_its_budget() -> None:
 def test_a_triggerer_can_go_on_with_new_settings() -> None:
     async def run() -> str:
         transport = httpx.MockTransport(
-            lambda request: httpx.Response(200, json={"jobId": request.headers["Authorization"]})
+            lambda request: httpx.Response(200, json={"reason": request.headers["Authorization"]})
         )
         async with AsyncZillizClient(OLD, transport=transport) as client:
             client.use(NEW)
             assert client.settings is NEW
-            return (await client.send(DESCRIBE)).value.job_id
+            return (await client.send(DESCRIBE)).value.reason
 
     assert asyncio.run(run()) == "Bearer new-key"
+
+
+def test_an_answer_about_something_else_is_no_answer(driven: World) -> None:
+    driven.answers = [httpx.Response(200, json={"data": {"jobId": "job-2", "status": "SUCCESSFUL"}})]
+    with pytest.raises(
+        ZillizProtocolError, match=r"about something else than was asked for \(describe job job-1"
+    ):
+        driven.run(send(DESCRIBE))
+
+
+def test_a_process_that_was_forked_has_connections_of_its_own(mocker: MockerFixture) -> None:
+    transports = [
+        httpx.MockTransport(lambda request: httpx.Response(200, json={"data": {}})) for _ in range(2)
+    ]
+    make = mocker.patch.object(httpx, "HTTPTransport", side_effect=transports)
+    process = mocker.patch("os.getpid", return_value=1)
+    with ZillizClient(OLD) as client:
+        client.send(DESCRIBE)
+        client.send(OTHER)
+        assert make.call_count == 1
+        process.return_value = 2
+        client.send(DESCRIBE)
+        client.send(OTHER)
+    assert make.call_count == 2

@@ -86,7 +86,7 @@ def test_a_code_under_http_200(code: int, kind: type[ZillizError]) -> None:
     ("status", "code", "kind"),
     [
         (401, 0, ZillizAuthenticationError),
-        (401, 96029, ZillizAuthenticationError),
+        (401, 96029, ZillizBadRequestError),
         (401, 21119, ZillizAuthenticationError),
         (403, 0, ZillizRefusedError),
         (403, UNKNOWN, ZillizPermissionError),

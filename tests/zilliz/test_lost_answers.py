@@ -15,6 +15,7 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizServerError,
     ZillizUncertainError,
 )
+from airflow_provider_zbackup.zilliz.flows.creation import LONGEST_SKEW
 from airflow_provider_zbackup.zilliz.flows.steps import Save
 from airflow_provider_zbackup.zilliz.flows.submission import CLOCK_TOLERANCE, LATENESS, LIST_LAG
 from airflow_provider_zbackup.zilliz.models import (
@@ -75,7 +76,7 @@ def test_nothing_found_is_sent_again_only_after_the_list_can_be_trusted() -> Non
     [
         backup("other", creation_method="AUTO", create_time=at(1)),
         backup("other", backup_type="COLLECTION", create_time=at(1)),
-        backup("other", create_time=at(-3)),
+        backup("other", create_time=at(-LONGEST_SKEW - 1)),
         backup("", create_time=at(1)),
         backup("other", create_time=at(LATENESS + CLOCK_TOLERANCE + 1)),
     ],
@@ -187,3 +188,87 @@ def test_the_backup_in_the_way_is_not_adopted_for_a_conflict_code() -> None:
     driver = cloud([ZillizRefusedError("Busy.", code=12345, unprocessed=True)], made_later(RUNNING))
     with pytest.raises(ZillizConflictError):
         create(driver, conflict_codes=[12345])
+
+
+@pytest.mark.parametrize(
+    ("odd", "doubt"),
+    [
+        (backup("b", create_time=at(-3)), "seems to have begun a moment before the call"),
+        (backup("b", creation_method="SCHEDULED"), "was created in a way that no document knows"),
+        (backup("b", backup_type=""), "does not tell which collections it holds"),
+    ],
+    ids=["early", "odd", "untold"],
+)
+def test_weak_evidence_is_no_proof(odd: Backup, doubt: str) -> None:
+    """It may be ours, so no second one is made; and it may not, so it is not taken."""
+    driver = cloud([LOST], made_later(odd), odd)
+    with pytest.raises(ZillizUncertainError, match=f"A backup may have come .*backup b .*, which {doubt}"):
+        create(driver)
+    assert driver.calls.count("create backup") == 1
+    assert driver.records[-1] is not None
+
+
+def test_the_way_out_deletes_nothing_and_makes_a_new_one() -> None:
+    driver = cloud([LOST, MADE], made_later(backup("one"), backup("two")))
+    with pytest.raises(ZillizUncertainError, match=r'successful; if not, .*on_uncertain="retry"'):
+        create(driver)
+    later = cloud([MADE], lambda elapsed: page(backup("one"), backup("two")))
+    made = create(later, record=driver.records[-1], on_uncertain="retry")
+    assert (made.backup_id, made.adopted, made.known) == ("new", False, ("one", "two"))
+    assert "Starting again, as on_uncertain says." in later.notes[0]
+
+
+def test_a_record_that_cannot_be_read_has_the_same_way_out() -> None:
+    driver = cloud([MADE])
+    assert create(driver, record={}, on_uncertain="retry").backup_id == "new"
+    assert "Starting again, as on_uncertain says." in driver.notes[0]
+
+
+def test_a_copy_in_another_region_is_not_taken_for_a_second_backup() -> None:
+    request = CreateBackupRequest.of(copy_to_regions=["aws-us-east-1"])
+    listed = [backup("ours"), backup("copy")]
+    regions = {"ours": "aws-us-west-2", "copy": "aws-us-east-1"}
+    driver = cloud([LOST], made_later(*listed))
+    inner = driver.answer
+
+    def answer(operation: Any) -> Any:
+        if operation.name == "describe backup":
+            backup_id = operation.path.rpartition("/")[2]
+            return backup(backup_id, region_id=regions[backup_id])
+        return inner(operation)
+
+    driver.answer = answer
+    assert create(driver, request).backup_id == "ours"
+
+
+@pytest.mark.parametrize(("save_time", "saves"), [(0.0, 1), (10.0, 1), (50.0, 4)])
+def test_a_slow_store_does_not_end_the_time_for_the_answer(save_time: float, saves: int) -> None:
+    """The worker may die after the call; then the record alone tells for how long to search."""
+    driver = cloud([MADE])
+    driver.save_time = save_time
+    if saves > 1:
+        with pytest.raises(ZillizError, match=r"Airflow takes 50 s to save .* Nothing was sent"):
+            create(driver)
+        assert driver.records[-1] is None
+        assert "create backup" not in driver.calls
+    else:
+        create(driver)
+    assert driver.calls.count("create backup") == (1 if saves == 1 else 0)
+
+
+def test_a_store_that_was_slow_once_is_asked_again() -> None:
+    driver = cloud([MADE])
+    times = iter([50.0, 1.0, 1.0])
+    inner = driver._take
+
+    def take(step: Any) -> Any:
+        if isinstance(step, Save):
+            driver.save_time = next(times)
+        return inner(step)
+
+    driver._take = take  # type: ignore[method-assign]
+    create(driver, answer_time=30.0)
+    sent = driver.times[driver.steps.index(create_backup(CLUSTER, WHOLE))]
+    before = [record for record in driver.records if record][1]
+    assert before["answer_by"] == at(50 + 30).isoformat().replace("+00:00", "Z")
+    assert sent - driver.times[0] == 51.0

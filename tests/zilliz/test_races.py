@@ -70,7 +70,7 @@ def take(cloud: ModelCloud, step: Step, chance: random.Random) -> tuple[float, A
         seconds = max(0.0, step.seconds)
         return seconds, cloud.now + seconds
     if not isinstance(step, Operation):
-        return 0.0, None
+        return 0.0, cloud.now
     try:
         reply: Any = cloud.answer(step)
     except ZillizError as error:

@@ -119,6 +119,31 @@ def test_what_stays_unknown_is_made_anew() -> None:
     assert LOOK_UP_LAG <= driver.elapsed <= LOOK_UP_LAG + 5
 
 
+@pytest.mark.parametrize(
+    ("jobs", "status", "is_kept"),
+    [
+        (job(), "CREATING", True),
+        (job("SUCCESSFUL"), "CREATING", True),
+        (job("SUCCESSFUL"), "AVAILABLE", False),
+        (UNKNOWN, "AVAILABLE", False),
+    ],
+    ids=["job runs", "nearly finished", "finished", "finished long ago"],
+)
+def test_after_a_clearing_only_what_is_in_the_making_is_gone_on_with(
+    jobs: Any, status: str, is_kept: bool
+) -> None:
+    driver = cloud(lambda elapsed: jobs, lambda elapsed: backup(status=status))
+    flow = submit_once(SUBMISSION, record=ANSWERED.save().record, only_running=True)
+    assert (driver.run(flow).backup_id == "backup-1") is is_kept
+
+
+@pytest.mark.parametrize(("status", "is_kept"), [("CREATING", True), ("AVAILABLE", False)])
+def test_after_a_clearing_only_what_is_in_the_making_is_adopted(status: str, is_kept: bool) -> None:
+    driver = cloud(listed=lambda elapsed: page(backup("ours", status=status)))
+    flow = submit_once(SUBMISSION, record=SENT.save().record, only_running=True)
+    assert driver.run(flow).backup_id == ("ours" if is_kept else "new")
+
+
 REFUSED = ZillizRefusedError("No such thing.", code=12345)
 
 
@@ -210,7 +235,7 @@ def test_two_in_the_list_are_one_too_many() -> None:
 def test_a_record_that_cannot_be_read_may_hide_a_backup(damage: dict[str, Any]) -> None:
     driver = cloud()
     kept = {**(SENT.save().record or {}), **damage}
-    with pytest.raises(ZillizUncertainError, match=r"cannot be read: .*remove the task's stored state"):
+    with pytest.raises(ZillizUncertainError, match=r"cannot be read: .*on_uncertain"):
         driver.run(submit_once(SUBMISSION, record=kept))
     assert driver.steps == []
 

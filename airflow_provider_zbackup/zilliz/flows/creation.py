@@ -6,9 +6,9 @@ What came of a call that got no answer is searched for in the list of backups.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from enum import Enum, auto
+from enum import Enum
 from typing import Any
 
 from airflow_provider_zbackup.zilliz.errors import (
@@ -16,7 +16,6 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizError,
     ZillizNotFoundError,
     ZillizProtocolError,
-    ZillizUncertainError,
 )
 from airflow_provider_zbackup.zilliz.flows.steps import (
     Flow,
@@ -34,6 +33,7 @@ from airflow_provider_zbackup.zilliz.flows.submission import (
     LIST_LAG,
     Candidate,
     Findings,
+    Progress,
     Record,
     Submission,
     as_datetime,
@@ -44,6 +44,8 @@ from airflow_provider_zbackup.zilliz.operations import Operation, create_backup,
 
 #: Older backups are not recorded as known: their creation time shows that they did not come of the call.
 REMEMBERED_AGE = timedelta(hours=1)
+#: By so much, in seconds, the time of a backup's creation may be behind the service's answers at the most.
+LONGEST_SKEW = 60.0
 
 
 class CreateRecord(Record):
@@ -65,41 +67,50 @@ class CreateRecord(Record):
 
 
 class Evidence(Enum):
-    """Whether a backup came of a call that got no answer."""
+    """Whether a backup came of a call that got no answer; the value of what leaves a doubt says which."""
 
-    OURS = auto()
-    NOT_OURS = auto()
-    UNTOLD = auto()
+    OURS = ""
+    NOT_OURS = "did not come of it"
+    UNTOLD = "does not tell which collections it holds"
+    EARLY = "seems to have begun a moment before the call"
+    ODD = "was created in a way that no document knows"
 
 
 def evaluate_candidate(record: CreateRecord, request: CreateBackupRequest, backup: Backup) -> Evidence:
     """
     Tell whether a backup came of a create.
 
-    ===============================================  ========
-    the backup                                       evidence
-    ===============================================  ========
-    was there before, or has no id                   NOT_OURS
-    is automatic                                     NOT_OURS
-    began before the call, or too long after it      NOT_OURS
-    holds something else                             NOT_OURS
-    does not say what it holds                       UNTOLD
-    is none of these                                 OURS
-    ===============================================  ========
+    =========================================================  ========
+    the backup                                                 evidence
+    =========================================================  ========
+    was there before, or has no id                             NOT_OURS
+    is automatic                                               NOT_OURS
+    lies in a region for copies                                NOT_OURS
+    began long before the call, or too long after it           NOT_OURS
+    holds something else                                       NOT_OURS
+    does not say what it holds                                 UNTOLD
+    seems to have begun a moment before the call               EARLY
+    has a creation method that no document knows               ODD
+    is none of these                                           OURS
+    =========================================================  ========
     """
-    earliest = record.first_sent - timedelta(seconds=CLOCK_TOLERANCE)
-    latest = record.answer_by + timedelta(seconds=LATENESS + CLOCK_TOLERANCE)
+    begun = backup.create_time
+    earliest, latest = record.first_sent, record.answer_by + timedelta(seconds=LATENESS + CLOCK_TOLERANCE)
+    copies = {copy.region_id for copy in request.cross_region_copies or ()}
+    covers_same = request.covers_same(backup)
     if (
         backup.backup_id in ("", *record.known)
-        or backup.creation_method not in ("MANUAL", "")
-        or (backup.create_time is not None and not earliest <= backup.create_time <= latest)
+        or backup.creation_method == "AUTO"
+        or backup.region_id in copies
+        or (begun and not earliest - timedelta(seconds=LONGEST_SKEW) <= begun <= latest)
+        or covers_same is False
     ):
         return Evidence.NOT_OURS
-    match request.covers_same(backup):
-        case None:
-            return Evidence.UNTOLD
-        case is_same:
-            return Evidence.OURS if is_same else Evidence.NOT_OURS
+    if covers_same is None:
+        return Evidence.UNTOLD
+    if begun and begun < earliest - timedelta(seconds=CLOCK_TOLERANCE):
+        return Evidence.EARLY
+    return Evidence.OURS if backup.creation_method in ("MANUAL", "") else Evidence.ODD
 
 
 class CreateBackupSubmission(Submission[CreateRecord]):
@@ -154,19 +165,50 @@ class CreateBackupSubmission(Submission[CreateRecord]):
     def search(self, record: CreateRecord) -> Flow[Findings[CreateRecord]]:
         listed = yield from all_backups(cluster_id=self.cluster_id)
         # By id, since a backup that changes between two pages is listed twice.
-        found: dict[str, Candidate[CreateRecord]] = {}
-        for backup in listed.value:
-            if (yield from self._came_of(record, backup)):
-                update = {"backup_id": backup.backup_id, "backup_name": backup.backup_name, "adopted": True}
-                description = backup.describe(listed.server_time)
-                found[backup.backup_id] = Candidate(record.model_copy(update=update), description)
+        backups = {backup.backup_id: backup for backup in listed.value}
+        found = yield from self._candidates(record, backups, describe_all=False)
+        if len(found) > 1 and self.request.cross_region_copies:
+            # Lists may show copies as backups, and do not tell their regions.
+            found = yield from self._candidates(record, found, describe_all=True)
+        candidates = [
+            Candidate(
+                record.model_copy(
+                    update={"backup_id": backup.backup_id, "backup_name": backup.backup_name, "adopted": True}
+                ),
+                backup.describe(listed.server_time),
+                is_running=backup.is_running,
+                doubt=evaluate_candidate(record, self.request, backup).value,
+            )
+            for backup in found.values()
+        ]
         running = _running(listed.value)
         conflict = _conflict(running, listed.server_time) if running else None
-        return Findings(list(found.values()), listed.server_time, conflict)
+        return Findings(candidates, listed.server_time, conflict)
 
-    def is_usable(self, record: CreateRecord) -> Flow[bool]:
+    def _candidates(
+        self, record: CreateRecord, backups: Mapping[str, Backup], *, describe_all: bool
+    ) -> Flow[dict[str, Backup]]:
+        """Return what may have come of the create; lists do not show which collections a backup holds."""
+        candidates = {}
+        for backup_id, listed in backups.items():
+            backup, evidence = listed, evaluate_candidate(record, self.request, listed)
+            if evidence is Evidence.UNTOLD or (describe_all and evidence is Evidence.OURS):
+                try:
+                    described = (yield from retrying(describe_backup(self.cluster_id, backup_id))).value
+                except ZillizNotFoundError:
+                    pass
+                else:
+                    backup = described.model_copy(update={"backup_id": backup_id})
+                    evidence = evaluate_candidate(record, self.request, backup)
+            if evidence is not Evidence.NOT_OURS:
+                candidates[backup_id] = backup
+        return candidates
+
+    def look_up(self, record: CreateRecord) -> Flow[Progress]:
         backup = (yield from find_backup(self.cluster_id, record.backup_id)).value
-        return not backup.is_deleted
+        if backup.is_deleted:
+            return Progress.GONE
+        return Progress.READY if backup.is_available else Progress.RUNNING
 
     def explain(self, record: CreateRecord, refusal: ZillizError, *, is_conflict: bool) -> Flow[None]:
         begun_by: datetime | None = None
@@ -205,30 +247,6 @@ class CreateBackupSubmission(Submission[CreateRecord]):
         conflict = yield from poll_through_lag(poll, lambda found: found is not None, lambda *_: LIST_LAG)
         if conflict is not None:
             raise conflict from refusal
-
-    def _came_of(self, record: CreateRecord, listed: Backup) -> Flow[bool]:
-        """Tell whether a listed backup came of the create; lists do not show which collections it holds."""
-        backup, evidence = listed, evaluate_candidate(record, self.request, listed)
-        if evidence is Evidence.UNTOLD:
-            try:
-                described = (yield from retrying(describe_backup(self.cluster_id, listed.backup_id))).value
-            except ZillizNotFoundError:
-                pass
-            else:
-                backup = described.model_copy(update={"backup_id": listed.backup_id})
-                evidence = evaluate_candidate(record, self.request, backup)
-        if evidence is not Evidence.UNTOLD:
-            return evidence is Evidence.OURS
-        if backup.is_running:
-            raise ZillizConflictError(
-                f"{listed.describe()} is running and does not tell yet which collections it holds, so it may "
-                "or may not have come of this task's create."
-            )
-        raise ZillizUncertainError(
-            f"{listed.describe()} does not tell which collections it holds. Find out in the Zilliz Cloud "
-            "console whether it came of this task, and clear the task when it is deleted or older than an "
-            "hour."
-        )
 
 
 def _running(backups: Sequence[Backup]) -> list[Backup]:

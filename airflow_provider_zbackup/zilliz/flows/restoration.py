@@ -22,6 +22,7 @@ from airflow_provider_zbackup.zilliz.flows.steps import (
 from airflow_provider_zbackup.zilliz.flows.submission import (
     Candidate,
     Findings,
+    Progress,
     Record,
     Submission,
     as_datetime,
@@ -145,15 +146,18 @@ class RestoreClusterSubmission(Submission[RestoreClusterRecord]):
             cluster.cluster_id: Candidate(
                 record.model_copy(update={"new_cluster_id": cluster.cluster_id, "adopted": True}),
                 f"cluster {cluster.cluster_id} ({cluster.status or 'no status'}), called {self.cluster_name}",
+                not cluster.is_running,
             )
             for cluster in listed.value
             if _is_target(cluster, request)
         }
         return Findings(list(found.values()), listed.server_time)
 
-    def is_usable(self, record: RestoreClusterRecord) -> Flow[bool]:
+    def look_up(self, record: RestoreClusterRecord) -> Flow[Progress]:
         cluster = (yield from retrying(describe_cluster(record.new_cluster_id))).value
-        return not cluster.is_dropped
+        if cluster.is_dropped:
+            return Progress.GONE
+        return Progress.READY if cluster.is_running else Progress.RUNNING
 
 
 def _is_target(cluster: Cluster, request: RestoreClusterRequest) -> bool:

@@ -48,7 +48,7 @@ class Pause(NamedTuple):
 
 class Save(NamedTuple):
     """
-    Step: make a record durable before the flow goes on.
+    Step: make a record durable before the flow goes on, and get the time in return.
 
     :param record: plain JSON; ``None`` deletes what was saved
     """

@@ -11,8 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
+from functools import partial
 from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -46,6 +48,8 @@ LATENESS = 45.0
 LONGEST_SEARCH = 300.0
 #: After a conflict that no list explains, the call is not sent again sooner, in seconds.
 UNEXPLAINED_PAUSE = 10.0
+#: If saving the record takes longer, in seconds, the record is saved again with the time that this took.
+SAVE_TIME = 10.0
 #: The call is sent at most this often while it certainly or apparently does not arrive.
 SUBMIT_ATTEMPTS = 4
 #: The clocks of the service's own machines may differ by so much, in seconds.
@@ -89,16 +93,28 @@ class Record(BaseModel):
 R = TypeVar("R", bound=Record)
 
 
+class Progress(Enum):
+    """How far something that a job makes has come."""
+
+    RUNNING = auto()
+    READY = auto()
+    GONE = auto()
+
+
 class Candidate(NamedTuple, Generic[R]):
     """
     Something that may have come of a call.
 
     :param record: the record, should it have
     :param description: for logs and errors
+    :param is_running: whether it is still in the making
+    :param doubt: why it may not have come of the call, even if nothing else did
     """
 
     record: R
     description: str
+    is_running: bool
+    doubt: str = ""
 
 
 class Findings(NamedTuple, Generic[R]):
@@ -163,9 +179,9 @@ class Submission(ABC, Generic[R]):
         """Look once for what came of a call that got no answer."""
 
     @abstractmethod
-    def is_usable(self, record: R) -> Flow[bool]:
+    def look_up(self, record: R) -> Flow[Progress]:
         """
-        Tell whether what the job made is there, or still in the making.
+        Tell how far what the job makes has come.
 
         :raises ZillizNotFoundError: when it is not known
         """
@@ -186,6 +202,8 @@ def submit_once(
     submission: Submission[R],
     *,
     record: Mapping[str, Any] | None = None,
+    only_running: bool = False,
+    on_uncertain: str = "fail",
     answer_time: float = 30.0,
     conflict_codes: Collection[int] = (),
 ) -> Flow[R]:
@@ -193,40 +211,53 @@ def submit_once(
     Start a job, or find the one that an earlier try of the same task has started.
 
     :param record: what an earlier try saved
+    :param only_running: whether what an earlier try has made counts only while it is still in the making
+    :param on_uncertain: what to do if it cannot be known whether the job was started: ``"fail"``, or
+        ``"retry"`` to start it again
     :param answer_time: how long the server may take to answer, in seconds
     :param conflict_codes: codes by which the service says that something is in the way
     :return: the record of what is made, with its id
     :raises ZillizConflictError: when something is in the way
     :raises ZillizUncertainError: when it cannot be known whether the job was started
     """
-    if record is not None:
-        earlier = _read(submission, record)
-        found = yield from (_reattach if earlier.made_id else _search)(submission, earlier)
+    search = partial(_search, submission, on_uncertain=on_uncertain)
+    earlier = None if record is None else (yield from _read(submission, record, on_uncertain))
+    if earlier is not None:
+        found = yield from (
+            _reattach(submission, earlier, only_running)
+            if earlier.made_id
+            else search(earlier, only_running=only_running)
+        )
         if found is not None:
             yield Pause(0, f"{submission.describe(found)} is of an earlier try, begun {found.first_sent}.")
             return found
-    return (yield from _submit(submission, answer_time, conflict_codes))
+    return (yield from _submit(submission, search, answer_time, conflict_codes))
 
 
-def _read(submission: Submission[R], record: Mapping[str, Any]) -> R:
+def _read(submission: Submission[R], record: Mapping[str, Any], on_uncertain: str) -> Flow[R | None]:
     try:
         return submission.record_type.model_validate(record)
     except ValidationError as error:
-        raise ZillizUncertainError(
-            f"What an earlier try of this task saved cannot be read: {dict(record)}. Find out in the Zilliz "
-            f"Cloud console whether it has made a {submission.noun}, and remove the task's stored state."
-        ) from error
+        text = f"What an earlier try of this task saved cannot be read: {dict(record)}."
+        if on_uncertain == "retry":
+            yield Pause(0, f"{text} Starting again, as on_uncertain says.")
+            return None
+        raise ZillizUncertainError(f"{text} {_way_out(submission.noun)}") from error
 
 
-def _submit(submission: Submission[R], answer_time: float, conflict_codes: Collection[int]) -> Flow[R]:
+def _submit(
+    submission: Submission[R],
+    search: Callable[[R], Flow[R | None]],
+    answer_time: float,
+    conflict_codes: Collection[int],
+) -> Flow[R]:
     record = yield from submission.prepare()
     prepared_at = yield from now()
     unanswered: R | None = None
     attempts_left = SUBMIT_ATTEMPTS
     pauses = backoff(first=1.0)
     while True:
-        record = record.answered_within((yield from now()) - prepared_at + answer_time)
-        yield record.save()
+        record = yield from _save_before(record, prepared_at, answer_time)
         try:
             reply = yield from send(submission.operation(record))
             started = yield from submission.started(record, reply.value)
@@ -239,7 +270,7 @@ def _submit(submission: Submission[R], answer_time: float, conflict_codes: Colle
             # A refusal may come from what an earlier call without an answer has started.
             if unanswered and not (error.unprocessed and isinstance(error, ZillizTransientError)):
                 yield Pause(0, f"{error} Looking whether a {submission.noun} came of it.")
-                found = yield from _search(submission, unanswered)
+                found = yield from search(unanswered)
                 if found is not None:
                     return found
             is_conflict = isinstance(error, ZillizConflictError) or error.code in conflict_codes
@@ -261,7 +292,20 @@ def _submit(submission: Submission[R], answer_time: float, conflict_codes: Colle
             return started
 
 
-def _reattach(submission: Submission[R], record: R) -> Flow[R | None]:
+def _save_before(record: R, prepared_at: float, answer_time: float) -> Flow[R]:
+    """Save, before the call is sent, by when it is given up; a slow store must not make that too early."""
+    time = yield from now()
+    for _ in range(SUBMIT_ATTEMPTS):
+        begun = time
+        record = record.answered_within(begun - prepared_at + answer_time)
+        time = yield record.save()
+        if time - begun <= SAVE_TIME:
+            return record
+    yield Save(None)
+    raise ZillizError(f"Airflow takes {time - begun:.0f} s to save what this task does. Nothing was sent.")
+
+
+def _reattach(submission: Submission[R], record: R, only_running: bool) -> Flow[R | None]:
     """Return the record if its job runs or what it made is there, ``None`` if nothing is left of it."""
     if record.job_id:
         try:
@@ -275,29 +319,34 @@ def _reattach(submission: Submission[R], record: R) -> Flow[R | None]:
             if not job.is_successful:
                 return record
 
-    def poll() -> Flow[bool | None]:
+    def poll() -> Flow[Progress | None]:
         try:
-            return (yield from submission.is_usable(record))
+            return (yield from submission.look_up(record))
         except ZillizNotFoundError:
             return None
 
     # Right after the call neither the job nor what it makes need be known to look-ups.
-    is_usable = yield from poll_through_lag(
+    progress = yield from poll_through_lag(
         poll,
         lambda found: found is not None,
         lambda *_: LOOK_UP_LAG,
         f"{submission.describe(record)}, of an earlier try, is not found. Looking again.",
     )
-    return record if is_usable else None
+    if progress is Progress.READY and only_running:
+        yield Pause(0, f"{submission.describe(record)}, of an earlier try, is finished. Starting anew.")
+        return None
+    return record if progress in (Progress.RUNNING, Progress.READY) else None
 
 
-def _search(submission: Submission[R], record: R) -> Flow[R | None]:
+def _search(
+    submission: Submission[R], record: R, *, on_uncertain: str, only_running: bool = False
+) -> Flow[R | None]:
     """
     Find what came of a call that got no answer.
 
     :return: ``None`` if nothing came of it
-    :raises ZillizConflictError: when nothing came of it and something is in the way of another call
-    :raises ZillizUncertainError: when more than one thing may have come of it
+    :raises ZillizConflictError: when something is in the way of another call, and may tell more when it ends
+    :raises ZillizUncertainError: when it cannot be known what came of it
     """
 
     def lag(time: float, findings: Findings[R]) -> float:
@@ -308,20 +357,38 @@ def _search(submission: Submission[R], record: R) -> Flow[R | None]:
     findings = yield from poll_through_lag(
         lambda: submission.search(record), lambda findings: bool(findings.candidates), lag
     )
-    match findings.candidates:
-        case []:
-            if findings.conflict:
-                raise findings.conflict
-            return None
-        case [(found, description)]:
-            yield Pause(0, f"Found {description}, which came of this task.")
-            yield found.save()
-            return found
-    raise ZillizUncertainError(
-        f"{len(findings.candidates)} {submission.noun}s may have come of a call that got no answer, sent "
-        f"between {record.first_sent} and {record.answer_by}: "
-        f"{'; '.join(description for _, description in findings.candidates)}. Nothing was sent again. Find "
-        "out in the Zilliz Cloud console which of them nobody needs, delete it, and clear the task."
+    candidates = [found for found in findings.candidates if found.is_running or not only_running]
+    if not candidates:
+        if findings.conflict:
+            raise findings.conflict
+        return None
+    if len(candidates) == 1 and not candidates[0].doubt:
+        found = candidates[0]
+        yield Pause(0, f"Found {found.description}, which came of this task.")
+        yield found.record.save()
+        return found.record
+    names = "; ".join(
+        f"{description}{doubt and ', which '}{doubt}" for _, description, _, doubt in candidates
+    )
+    if any(found.doubt and found.is_running for found in candidates):
+        raise ZillizConflictError(
+            f"It is not known yet whether this came of a call that got no answer: {names}.", unprocessed=True
+        )
+    what = f"A {submission.noun}" if len(candidates) == 1 else f"{len(candidates)} {submission.noun}s"
+    text = (
+        f"{what} may have come of a call that got no answer, sent between {record.first_sent} and "
+        f"{record.answer_by}: {names}."
+    )
+    if on_uncertain == "retry":
+        yield Pause(0, f"{text} Starting again, as on_uncertain says.")
+        return None
+    raise ZillizUncertainError(f"{text} Nothing was sent again. {_way_out(submission.noun)}")
+
+
+def _way_out(noun: str) -> str:
+    return (
+        f"Find out in the Zilliz Cloud console whether this task has made a {noun}. If it has, mark the task "
+        'as successful; if not, give it on_uncertain="retry" and clear it.'
     )
 
 
