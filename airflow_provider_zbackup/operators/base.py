@@ -34,6 +34,8 @@ R = TypeVar("R", bound="Record")
 
 #: What is in the way is not polled again sooner, in seconds.
 CONFLICT_PAUSE = 6.0
+#: For so long, in seconds, backups of other clusters explain why a call is refused; then the refusal counts.
+LONGEST_GUESS = 600.0
 
 
 class ZillizJobOperator(ZillizTask, BaseOperator, Generic[R]):
@@ -218,6 +220,8 @@ class ZillizJobOperator(ZillizTask, BaseOperator, Generic[R]):
             raise ZillizTimeoutError(
                 f"Waited {waited:.0f} s for other backups to finish. {conflict}"
             ) from conflict
+        if conflict.is_guess and waited >= LONGEST_GUESS and conflict.__cause__ is not None:
+            raise conflict.__cause__
         self.log.info("%s Waiting for it to end.", conflict)
         pause = CONFLICT_PAUSE
         if conflict.retry_after is not None:

@@ -29,6 +29,7 @@ class ZillizSensor(ZillizTask, BaseSensorOperator):
     """
     Base of the sensors: one flow decides in poke, reschedule and deferrable mode alike.
 
+    :param timeout: when to give up, in seconds, by default after 12 hours
     :param deferrable: whether to wait in the triggerer, which holds no worker; by default as Airflow's
         ``[operators] default_deferrable`` says. ``poke_interval`` then is the longest pause between two
         polls, ``mode`` does not matter, and ``timeout`` and ``soft_fail`` mean what they always mean
@@ -49,17 +50,19 @@ class ZillizSensor(ZillizTask, BaseSensorOperator):
     def __init__(
         self,
         *,
+        timeout: float = 12 * 60 * 60.0,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         defer_after: float = DEFER_AFTER,
         end_from_trigger: bool = False,
         zilliz_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(timeout=timeout, **kwargs)
         self.deferrable = deferrable
         self.defer_after = defer_after
         self.end_from_trigger = end_from_trigger
         self.zilliz_conn_id = zilliz_conn_id
+        self._last_note = ""
 
     @abstractmethod
     def console_url(self) -> str:
@@ -72,14 +75,18 @@ class ZillizSensor(ZillizTask, BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:
         with translate_errors(self):
             trigger = self._trigger(deadline=math.inf)
-            seen = trigger.wait_in_worker(self.hook, note=self.log.info, leave_after=self.hook.clock.time())
+            seen = trigger.wait_in_worker(self.hook, note=self._note, leave_after=self.hook.clock.time())
         return PokeReturnValue(is_done=seen is not None, xcom_value=seen)
 
     def execute(self, context: Context) -> Any:
         # Through resume_execution, for that is where Airflow applies soft_fail when nothing is poked.
         self.resume_execution(self._prepare.__name__, None, context)
         if not self.deferrable:
-            return super().execute(context)
+            try:
+                return super().execute(context)
+            except (AirflowSensorTimeout, AirflowSkipException) as error:
+                # Airflow's own time-out does not know what was waited for.
+                raise type(error)(f"{error} {self._last_note}".rstrip()) from error
         return self.resume_execution(self._wait.__name__, None, context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -101,6 +108,10 @@ class ZillizSensor(ZillizTask, BaseSensorOperator):
         with translate_errors(self):
             (result,) = validate_event(event, "result")
             return result
+
+    def _note(self, text: str) -> None:
+        self._last_note = text
+        self.log.info(text)
 
     def _prepare(self, context: Context) -> None:
         with translate_errors(self):

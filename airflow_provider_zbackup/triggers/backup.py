@@ -7,7 +7,7 @@ from typing import Any
 from airflow_provider_zbackup.triggers.base import ZillizResultTrigger, ZillizTrigger
 from airflow_provider_zbackup.zilliz.flows.polling import Wait
 from airflow_provider_zbackup.zilliz.flows.steps import Flow
-from airflow_provider_zbackup.zilliz.flows.waiting import wait_for_backup, wait_until_free
+from airflow_provider_zbackup.zilliz.flows.waiting import check_cluster, wait_for_backup, wait_until_free
 from airflow_provider_zbackup.zilliz.models import Backup
 
 
@@ -52,6 +52,8 @@ class ZillizNoActiveBackupTrigger(ZillizTrigger):
         return {"cluster_id": self.cluster_id, "project_id": self.project_id, "to_submit": self.to_submit}
 
     def flow(self, wait: Wait) -> Flow[dict[str, Any]]:
+        if self.cluster_id and not self.to_submit:
+            yield from check_cluster(self.cluster_id)
         end = yield from wait_until_free(
             wait, cluster_id=self.cluster_id, project_id=self.project_id, to_submit=self.to_submit
         )

@@ -177,6 +177,8 @@ class ZillizRefusedError(ZillizError):
 class ZillizConflictError(ZillizError):
     """Another backup is in the way."""
 
+    #: Whether only a backup of another cluster was found that may be in the way.
+    is_guess = False
     reason = "Another job is in the way"
 
 

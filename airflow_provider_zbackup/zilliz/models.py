@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import (
@@ -149,7 +149,7 @@ class Backup(Answer):
     @property
     def is_running(self) -> bool:
         """Whether it may still be in the making; a state that nobody has documented means that it is."""
-        return not (self.is_available or self.is_deleted)
+        return not (self.is_available or self.is_deleted or self.is_failed)
 
     @property
     def is_available(self) -> bool:
@@ -157,7 +157,23 @@ class Backup(Answer):
 
     @property
     def is_deleted(self) -> bool:
-        return self.status == "DELETED"
+        return self.status in ("DELETED", "DELETING")
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether it will never be available; no such status is documented, but jobs have these."""
+        return self.status in ("FAILED", "ERROR", "CANCELED", "CANCELLED")
+
+    def may_block(self, now: datetime | None) -> bool:
+        """
+        Tell whether it may keep others from being created.
+
+        A status that nobody has documented does so only while the backup is young: none takes a day.
+
+        :param now: the server's time
+        """
+        is_old = now and self.create_time and now - self.create_time > timedelta(days=1)
+        return self.is_running and not (is_old and self.status != "CREATING")
 
     @property
     def is_manual(self) -> bool:
@@ -248,6 +264,11 @@ class Cluster(Answer):
     @property
     def is_dropped(self) -> bool:
         return self.status in ("DELETING", "DELETED")
+
+    @property
+    def can_have_backups(self) -> bool:
+        """Whether it is Dedicated, as far as it tells: Free and Serverless clusters have no backups."""
+        return not {"FREE", "SERVERLESS"} & {self.deployment_option.upper(), self.plan.upper()}
 
 
 class ClusterPage(Answer):

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_zbackup.emulator.seed import SECOND_DEDICATED_CLUSTER_ID
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
-from airflow_provider_zbackup.zilliz.errors import ZillizError, ZillizTimeoutError
+from airflow_provider_zbackup.operators.base import LONGEST_GUESS
+from airflow_provider_zbackup.zilliz.errors import ZillizError, ZillizRefusedError, ZillizTimeoutError
 from airflow_provider_zbackup.zilliz.flows.submission import UNEXPLAINED_PAUSE
 from tests.support import CLUSTER_ID, TaskInstance, World
 
@@ -99,3 +101,16 @@ def test_after_an_unexplained_refusal_the_retry_looks_before_it_creates(
     result = task.run()
     assert result["adopted"]
     assert len(world.requests("create_backup")) == 1
+
+
+@MODES
+def test_a_hopeless_create_is_not_sent_for_hours_while_another_cluster_is_backed_up(
+    world: World, deferrable: bool
+) -> None:
+    world.someone_backs_up(seconds=100_000, cluster_id=SECOND_DEDICATED_CLUSTER_ID)
+    world.fault("create_backup", code=96038, message="Failed to create backup. No such collection.")
+    begin = world.clock.now
+    with pytest.raises(ZillizRefusedError, match="No such collection"):
+        create(deferrable=deferrable).run()
+    assert world.clock.now - begin < 2 * LONGEST_GUESS
+    assert len(world.requests("create_backup")) < 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_zbackup.emulator import JobPlan
+from airflow_provider_zbackup.emulator.seed import FREE_CLUSTER_ID, SERVERLESS_CLUSTER_ID
 from airflow_provider_zbackup.sensors.backup import ZillizNoActiveBackupSensor
 from airflow_provider_zbackup.sensors.job import ZillizJobSensor
 from tests.support import CLUSTER_ID, PROJECT_ID, TaskInstance, World
@@ -190,3 +192,44 @@ def test_the_gate_times_out(world: World, deferrable: bool) -> None:
     world.someone_backs_up(seconds=10_000)
     with pytest.raises(AirflowSensorTimeout):
         gate(cluster_id=CLUSTER_ID, timeout=100, deferrable=deferrable).run()
+
+
+@MODES
+@pytest.mark.parametrize(
+    ("cluster_id", "text"),
+    [
+        ("in01-nowhere", r"Not found: .*\(describe cluster in01-nowhere.*ZillizHook\(\)\.list_clusters\(\)"),
+        (FREE_CLUSTER_ID, "has no backups"),
+        (SERVERLESS_CLUSTER_ID, "has no backups"),
+    ],
+    ids=["no cluster", "Free", "Serverless"],
+)
+def test_the_gate_stays_shut_for_a_cluster_that_cannot_have_backups(
+    world: World, deferrable: bool, cluster_id: str, text: str
+) -> None:
+    with pytest.raises(AirflowFailException, match=text):
+        gate(cluster_id=cluster_id, deferrable=deferrable).run()
+
+
+@MODES
+def test_the_gate_opens_though_the_cluster_cannot_be_looked_at_for_a_moment(
+    world: World, deferrable: bool
+) -> None:
+    world.fault("describe_cluster", times=1, status=503)
+    assert gate(cluster_id=CLUSTER_ID, deferrable=deferrable).run() == {"backups": 0}
+
+
+def test_each_poke_tells_what_it_saw_and_the_time_out_the_last_of_it(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ZillizJobSensor, "log", logging.getLogger("task"))
+    caplog.set_level(logging.INFO)
+    created = start(world, seconds=120)
+    with pytest.raises(AirflowSensorTimeout, match=rf"Job {created.job_id} is IN_PROGRESS, \d+ %; 60 s el"):
+        job_sensor(created.job_id, deferrable=False, poke_interval=10, timeout=55).run()
+    told = [record.message for record in caplog.records if f"Job {created.job_id} is" in record.message]
+    assert len(told) == 7
+
+
+def test_sensors_do_not_wait_for_a_week() -> None:
+    assert ZillizJobSensor(task_id="task", job_id="job-1").timeout == 12 * 60 * 60

@@ -133,6 +133,7 @@ def test_redirects_are_not_followed(send: Send, status: str) -> None:
         error = failure(send, answer({"code": 0}, status, Location=f"{other.url}/v2/jobs/job-1"))
     assert other.requests == []
     assert (type(error), error.http_status) == (ZillizProtocolError, int(status[:3]))
+    assert error.unprocessed, "what is redirected was not done"
 
 
 # Answers

@@ -17,8 +17,8 @@ from airflow_provider_zbackup.zilliz.errors import (
 )
 from airflow_provider_zbackup.zilliz.flows.polling import (
     CONFIRMATION_PAUSE,
+    LONGEST_REFUSAL,
     LOOK_UP_LAG,
-    TOLERATED_REFUSALS,
     Finish,
     HandOver,
     PollAgain,
@@ -49,9 +49,9 @@ CONFLICT = ZillizConflictError("Busy.")
         (Wait(100), 10, REFUSED, PollAgain),
         (Wait(100), 10, CONFLICT, PollAgain),
         (Wait(100, leave_after=20), 10, UNDER_WAY, PollAgain),
-        (Wait(100, leave_after=20), 20, UNDER_WAY, HandOver()),
-        (Wait(100, leave_after=20), 20, TROUBLE, HandOver()),
-        (Wait(100, leave_after=20), 10, BUSY, HandOver()),
+        (Wait(100, leave_after=20), 20, UNDER_WAY, HandOver),
+        (Wait(100, leave_after=20), 20, TROUBLE, HandOver),
+        (Wait(100, leave_after=20), 10, BUSY, HandOver),
         (Wait(100, leave_after=20), 20, NEARLY_DONE, PollAgain),
         (Wait(100, leave_after=20), 20, UNKNOWN, PollAgain),
         (Wait(100, leave_after=20), 20, REFUSED, PollAgain),
@@ -59,11 +59,11 @@ CONFLICT = ZillizConflictError("Busy.")
     ids=str,
 )
 def test_what_follows(
-    wait: Wait, time: float, outcome: PollResult | ZillizError, decision: Finish | HandOver | type[PollAgain]
+    wait: Wait, time: float, outcome: PollResult | ZillizError, decision: Finish | type[HandOver | PollAgain]
 ) -> None:
     follows = WaitState(wait, begin=0).after(outcome, time)
-    if decision is PollAgain:
-        assert isinstance(follows, PollAgain)
+    if isinstance(decision, type):
+        assert isinstance(follows, decision)
     else:
         assert follows == decision
 
@@ -93,16 +93,27 @@ def test_what_is_not_found_may_be_new_for_so_long_in_a_row() -> None:
         state.after(UNKNOWN, 50 + LOOK_UP_LAG)
 
 
-def test_refusals_are_tolerated_so_often_in_a_row() -> None:
-    state = WaitState(Wait(1000), begin=0)
-    for _ in range(2):
-        for time in range(1, TOLERATED_REFUSALS):
-            assert isinstance(state.after(REFUSED, time), PollAgain)
-        state.after(UNDER_WAY, 10)
-    for time in range(1, TOLERATED_REFUSALS):
-        state.after(REFUSED, time)
+def test_refusals_are_tolerated_for_so_long_in_a_row() -> None:
+    state = WaitState(Wait(5000), begin=0)
+    for time in (0, LONGEST_REFUSAL - 1):
+        assert isinstance(state.after(REFUSED, time), PollAgain)
+    state.after(UNDER_WAY, LONGEST_REFUSAL)
+    for time in (1000, 1000 + LONGEST_REFUSAL - 1):
+        assert isinstance(state.after(REFUSED, time), PollAgain)
     with pytest.raises(ZillizRefusedError):
-        state.after(REFUSED, TOLERATED_REFUSALS)
+        state.after(REFUSED, 1000 + LONGEST_REFUSAL)
+
+
+def test_what_is_handed_over_is_told() -> None:
+    follows = WaitState(Wait(100, leave_after=20), begin=0).after(UNDER_WAY, 20)
+    assert follows == HandOver("Under way; 20 s elapsed.")
+
+
+def test_the_time_that_is_given_up_after_is_that_of_the_wait() -> None:
+    """The work may have been going on for a month."""
+    state = WaitState(Wait(100, since=-20), begin=0)
+    with pytest.raises(ZillizTimeoutError, match=r"^Gave up after 120 s\."):
+        state.after(PollResult("Under way", age=2_600_000), 100)
 
 
 def test_a_good_poll_that_is_to_be_confirmed_is_followed_by_another_soon() -> None:

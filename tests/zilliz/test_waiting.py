@@ -18,9 +18,9 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizTimeoutError,
 )
 from airflow_provider_zbackup.zilliz.flows.polling import (
+    LONGEST_REFUSAL,
     LONGEST_SILENCE,
     LOOK_UP_LAG,
-    TOLERATED_REFUSALS,
     Wait,
 )
 from airflow_provider_zbackup.zilliz.flows.steps import Pause, Reply
@@ -268,30 +268,43 @@ def test_retry_after_is_honoured_up_to_the_deadline() -> None:
 
 @pytest.mark.parametrize("error", [REFUSED, ZillizConflictError("Busy.")])
 def test_refusals_in_a_row_end_the_wait(error: ZillizError) -> None:
-    driver = scripted(*[error] * TOLERATED_REFUSALS)
+    driver = always(error)
     with pytest.raises(type(error)):
         wait_job(driver)
-    assert len(driver.sent) == TOLERATED_REFUSALS
+    assert LONGEST_REFUSAL <= driver.elapsed <= LONGEST_REFUSAL + 30
+
+
+def answered(until: float, first: Any, *then: Any) -> Driver:
+    """Return a driver that gives one answer until so many seconds have passed, and then the others."""
+    rest = iter(then)
+    driver = Driver(lambda operation: first if driver.elapsed < until else next(rest))
+    return driver
 
 
 def test_refusals_with_a_good_look_in_between_do_not() -> None:
-    some = [REFUSED] * (TOLERATED_REFUSALS - 1)
-    assert wait_job(scripted(*some, RUNNING, *some, DONE)) == DONE
+    driver = answered(LONGEST_REFUSAL - 40, REFUSED, RUNNING, *[REFUSED] * 8, DONE)
+    assert wait_job(driver) == DONE
+    assert driver.elapsed > LONGEST_REFUSAL
 
 
 def test_trouble_that_passes_by_itself_does_not_count_as_refusals() -> None:
-    some = [REFUSED] * (TOLERATED_REFUSALS - 1)
-    assert wait_job(scripted(*[DOWN] * TOLERATED_REFUSALS, *some, DOWN, DONE)) == DONE
+    assert wait_job(answered(2 * LONGEST_REFUSAL, DOWN, REFUSED, DOWN, DONE)) == DONE
 
 
 def test_refusals_add_up_across_trouble_that_passes_by_itself() -> None:
-    some = [REFUSED] * (TOLERATED_REFUSALS - 1)
     with pytest.raises(ZillizRefusedError):
-        wait_job(scripted(*some, DOWN, REFUSED))
+        wait_job(answered(LONGEST_REFUSAL - 40, REFUSED, *[DOWN] * 5, REFUSED))
 
 
 def test_a_look_up_that_lags_does_not_count_as_a_refusal() -> None:
-    assert wait_job(scripted(*[UNKNOWN] * (TOLERATED_REFUSALS - 1), REFUSED, DONE)) == DONE
+    assert wait_job(scripted(*[UNKNOWN] * 4, REFUSED, DONE)) == DONE
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_what_a_gateway_says_for_a_while_is_ridden_out(status: int) -> None:
+    """Without a code it tells nothing of the job."""
+    refused = ZillizRefusedError("Forbidden.", http_status=status, unprocessed=True)
+    assert wait_job(answered(120.0, refused, DONE)) == DONE
 
 
 def test_permanent_errors_end_the_wait_at_once() -> None:

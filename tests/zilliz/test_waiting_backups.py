@@ -207,3 +207,34 @@ def test_an_id_is_told_as_it_is() -> None:
     driver = scripted(BUSY, FREE, FREE)
     driver.run(wait_until_free(WAIT, cluster_id="in01-ABC"))
     assert "in01-ABC" in driver.notes[0]
+
+
+NEVER_AVAILABLE = ["FAILED", "ERROR", "CANCELED", "CANCELLED", "DELETING", "DELETED"]
+
+
+@pytest.mark.parametrize("status", NEVER_AVAILABLE)
+def test_a_backup_that_will_never_be_available_is_lost_at_once(status: str) -> None:
+    with pytest.raises(ZillizBackupLostError, match=f"Backup b (is {status}|was deleted)"):
+        scripted(backup("b", status=status)).run(wait_for_backup(CLUSTER, "b", WAIT))
+
+
+@pytest.mark.parametrize(
+    ("status", "age", "blocks"),
+    [
+        ("CREATING", 90_000, True),
+        ("FUTURE", 80_000, True),
+        ("FUTURE", 90_000, False),
+        ("", 90_000, False),
+        *(
+            (status, 0, False)
+            for status in ("FAILED", "ERROR", "CANCELED", "CANCELLED", "DELETING", "DELETED")
+        ),
+    ],
+)
+def test_what_keeps_the_gate_shut(status: str, age: int, blocks: bool) -> None:
+    """A status that nobody has documented does so only while the backup is young."""
+    found = backup("b", status=status, create_time=at(-age))
+    assert found.may_block(at(0)) is blocks
+    driver = always(page(found))
+    end = driver.run(wait_until_free(WAIT._replace(leave_after=START + 5), cluster_id=CLUSTER))
+    assert (end is None) is blocks

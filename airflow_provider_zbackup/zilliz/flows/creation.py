@@ -137,7 +137,7 @@ class CreateBackupSubmission(Submission[CreateRecord]):
 
     def prepare(self) -> Flow[CreateRecord]:
         before = yield from all_backups(cluster_id=self.cluster_id)
-        running = _running(before.value)
+        running = _blocking(before)
         if running:
             raise _conflict(running, before.server_time)
         server_time = before.server_time or as_datetime((yield from now()))
@@ -181,7 +181,7 @@ class CreateBackupSubmission(Submission[CreateRecord]):
             )
             for backup in found.values()
         ]
-        running = _running(listed.value)
+        running = _blocking(listed)
         conflict = _conflict(running, listed.server_time) if running else None
         return Findings(candidates, listed.server_time, conflict)
 
@@ -206,7 +206,7 @@ class CreateBackupSubmission(Submission[CreateRecord]):
 
     def look_up(self, record: CreateRecord) -> Flow[Progress]:
         backup = (yield from find_backup(self.cluster_id, record.backup_id)).value
-        if backup.is_deleted:
+        if backup.is_deleted or backup.is_failed:
             return Progress.GONE
         return Progress.READY if backup.is_available else Progress.RUNNING
 
@@ -240,6 +240,7 @@ class CreateBackupSubmission(Submission[CreateRecord]):
             if blocking:
                 conflict = _conflict(blocking, everywhere.server_time, refusal)
                 conflict.retry_after = unexplained_conflict(refusal).retry_after
+                conflict.is_guess = not is_conflict
                 return conflict
             return unexplained_conflict(refusal) if is_conflict else None
 
@@ -249,8 +250,8 @@ class CreateBackupSubmission(Submission[CreateRecord]):
             raise conflict from refusal
 
 
-def _running(backups: Sequence[Backup]) -> list[Backup]:
-    return [backup for backup in backups if backup.is_running]
+def _blocking(listed: Reply[list[Backup]]) -> list[Backup]:
+    return [backup for backup in listed.value if backup.may_block(listed.server_time)]
 
 
 def _conflict(

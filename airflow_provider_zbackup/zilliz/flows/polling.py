@@ -22,8 +22,8 @@ T = TypeVar("T")
 
 #: A job or backup may be unknown to look-ups for so long after its creation, in seconds.
 LOOK_UP_LAG = 30.0
-#: A wait gives up after so many refusals in a row whose codes say nothing.
-TOLERATED_REFUSALS = 5
+#: A wait gives up when it gets nothing but refusals whose codes say nothing for so long, in seconds.
+LONGEST_REFUSAL = 300.0
 #: Even when nothing changes, a wait writes a line to the log this often, in seconds.
 LONGEST_SILENCE = 300.0
 #: A wait whose end is nearer than this is not handed over, in seconds.
@@ -79,6 +79,8 @@ class Finish(NamedTuple):
 class HandOver(NamedTuple):
     """It is time to leave the wait to somebody else."""
 
+    note: str
+
 
 class PollAgain(NamedTuple):
     """
@@ -106,7 +108,7 @@ class WaitState:
     the first of two good polls         :class:`PollAgain`, soon
     a transient error                   :class:`PollAgain`, after a backoff or when ``Retry-After`` allows
     not found                           the same, for up to :data:`LOOK_UP_LAG` seconds in a row
-    a refusal                           the same, up to :data:`TOLERATED_REFUSALS` times in a row
+    a refusal                           the same, for up to :data:`LONGEST_REFUSAL` seconds
     anything else                       the error is raised
     any but the end, at the deadline    :class:`ZillizTimeoutError` is raised
     work under way or a transient       :class:`HandOver`, unless the end is near
@@ -119,8 +121,8 @@ class WaitState:
 
     def __init__(self, wait: Wait, begin: float) -> None:
         self._wait = wait
-        self._since = begin if wait.since is None else min(wait.since, begin)
-        self._refusals = 0
+        self._begin = self._since = begin if wait.since is None else min(wait.since, begin)
+        self._refused_since: float | None = None
         self._missing_since: float | None = None
         self._pauses = backoff(first=1.0)
         self._logged, self._logged_at = "", begin
@@ -149,11 +151,11 @@ class WaitState:
             pause = self._pause_after(result, time)
             may_hand_over = not result.to_confirm
         if time >= self._wait.deadline:
-            raise ZillizTimeoutError(f"Gave up after {time - self._since:.0f} s. Last seen: {result.state}.")
+            raise ZillizTimeoutError(f"Gave up after {time - self._begin:.0f} s. Last seen: {result.state}.")
         if self._wait.leave_after is not None and may_hand_over:
             # If Retry-After ends after leave_after, hand over now.
             if time + retry_after >= self._wait.leave_after and not self._is_near_end(result, time):
-                return HandOver()
+                return HandOver(f"{result.state}; {time - self._since:.0f} s elapsed.")
             if time < self._wait.leave_after:
                 pause = min(pause, self._wait.leave_after - time)
         pause = max(0.1, min(pause, self._wait.deadline - time))
@@ -172,13 +174,14 @@ class WaitState:
             case ZillizPermanentError() | ZillizJobFailedError() | ZillizLostError():
                 pass
             case _:
-                self._refusals += 1
-                if self._refusals < TOLERATED_REFUSALS:
+                if self._refused_since is None:
+                    self._refused_since = time
+                if time - self._refused_since < LONGEST_REFUSAL:
                     return
         raise error
 
     def _forget_trouble(self) -> None:
-        self._refusals, self._missing_since, self._pauses = 0, None, backoff(first=1.0)
+        self._refused_since, self._missing_since, self._pauses = None, None, backoff(first=1.0)
 
     def _pause_after(self, result: PollResult, time: float) -> float:
         if result.to_confirm:
@@ -227,6 +230,7 @@ def wait_until(
             yield Pause(0, decision.note)
             return reply.value
         if isinstance(decision, HandOver):
+            yield Pause(0, decision.note)
             return None
         yield Pause(decision.pause, decision.note)
         max_age = decision.max_age

@@ -9,10 +9,13 @@ from typing import Any, TypeVar
 from airflow_provider_zbackup.zilliz.errors import (
     ZillizBackupLostError,
     ZillizClusterLostError,
+    ZillizError,
     ZillizJobCanceledError,
     ZillizJobFailedError,
     ZillizLostError,
     ZillizNotFoundError,
+    ZillizPermanentError,
+    ZillizUnsupportedClusterError,
 )
 from airflow_provider_zbackup.zilliz.flows.polling import PollResult, Wait, wait_until
 from airflow_provider_zbackup.zilliz.flows.steps import (
@@ -61,8 +64,9 @@ def evaluate_backup(backup: Backup, server_time: datetime | None = None) -> Poll
 
     :raises ZillizBackupLostError: when it is deleted
     """
-    if backup.is_deleted:
-        raise ZillizBackupLostError(f"Backup {backup.backup_id} was deleted.")
+    if backup.is_deleted or backup.is_failed:
+        what = "was deleted" if backup.is_deleted else f"is {backup.status}"
+        raise ZillizBackupLostError(f"Backup {backup.backup_id} {what}.")
     return PollResult(
         f"Backup {backup.backup_id} is {backup.status or 'in no known state'}",
         done=backup.is_available,
@@ -208,6 +212,27 @@ def wait_for_job_or_backup(
     return None if end is None else end.model_dump(mode="json", exclude={"db_collections"})
 
 
+def check_cluster(cluster_id: str) -> Flow[None]:
+    """
+    Check that a cluster can have backups, since the list is empty too for one that cannot, or does not exist.
+
+    :raises ZillizNotFoundError: when there is no such cluster
+    :raises ZillizUnsupportedClusterError: when its plan has no backups
+    """
+    try:
+        cluster = (yield from send(describe_cluster(cluster_id))).value
+    except ZillizPermanentError:
+        raise
+    except ZillizError as error:
+        # What follows has the same trouble, and rides it out.
+        yield Pause(0, f"{error} Going on without having seen cluster {cluster_id}.")
+        return
+    if not cluster.can_have_backups:
+        raise ZillizUnsupportedClusterError(
+            f"Cluster {cluster_id} is {cluster.deployment_option or cluster.plan}, so it has no backups."
+        )
+
+
 def wait_until_free(
     wait: Wait, *, cluster_id: str | None = None, project_id: str | None = None, to_submit: bool = False
 ) -> Flow[dict[str, int] | None]:
@@ -226,7 +251,7 @@ def wait_until_free(
 
     def evaluate(backups: list[Backup], server_time: datetime | None) -> PollResult:
         nonlocal free
-        running = [backup for backup in backups if backup.is_running]
+        running = [backup for backup in backups if backup.may_block(server_time)]
         if running:
             free = 0
             ages = [age for backup in running if (age := _age(backup.create_time, server_time)) is not None]
