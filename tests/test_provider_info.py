@@ -110,6 +110,7 @@ def test_every_extra_field_that_is_read_is_in_the_form_and_may_be_left_empty() -
         "requests_per_second",
         "conflict_codes",
         "allow_insecure_http",
+        "ca_bundle",
     }
     for field in fields.values():
         assert field["label"]
