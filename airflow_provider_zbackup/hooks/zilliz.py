@@ -268,6 +268,8 @@ class _SharedClient:
     def __init__(self) -> None:
         self.users = 0
         self._client: AsyncZillizClient | None = None
+        #: Those whom others still use, though the way to the server has changed.
+        self._former: list[AsyncZillizClient] = []
         self._read_at = 0.0
         self._failure: ZillizTransientError | None = None
         self._failed_at = 0.0
@@ -281,13 +283,15 @@ class _SharedClient:
                     # What is tried here for one is tried for all who wait in line.
                     raise ZillizError.from_dict(self._failure.to_dict())
                 settings = await self._read_patiently(hook, came_at + CONNECTION_PATIENCE)
-                self._client = await AsyncZillizClient.open(
-                    settings, refresh=hook.read_settings, clock=hook.clock
-                )
-                self._read_at = hook.clock.monotonic()
+                self._client = await self._open(hook, settings)
             elif hook.clock.monotonic() - self._read_at > CONNECTION_LIFETIME:
-                await self._read_again(hook, self._client)
+                self._client = await self._read_again(hook, self._client)
             return self._client
+
+    async def _open(self, hook: ZillizHook, settings: ClientSettings) -> AsyncZillizClient:
+        client = await AsyncZillizClient.open(settings, refresh=hook.read_settings, clock=hook.clock)
+        self._read_at = hook.clock.monotonic()
+        return client
 
     async def _read_patiently(self, hook: ZillizHook, until: float) -> ClientSettings:
         """Read the connection, again and again while that fails, since waits are long."""
@@ -304,17 +308,27 @@ class _SharedClient:
                 hook.log.warning("%s Trying again in %.1f s.", error, pause)
             await hook.clock.asleep(pause)
 
-    async def _read_again(self, hook: ZillizHook, client: AsyncZillizClient) -> None:
-        self._read_at = hook.clock.monotonic()
+    async def _read_again(self, hook: ZillizHook, client: AsyncZillizClient) -> AsyncZillizClient:
+        """Read a connection that is old, and return the client for it: mostly the same one."""
+        old = client.settings
         try:
-            client.use(await hook.read_settings())
+            new = await hook.read_settings()
         except ZillizTransientError as error:
-            self._read_at += CONNECTION_RETRY - CONNECTION_LIFETIME
             hook.log.warning("%s Going on with what was read before.", error)
+            self._read_at = hook.clock.monotonic() - CONNECTION_LIFETIME + CONNECTION_RETRY
+            return client
+        if (new.base_url, new.ca_bundle) == (old.base_url, old.ca_bundle):
+            client.use(new)
+            self._read_at = hook.clock.monotonic()
+            return client
+        other = await self._open(hook, new)
+        self._former.append(client)
+        return other
 
     async def close(self) -> None:
-        if self._client is not None:
-            await self._client.aclose()
+        for client in [*self._former, self._client]:
+            if client is not None:
+                await client.aclose()
 
 
 #: By event loop, since a client belongs to the one that it was made in, and by connection id.
