@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from pytest_mock import MockerFixture
 
+from airflow_provider_zbackup.hooks import lookup
 from airflow_provider_zbackup.hooks.zilliz import CONNECTION_PATIENCE, ZillizHook
 from airflow_provider_zbackup.zilliz.client import AsyncZillizClient
 from airflow_provider_zbackup.zilliz.errors import (
@@ -19,10 +21,11 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizConnectionError,
     ZillizError,
 )
-from airflow_provider_zbackup.zilliz.flows.steps import ATTEMPTS
+from airflow_provider_zbackup.zilliz.flows.steps import ATTEMPTS, all_clusters
 from tests.clock import VirtualClock
 from tests.hooks.backends import GOOD, LEAK, Vault
 from tests.hooks.refusals import KEY
+from tests.support import World
 
 Read = Callable[[str], Any]
 
@@ -318,6 +321,40 @@ def test_waits_that_go_on_survive_a_backend_that_fails(
                 assert vault.looks > looks
 
     asyncio.run(use())
+
+
+def test_a_key_that_is_refused_while_the_backend_fails_is_read_when_it_works_again(
+    vault: type[Vault], world: World
+) -> None:
+    vault.value = json.dumps(world.connection)
+    world.monkeypatch.delenv("AIRFLOW_CONN_ZILLIZ_DEFAULT")
+
+    async def use() -> None:
+        async with ZillizHook().async_client() as client:
+            world.control_plane.api_key = "the-new-key"
+            vault.value = json.dumps(world.connection | {"password": "the-new-key"})
+            vault.failures = outage(7)
+            assert await client.run(all_clusters())
+            assert client.settings.api_key == "the-new-key"
+
+    asyncio.run(use())
+    with ZillizHook().client as client:
+        world.control_plane.api_key = "another-key"
+        vault.value = json.dumps(world.connection | {"password": "another-key"})
+        vault.failures = outage(7)
+        assert client.run(all_clusters())
+
+
+def test_the_connection_button_says_that_airflow_cannot_read_it(vault: type[Vault]) -> None:
+    vault.failures = outage(999)
+    passed, text = ZillizHook().test_connection()
+    assert not passed
+    assert "cannot be read: Vault" in text
+
+
+def test_backends_that_cannot_be_loaded_at_the_second_look(mocker: MockerFixture, read: Read) -> None:
+    mocker.patch.object(lookup, "_backends", autospec=True, side_effect=ConnectionError("no login"))
+    assert type(error_of(read, "another_one")) is ZillizConnectionError
 
 
 def test_all_who_wait_in_line_for_a_connection_lose_patience_together(
