@@ -99,6 +99,12 @@ def get_provider_info() -> dict[str, Any]:
                         "description": "Send the API key over plain HTTP to a host other than this machine.",
                         "schema": {"type": ["boolean", "null"]},
                     },
+                    "ca_bundle": {
+                        "label": "CA bundle",
+                        "description": "Path of a PEM file with the certificates to trust, on workers and "
+                        "triggerers. Default: SSL_CERT_FILE or REQUESTS_CA_BUNDLE, else the usual ones.",
+                        "schema": {"type": ["string", "null"]},
+                    },
                 },
             }
         ],

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
+import ipaddress
 import json
+import logging
 import re
+from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import SplitResult, quote, urlsplit
 
@@ -14,6 +19,8 @@ from airflow_provider_zbackup.zilliz.settings import DEFAULT_BASE_URL, ClientSet
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
+
+log = logging.getLogger(__name__)
 
 #: A name, an IPv4 address, or an IPv6 address, as urlsplit gives it.
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?|[0-9a-f:.]*:[0-9a-f:.]*")
@@ -46,6 +53,19 @@ class _Extra(BaseModel):
         frozenset[Annotated[int, BeforeValidator(_refuse_bool)]], BeforeValidator(_split_codes)
     ] = frozenset()
     allow_insecure_http: bool = False
+    ca_bundle: str | None = None
+
+
+@cache
+def _warn_of_unknown(conn_id: str, names: tuple[str, ...]) -> None:
+    """Say once in a process which extra fields of a connection mean nothing: most are typing errors."""
+    hints = []
+    for name in names:
+        # The form of Airflow 2.2 and before saved the fields under such names.
+        plain = name.lower().rpartition("__")[2]
+        nearest = difflib.get_close_matches(plain, _Extra.model_fields, n=1)
+        hints.append(f"{name[:50]!r}" + (f" (is {nearest[0]!r} meant?)" if nearest else ""))
+    log.warning("Airflow connection %r: unknown extra fields are ignored: %s.", conn_id, ", ".join(hints))
 
 
 class ZillizConnection:
@@ -61,11 +81,13 @@ class ZillizConnection:
         self._conn_id = connection.conn_id
         fields = self._read_extra(connection.extra, extra)
         self.settings = ClientSettings(
-            api_key=self._check_api_key(connection.password),
+            api_key=self._check_api_key(connection.password, connection.login),
             base_url=self._check_base_url(connection, fields.allow_insecure_http),
             timeout=fields.timeout,
             requests_per_second=fields.requests_per_second,
             conflict_codes=fields.conflict_codes,
+            ca_bundle=fields.ca_bundle,
+            source=f"Airflow connection {self._conn_id!r}",
         )
         self._project_id = fields.project_id
         self._organization_id = fields.organization_id
@@ -94,6 +116,8 @@ class ZillizConnection:
             is_object = False
         if not is_object:
             raise self._error("extra", "is not a JSON object")
+        if unknown := tuple(str(name) for name in extra or () if name not in _Extra.model_fields):
+            _warn_of_unknown(self._conn_id or "", unknown)
         try:
             return _Extra.model_validate(
                 {name: value for name, value in (extra or {}).items() if value is not None and value != ""}
@@ -102,8 +126,14 @@ class ZillizConnection:
             problem = error.errors(include_input=False, include_context=False)[0]
             raise self._error(f"extra field '{problem['loc'][0]}'", problem["msg"]) from None
 
-    def _check_api_key(self, key: str | None) -> str:
+    def _check_api_key(self, key: str | None, login: str | None) -> str:
         field = "API key (field 'password')"
+        if not key and login:
+            raise self._error(
+                field,
+                "is missing, but there is a login. If that is the key, move it to the password; in a "
+                "connection URI it comes after a colon, as in zilliz://:KEY@",
+            )
         if not key:
             raise self._error(field, "is missing")
         if any(character.isspace() for character in key):
@@ -114,6 +144,9 @@ class ZillizConnection:
 
     def _check_base_url(self, connection: Connection, allow_insecure_http: bool) -> str:
         host = (connection.host or DEFAULT_BASE_URL).strip()
+        with suppress(ValueError):
+            # Airflow takes the brackets from an address that it splits from a connection URI.
+            host = f"[{ipaddress.IPv6Address(host)}]"
         if "://" not in host:
             scheme = connection.schema if connection.schema in ("http", "https") else "https"
             host = f"{scheme}://{host}"

@@ -12,12 +12,13 @@ from weakref import WeakKeyDictionary
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_zbackup.get_provider_info import get_provider_info
+from airflow_provider_zbackup.hooks import lookup
 from airflow_provider_zbackup.hooks.connection import ZillizConnection
 from airflow_provider_zbackup.utils.arguments import DEFAULT_CONN_ID
 from airflow_provider_zbackup.zilliz import operations
 from airflow_provider_zbackup.zilliz.client import AsyncZillizClient, ZillizClient
-from airflow_provider_zbackup.zilliz.errors import ZillizConfigurationError, ZillizError
-from airflow_provider_zbackup.zilliz.flows.steps import all_backups, all_clusters, retrying
+from airflow_provider_zbackup.zilliz.errors import ZillizError, ZillizTransientError
+from airflow_provider_zbackup.zilliz.flows.steps import ATTEMPTS, all_backups, all_clusters, retrying
 from airflow_provider_zbackup.zilliz.models import (
     Backup,
     BackupCreation,
@@ -29,13 +30,18 @@ from airflow_provider_zbackup.zilliz.models import (
     RestoreClusterRequest,
 )
 from airflow_provider_zbackup.zilliz.operations import Operation
-from airflow_provider_zbackup.zilliz.pacing import CLOCK, Clock
+from airflow_provider_zbackup.zilliz.pacing import CLOCK, Clock, backoff
 from airflow_provider_zbackup.zilliz.settings import ClientSettings
 
 T = TypeVar("T")
 
 #: A triggerer reads an Airflow connection anew after so long, in seconds.
 CONNECTION_LIFETIME = 300.0
+#: It goes on with what it read before while reading fails, and tries again after so long, in seconds.
+CONNECTION_RETRY = 60.0
+#: A trigger whose connection cannot be read tries for so long, in seconds; less than Airflow leaves it
+#: to say why after its deadline (``BACKSTOP`` of the operators).
+CONNECTION_PATIENCE = 120.0
 
 
 class ZillizHook(BaseHook):
@@ -84,20 +90,31 @@ class ZillizHook(BaseHook):
 
     @cached_property
     def connection(self) -> ZillizConnection:
-        """The Airflow connection, checked; raises ``ZillizConfigurationError``."""
+        """
+        The Airflow connection, checked. While Airflow cannot read it, it is read again a few times.
+
+        Raises ``ZillizConfigurationError`` if it does not exist or cannot be used, and
+        ``ZillizConnectionError`` if it cannot be read.
+        """
+        pauses = backoff()
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return self._read_connection()
+            except ZillizTransientError as error:
+                pause = next(pauses)
+                self.log.warning("%s Trying again in %.1f s.", error, pause)
+                self.clock.sleep(pause)
         return self._read_connection()
 
     def _read_connection(self) -> ZillizConnection:
         try:
             connection = self.get_connection(self.zilliz_conn_id)
-        except AirflowNotFoundException as error:
-            raise self._no_connection() from error
-        return ZillizConnection(connection, connection.extra_dejson)
-
-    def _no_connection(self) -> ZillizConfigurationError:
-        return ZillizConfigurationError(
-            f"Airflow connection {self.zilliz_conn_id!r} is not defined.", unprocessed=True
-        )
+            extra = connection.extra_dejson
+        except AirflowNotFoundException:
+            raise lookup.explain(self.zilliz_conn_id) from None
+        except Exception as error:
+            raise lookup.cannot_read(self.zilliz_conn_id, error) from None
+        return ZillizConnection(connection, extra)
 
     @cached_property
     def client(self) -> ZillizClient:
@@ -130,14 +147,22 @@ class ZillizHook(BaseHook):
                 await shared.close()
 
     async def read_settings(self) -> ClientSettings:
-        """Return the client's settings without blocking the event loop."""
+        """
+        Read the connection once, without blocking the event loop, and return the client's settings.
+
+        Raises the same errors as :attr:`connection`.
+        """
         from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+        from asgiref.sync import sync_to_async
 
         try:
             connection = await get_async_connection(self.zilliz_conn_id, hook=self)
-        except AirflowNotFoundException as error:
-            raise self._no_connection() from error
-        return ZillizConnection(connection, await get_async_extra_dejson(connection)).settings
+            extra = await get_async_extra_dejson(connection)
+        except AirflowNotFoundException:
+            raise await sync_to_async(lookup.explain)(self.zilliz_conn_id) from None
+        except Exception as error:
+            raise lookup.cannot_read(self.zilliz_conn_id, error) from None
+        return ZillizConnection(connection, extra).settings
 
     def test_connection(self) -> tuple[bool, str]:
         """Make a call that only a good API key passes; for the button in the UI."""
@@ -244,24 +269,67 @@ class _SharedClient:
     def __init__(self) -> None:
         self.users = 0
         self._client: AsyncZillizClient | None = None
+        #: Those whom others still use, though the way to the server has changed.
+        self._former: list[AsyncZillizClient] = []
         self._read_at = 0.0
+        self._failure: ZillizTransientError | None = None
+        self._failed_at = 0.0
         self._lock = asyncio.Lock()
 
     async def get(self, hook: ZillizHook) -> AsyncZillizClient:
+        came_at = hook.clock.monotonic()
         async with self._lock:
             if self._client is None:
-                self._client = await AsyncZillizClient.open(
-                    await hook.read_settings(), refresh=hook.read_settings, clock=hook.clock
-                )
-                self._read_at = hook.clock.monotonic()
+                if self._failure is not None and self._failed_at >= came_at:
+                    # What is tried here for one is tried for all who wait in line.
+                    raise ZillizError.from_dict(self._failure.to_dict())
+                settings = await self._read_patiently(hook, came_at + CONNECTION_PATIENCE)
+                self._client = await self._open(hook, settings)
             elif hook.clock.monotonic() - self._read_at > CONNECTION_LIFETIME:
-                self._client.use(await hook.read_settings())
-                self._read_at = hook.clock.monotonic()
+                self._client = await self._read_again(hook, self._client)
             return self._client
 
+    async def _open(self, hook: ZillizHook, settings: ClientSettings) -> AsyncZillizClient:
+        client = await AsyncZillizClient.open(settings, refresh=hook.read_settings, clock=hook.clock)
+        self._read_at = hook.clock.monotonic()
+        return client
+
+    async def _read_patiently(self, hook: ZillizHook, until: float) -> ClientSettings:
+        """Read the connection, again and again while that fails, since waits are long."""
+        pauses = backoff()
+        while True:
+            try:
+                return await hook.read_settings()
+            except ZillizTransientError as error:
+                time = hook.clock.monotonic()
+                if time >= until:
+                    self._failure, self._failed_at = error, time
+                    raise
+                pause = min(next(pauses), until - time)
+                hook.log.warning("%s Trying again in %.1f s.", error, pause)
+            await hook.clock.asleep(pause)
+
+    async def _read_again(self, hook: ZillizHook, client: AsyncZillizClient) -> AsyncZillizClient:
+        """Read a connection that is old, and return the client for it: mostly the same one."""
+        old = client.settings
+        try:
+            new = await hook.read_settings()
+        except ZillizTransientError as error:
+            hook.log.warning("%s Going on with what was read before.", error)
+            self._read_at = hook.clock.monotonic() - CONNECTION_LIFETIME + CONNECTION_RETRY
+            return client
+        if (new.base_url, new.ca_bundle) == (old.base_url, old.ca_bundle):
+            client.use(new)
+            self._read_at = hook.clock.monotonic()
+            return client
+        other = await self._open(hook, new)
+        self._former.append(client)
+        return other
+
     async def close(self) -> None:
-        if self._client is not None:
-            await self._client.aclose()
+        for client in [*self._former, self._client]:
+            if client is not None:
+                await client.aclose()
 
 
 #: By event loop, since a client belongs to the one that it was made in, and by connection id.

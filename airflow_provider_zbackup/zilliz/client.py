@@ -8,6 +8,7 @@ would fill its log. A transport also follows no redirect, so the key never goes 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import os
 import ssl
@@ -23,6 +24,7 @@ from pydantic import ValidationError
 
 from airflow_provider_zbackup.zilliz.errors import (
     ZillizAuthenticationError,
+    ZillizConfigurationError,
     ZillizConnectionError,
     ZillizProtocolError,
     ZillizServerError,
@@ -65,28 +67,105 @@ CONCURRENCY = 8
 #: its pauses are longer than the 5 s for which httpx keeps a connection, and a new one costs a handshake.
 _TRIGGERER_LIMITS = httpx.Limits(max_connections=CONCURRENCY, keepalive_expiry=55.0)
 _SUCCESS_CODES = (0, 200)
+_CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
 #: Errors that come before anything is sent.
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
+def ssl_context(settings: ClientSettings | None = None) -> ssl.SSLContext:
+    """
+    Return the SSL context of the process for these settings.
+
+    Its certificates are those of ``ca_bundle``, else of the environment: ``SSL_CERT_FILE`` and
+    ``SSL_CERT_DIR``, as in httpx, then ``REQUESTS_CA_BUNDLE``; else those that come with httpx.
+
+    :raises ZillizConfigurationError: when there are no certificates in the file, or it cannot be read
+    """
+    environment = {name: os.environ.get(name) for name in _CERTIFICATE_VARIABLES}
+    name = next((name for name, path in environment.items() if path), None)
+    origin, path = f"the environment variable {name}", name and environment[name]
+    if settings is not None and settings.ca_bundle:
+        name, origin, path = None, f"extra field 'ca_bundle' of {settings.source}", settings.ca_bundle
+    try:
+        return _load_certificates(path, is_directory=name == "SSL_CERT_DIR")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ZillizConfigurationError(
+            f"The certificate file cannot be used: {reason}. Its path is in {origin}.", unprocessed=True
+        ) from None
+
+
 @cache
-def ssl_context() -> ssl.SSLContext:
-    """Return the process's one SSL context; making it takes 20 ms, so never on an event loop."""
-    return httpx.create_ssl_context()
+def _load_certificates(path: str | None, is_directory: bool) -> ssl.SSLContext:
+    """Return one context for all; making it takes 20 ms, so never on an event loop."""
+    if path is None:
+        return httpx.create_ssl_context()
+    if is_directory or os.path.isdir(path):
+        return ssl.create_default_context(capath=path)
+    return ssl.create_default_context(cafile=path)
 
 
 def _proxy(base_url: str) -> str | None:
     """Return the proxy that the environment asks for."""
     url = httpx.URL(base_url)
-    if is_loopback(url.host) or proxy_bypass(url.host):
+    if is_loopback(url.host):
         return None
+    port = url.port or (443 if url.scheme == "https" else 80)
     proxies = getproxies()
-    proxy = proxies.get(url.scheme) or proxies.get("all")
-    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
+    if proxy_bypass(url.host) or proxy_bypass(f"{url.host}:{port}"):
+        return None
+    if any(_is_in(url.host, port, entry.strip()) for entry in proxies.get("no", "").split(",")):
+        return None
+    proxy = (proxies.get(url.scheme) or proxies.get("all") or "").strip()
+    if not proxy:
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _is_in(host: str, port: int, entry: str) -> bool:
+    """Tell whether an address is in an entry of ``NO_PROXY``: an address or network, perhaps with a port."""
+    network, given_port = entry, ""
+    if entry.startswith("["):
+        network, _, given_port = entry[1:].partition("]")
+    elif entry.count(":") == 1:
+        network, _, given_port = entry.partition(":")
+    try:
+        is_inside = ipaddress.ip_address(host) in ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return False
+    return is_inside and given_port.lstrip(":") in ("", str(port))
 
 
 def _make_transport(settings: ClientSettings, **options: Any) -> httpx.BaseTransport:
-    return httpx.HTTPTransport(verify=ssl_context(), proxy=_proxy(settings.base_url), **options)
+    """
+    Return what sends requests, by way of the proxy that the environment asks for.
+
+    :raises ZillizConfigurationError: when the certificates or the proxy cannot be used; no text shows any
+        part of the proxy's address, which may hold a password
+    """
+    context, address = ssl_context(settings), _proxy(settings.base_url)
+    variables = f"{httpx.URL(settings.base_url).scheme}_proxy or all_proxy"
+    try:
+        proxy = _read_proxy(address, context) if address else None
+        return httpx.HTTPTransport(verify=context, proxy=proxy, **options)
+    except ImportError:
+        problem = f"A SOCKS proxy needs 'httpx[socks]' installed. The environment ({variables}) asks for one."
+    except (ValueError, httpx.InvalidURL):
+        problem = (
+            f"The proxy's address in the environment ({variables}) is not one such as http://proxy:3128."
+        )
+    raise ZillizConfigurationError(problem, unprocessed=True)
+
+
+def _read_proxy(address: str, context: ssl.SSLContext) -> httpx.Proxy:
+    url = httpx.URL(address)
+    rest = url.raw_path.decode() + url.fragment
+    # A password that is not quoted, or a typing error such as "http//proxy", makes a host of something else.
+    if not url.host or "%" in url.host or rest.startswith("//") or any(mark in rest for mark in ":@?"):
+        raise ValueError("no host")
+    if url.port is not None and not 0 < url.port < 65536:
+        raise ValueError("no port")
+    return httpx.Proxy(url, ssl_context=context if url.scheme == "https" else None)
 
 
 class _Exchange:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import re
 from typing import Any
@@ -10,6 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
+from airflow_provider_zbackup.hooks import connection as connection_module
 from airflow_provider_zbackup.hooks.zilliz import ZillizHook
 from airflow_provider_zbackup.zilliz.errors import ZillizConfigurationError
 from airflow_provider_zbackup.zilliz.settings import DEFAULT_BASE_URL, ClientSettings
@@ -27,7 +29,12 @@ def test_the_key_alone_is_enough(define: Any) -> None:
         timeout=30.0,
         requests_per_second=10.0,
         conflict_codes=frozenset(),
+        ca_bundle=None,
     )
+
+
+def test_the_settings_say_what_they_are_of(define: Any) -> None:
+    assert define().settings.source == "Airflow connection 'zilliz_default'"
 
 
 def test_no_repr_shows_the_key(define: Any) -> None:
@@ -61,9 +68,22 @@ def test_a_key_that_no_header_can_carry_is_refused(define: Any, key: str | None,
     assert f"API key (field 'password'): {problem}" in refusal(define, password=key)
 
 
+def test_a_key_in_the_place_of_the_login_is_spotted(define: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = refusal(define, login=KEY, password=None)
+    assert "API key (field 'password'): is missing, but there is a login." in text
+    assert "zilliz://:KEY@" in text
+    monkeypatch.setenv("AIRFLOW_CONN_ZILLIZ_DEFAULT", f"zilliz://{KEY}@api.example")
+    with pytest.raises(ZillizConfigurationError, match="but there is a login") as caught:
+        ZillizHook().connection  # noqa: B018 - reading it is what raises
+    assert KEY not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("field", "given", "read"),
     [
+        ("ca_bundle", "/etc/ssl/ours.pem", "/etc/ssl/ours.pem"),
+        ("ca_bundle", "", None),
+        ("ca_bundle", None, None),
         ("timeout", 5, 5.0),
         ("timeout", 0.5, 0.5),
         ("timeout", "5", 5.0),
@@ -151,6 +171,8 @@ def test_a_boolean_is_read_from_text_too(define: Any, given: Any, allowed: bool)
         ("project_id", ["proj-unmistakable"]),
         ("organization_id", {"org": "org-unmistakable"}),
         ("console_url", ["https://console.example"]),
+        ("ca_bundle", ["/etc/unmistakable.pem"]),
+        ("ca_bundle", True),
     ],
 )
 def test_an_extra_field_that_cannot_be_used_is_named_and_not_shown(
@@ -204,6 +226,26 @@ def test_extra_fields_that_mean_nothing_are_ignored(define: Any) -> None:
     assert define(extra=extra).settings == define().settings
 
 
+def test_unknown_extra_fields_are_named_once_with_the_nearest_known_ones(
+    define: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection_module._warn_of_unknown.cache_clear()
+    caplog.set_level(logging.WARNING, "airflow_provider_zbackup")
+    # Airflow 2.11 lets no record of its own loggers through to the root, where caplog listens.
+    define(extra={"timeout": 5})
+    assert not caplog.messages
+    extra = {"Time_out": KEY, "extra__zilliz__project_id": "p", "region": "x", "y" * 99: 1, "timeout": 5}
+    for _ in range(3):
+        define(extra=extra)
+    assert caplog.messages == [
+        "Airflow connection 'zilliz_default': unknown extra fields are ignored: "
+        "'Time_out' (is 'timeout' meant?), 'extra__zilliz__project_id' (is 'project_id' meant?), 'region', "
+        f"'{'y' * 50}'."
+    ]
+    define(extra={"regions": "x"})
+    assert len(caplog.messages) == 2
+
+
 def test_standard_fields_that_mean_nothing_are_ignored(define: Any) -> None:
     assert define(login="somebody", description="ours").settings == define().settings
 
@@ -250,6 +292,9 @@ def test_the_page_of_the_web_console(
         (f"zilliz://:{KEY}@", ClientSettings(KEY)),
         (f"zilliz://:{KEY}@/?timeout=5", ClientSettings(KEY, timeout=5.0)),
         (f"zilliz://:{KEY}@gateway.example:8443", ClientSettings(KEY, "https://gateway.example:8443")),
+        (f"zilliz://:{KEY}@[2001:db8::1]:8443/v2", ClientSettings(KEY, "https://[2001:db8::1]:8443")),
+        (f"zilliz://:{KEY}@[2001:db8::1]", ClientSettings(KEY, "https://[2001:db8::1]")),
+        (f"zilliz://:{KEY}@[::1]:8080/http", ClientSettings(KEY, "http://[::1]:8080")),
         (f"zilliz://:{KEY}@gateway.example/v2", ClientSettings(KEY, "https://gateway.example")),
         (f"zilliz://:{KEY}@gateway.example:8443/v2/", ClientSettings(KEY, "https://gateway.example:8443")),
         (

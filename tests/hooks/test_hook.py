@@ -10,6 +10,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
+import certifi
 import pytest
 from airflow.providers.common.compat.sdk import Connection
 from airflow.secrets.metastore import MetastoreBackend
@@ -298,6 +299,45 @@ def test_a_newcomer_reads_the_connection_anew_when_it_is_old(world: World, mocke
                     assert same is client
                 assert client.settings.timeout == timeout
                 assert reads.call_count == count
+
+    asyncio.run(use())
+
+
+@pytest.mark.parametrize(
+    "change", [{"host": "http://127.0.0.1:1"}, {"extra": {"ca_bundle": certifi.where()}}]
+)
+def test_a_newcomer_gets_a_client_of_its_own_when_the_way_to_the_server_has_changed(
+    world: World, mocker: MockerFixture, change: dict[str, Any]
+) -> None:
+    """Certificates and proxy belong to the network connections, which those who wait already go on with."""
+    closes = mocker.spy(AsyncZillizClient, "aclose")
+
+    async def use() -> None:
+        async with world.hook.async_client() as client:
+            world.connect(**change)
+            world.clock.sleep(CONNECTION_LIFETIME + 1)
+            async with world.hook.async_client() as other:
+                assert other is not client
+                assert other.settings == world.hook.connection.settings
+                async with world.hook.async_client() as third:
+                    assert third is other
+            assert await client.run(all_clusters())
+            assert closes.call_count == 0
+
+    asyncio.run(use())
+    assert closes.call_count == 2
+
+
+def test_a_newcomer_is_told_that_the_connection_has_become_unusable(world: World) -> None:
+    async def use() -> None:
+        async with world.hook.async_client() as client:
+            world.connect(extra={"ca_bundle": "/no/such/file"})
+            world.clock.sleep(CONNECTION_LIFETIME + 1)
+            for _ in range(2):
+                with pytest.raises(ZillizConfigurationError, match="certificate file"):
+                    async with world.hook.async_client():
+                        pass
+            assert await client.run(all_clusters())
 
     asyncio.run(use())
 
