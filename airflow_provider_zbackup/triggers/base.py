@@ -16,6 +16,9 @@ from airflow_provider_zbackup.zilliz.models import Answer
 
 A = TypeVar("A", bound=Answer)
 
+#: For how long in a row the API key may be refused, in seconds: somebody may be exchanging it.
+KEY_GRACE = 120.0
+
 
 class ZillizTrigger(BaseTrigger):
     """
@@ -91,10 +94,10 @@ class ZillizTrigger(BaseTrigger):
         return Wait(self.deadline, self.poll_interval, self.since, leave_after, self.not_before)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        hook = ZillizHook(self.zilliz_conn_id)
+        hook, wait = ZillizHook(self.zilliz_conn_id), self._wait()._replace(key_grace=KEY_GRACE)
         try:
             async with hook.async_client() as client:
-                result = await client.run(self.flow(self._wait()), note=self.log.info)
+                result = await client.run(self.flow(wait), note=self.log.info)
             event = {"status": "success", **result}
         except ZillizError as error:
             event = {"status": "error", "error": error.to_dict()}

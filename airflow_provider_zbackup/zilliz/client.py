@@ -11,6 +11,7 @@ import asyncio
 import ipaddress
 import logging
 import os
+import socket
 import ssl
 import threading
 from collections.abc import Awaitable, Callable, Mapping
@@ -223,12 +224,23 @@ class _Exchange:
 
     def _no_answer(self, operation: Operation[Any], error: httpx.RequestError) -> ZillizConnectionError:
         """Return what it means that a request got no (whole) answer."""
-        reason = self._scrub(str(error)) or type(error).__name__
         return ZillizConnectionError(
-            f"No answer from {self._base_url.host}: {reason}.",
+            f"No answer from {self._base_url.host}: {self._scrub(self._explain(error))}.",
             operation=str(operation),
             unprocessed=isinstance(error, _UNSENT),
         )
+
+    def _explain(self, error: httpx.RequestError) -> str:
+        reason = str(error) or type(error).__name__
+        source = self.settings.source
+        if "WRONG_VERSION_NUMBER" in reason:
+            return f"it seems to speak plain HTTP, not HTTPS; check the Base URL of {source}"
+        if "CERTIFICATE_VERIFY_FAILED" in reason:
+            return f"its certificate is not trusted; give the CA as ca_bundle of {source} ({reason})"
+        cause = error.__cause__
+        if cause is not None and isinstance(cause.__context__, socket.gaierror):
+            return f"its name, or that of the proxy, is unknown; check the Base URL of {source} ({reason})"
+        return reason
 
     def _read(self, operation: Operation[T], response: httpx.Response, content: bytes) -> Reply[T]:
         """Return what the server answered; raises what it means if that is not a success."""
@@ -269,8 +281,9 @@ class _Exchange:
         if kind is ZillizThrottledError and retry_after is None:
             retry_after = THROTTLED_PAUSE
         text = str(envelope.get("message") or "") if envelope is not None else ""
+        whose = f" of {self.settings.source}" if kind is ZillizAuthenticationError else ""
         raise kind(
-            f"{kind.reason}: {self._scrub(text or response.reason_phrase)[:500]}",
+            f"{kind.reason}{whose}: {self._scrub(text or response.reason_phrase)[:500]}",
             operation=str(operation),
             code=code or None,
             http_status=status,
@@ -312,8 +325,9 @@ class ZillizClient:
         self._refresh = refresh
         self._clock = clock
         self._budget = RequestBudget(settings.requests_per_second)
-        self._given_transport = transport
-        self._own_transport: tuple[int, httpx.BaseTransport] | None = None
+        self._makes_transport = transport is None
+        self._transport = transport or _make_transport(settings)
+        self._process = os.getpid()
 
     def __enter__(self) -> ZillizClient:
         return self
@@ -322,16 +336,7 @@ class ZillizClient:
         self.close()
 
     def close(self) -> None:
-        self._transport().close()
-
-    def _transport(self) -> httpx.BaseTransport:
-        """Return what sends; a process that was forked must not share a connection with its parent."""
-        if self._given_transport is not None:
-            return self._given_transport
-        process = os.getpid()
-        if self._own_transport is None or self._own_transport[0] != process:
-            self._own_transport = process, _make_transport(self.settings)
-        return self._own_transport[1]
+        self._transport.close()
 
     @property
     def settings(self) -> ClientSettings:
@@ -387,8 +392,11 @@ class ZillizClient:
     def _send_once(self, operation: Operation[T]) -> Reply[T]:
         while delay := self._budget.take(self._clock.time()):
             self._clock.sleep(delay)
+        if self._makes_transport and self._process != os.getpid():
+            # A process that was forked must not share a connection with its parent.
+            self._transport, self._process = _make_transport(self.settings), os.getpid()
         try:
-            return self._exchange.send(operation, self._transport())
+            return self._exchange.send(operation, self._transport)
         except ZillizThrottledError as error:
             self._budget.hold(self._clock.time() + (error.retry_after or 0.0))
             raise

@@ -5,7 +5,7 @@ What can go wrong, classified once.
 
     ZillizError
     ├── ZillizPermanentError               the same call would fail again
-    │   ├── ZillizConfigurationError       the Airflow connection is unusable
+    │   ├── ZillizConfigurationError       the connection or the environment is unusable
     │   ├── ZillizAuthenticationError      the API key is wrong
     │   ├── ZillizPermissionError          the API key may not do this
     │   ├── ZillizUnsupportedClusterError  this cluster's plan has no backups
@@ -103,14 +103,14 @@ class ZillizPermanentError(ZillizError):
 
 
 class ZillizConfigurationError(ZillizPermanentError):
-    """The Airflow connection is missing something, or has a value that cannot be used."""
+    """The Airflow connection, or the environment, lacks something or has a value that cannot be used."""
 
 
 class ZillizAuthenticationError(ZillizPermanentError):
     """The API key is missing, wrong or revoked."""
 
     reason = "Zilliz Cloud does not accept the API key"
-    hint = "Check the API key in the password field of the Airflow connection."
+    hint = "Check the field 'API key' of the Airflow connection."
 
 
 class ZillizPermissionError(ZillizPermanentError):

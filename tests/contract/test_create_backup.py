@@ -182,7 +182,7 @@ def test_a_cluster_that_cannot_be_backed_up_fails_for_good(
 
 def test_a_wrong_key_fails_for_good_without_showing_it(world: World) -> None:
     world.connect(password="wrong-key-wrong-key")
-    with pytest.raises(AirflowFailException, match="API key in the password field") as caught:
+    with pytest.raises(AirflowFailException, match="does not accept the API key") as caught:
         create().run()
     assert "wrong-key" not in str(caught.value)
 

@@ -134,7 +134,10 @@ def test_the_connection_button_says_where_it_is_connected_to(world: World) -> No
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"password": "another-key-unmistakable"}, "API key in the password field"),
+        (
+            {"password": "another-key-unmistakable"},
+            "does not accept the API key of Airflow connection",
+        ),
         ({"password": None}, "API key (field 'password'): is missing"),
         ({"host": "http://127.0.0.1:1"}, "No answer from 127.0.0.1"),
         ({"extra": {"timeout": "soon"}}, "extra field 'timeout'"),
@@ -366,7 +369,7 @@ def test_a_key_that_is_refused_again_ends_the_wait(world: World, mocker: MockerF
         async with world.hook.async_client() as client:
             await client.run(all_clusters())
 
-    with pytest.raises(ZillizAuthenticationError, match="password field"):
+    with pytest.raises(ZillizAuthenticationError, match="Check the field 'API key'"):
         asyncio.run(use())
     assert reads.call_count == 2
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 
 from airflow_provider_zbackup.zilliz import client as client_module
@@ -360,3 +362,41 @@ def test_a_bad_proxy_means_not_done(send: Send, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(ZillizConnectionError) as caught:
         send("http://zilliz.example", DESCRIBE)
     assert caught.value.unprocessed
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "text"),
+    [
+        (
+            "[SSL: WRONG_VERSION_NUMBER] wrong version number",
+            None,
+            "it seems to speak plain HTTP, not HTTPS; check the Base URL of connection 'x'.",
+        ),
+        (
+            "[SSL: CERTIFICATE_VERIFY_FAILED] self-signed",
+            None,
+            "its certificate is not trusted; give the CA as ca_bundle of connection 'x' ",
+        ),
+        ("Nodename", socket.gaierror(8, "Nodename"), "is unknown; check the Base URL of connection 'x' "),
+        ("Refused.", None, "api.cloud.zilliz.com: Refused (describe job job-1)."),
+        ("", None, "api.cloud.zilliz.com: ConnectError (describe job job-1)."),
+    ],
+    ids=["plain HTTP", "certificate", "unknown host", "another", "without a text"],
+)
+def test_why_no_answer_came_is_told_with_what_to_check(
+    error: str, cause: Exception | None, text: str
+) -> None:
+    def handle(request: httpx.Request) -> httpx.Response:
+        failure = httpx.ConnectError(error)
+        # As httpx does: its error is caused by httpcore's, which was raised while a socket's was handled.
+        failure.__cause__ = RuntimeError("httpcore")
+        failure.__cause__.__context__ = cause
+        raise failure
+
+    settings = ClientSettings(KEY, source="connection 'x'")
+    with (
+        ZillizClient(settings, transport=httpx.MockTransport(handle)) as client,
+        pytest.raises(ZillizConnectionError) as caught,
+    ):
+        client.send(describe_job("job-1"))
+    assert text in str(caught.value)

@@ -136,7 +136,7 @@ def test_text(facts: dict[str, Any], text: str) -> None:
 
 def test_the_hint_is_the_end_of_the_text() -> None:
     text = str(ZillizAuthenticationError("No.", http_status=401))
-    assert text == "No (HTTP 401). Check the API key in the password field of the Airflow connection."
+    assert text == "No (HTTP 401). Check the field 'API key' of the Airflow connection."
 
 
 def test_a_cluster_that_is_not_found_comes_with_the_way_to_the_right_id() -> None:

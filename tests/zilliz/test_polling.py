@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_zbackup.zilliz.errors import (
+    ZillizAuthenticationError,
     ZillizBackupLostError,
+    ZillizConfigurationError,
     ZillizConflictError,
     ZillizError,
     ZillizJobFailedError,
@@ -91,6 +93,17 @@ def test_what_is_not_found_may_be_new_for_so_long_in_a_row() -> None:
         assert isinstance(state.after(UNKNOWN, time), PollAgain)
     with pytest.raises(ZillizNotFoundError):
         state.after(UNKNOWN, 50 + LOOK_UP_LAG)
+
+
+@pytest.mark.parametrize("error", [ZillizAuthenticationError("No."), ZillizConfigurationError("No.")])
+def test_a_key_that_is_exchanged_has_some_time(error: ZillizError) -> None:
+    state = WaitState(Wait(1000, key_grace=120), begin=0)
+    for time in (0, 119):
+        assert isinstance(state.after(error, time), PollAgain)
+    with pytest.raises(type(error)):
+        state.after(error, 120)
+    with pytest.raises(type(error)):
+        WaitState(Wait(1000), begin=0).after(error, 0)
 
 
 def test_refusals_are_tolerated_for_so_long_in_a_row() -> None:

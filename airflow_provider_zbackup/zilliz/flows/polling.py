@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import NamedTuple, TypeVar
 
 from airflow_provider_zbackup.zilliz.errors import (
+    ZillizAuthenticationError,
+    ZillizConfigurationError,
     ZillizError,
     ZillizJobFailedError,
     ZillizLostError,
@@ -43,6 +45,8 @@ class Wait(NamedTuple):
     :param since: when the work began, where that is known
     :param leave_after: when to hand the wait over to somebody else, unless the end is near
     :param not_before: when to poll for the first time
+    :param key_grace: for how long in a row the API key may be refused, or its Airflow connection be unusable,
+        in seconds: somebody may be exchanging it
     """
 
     deadline: float
@@ -50,6 +54,7 @@ class Wait(NamedTuple):
     since: float | None = None
     leave_after: float | None = None
     not_before: float | None = None
+    key_grace: float = 0.0
 
 
 class PollResult(NamedTuple):
@@ -108,6 +113,7 @@ class WaitState:
     the first of two good polls         :class:`PollAgain`, soon
     a transient error                   :class:`PollAgain`, after a backoff or when ``Retry-After`` allows
     not found                           the same, for up to :data:`LOOK_UP_LAG` seconds in a row
+    no usable API key                   the same, for up to ``key_grace`` seconds in a row
     a refusal                           the same, for up to :data:`LONGEST_REFUSAL` seconds
     anything else                       the error is raised
     any but the end, at the deadline    :class:`ZillizTimeoutError` is raised
@@ -122,8 +128,7 @@ class WaitState:
     def __init__(self, wait: Wait, begin: float) -> None:
         self._wait = wait
         self._begin = self._since = begin if wait.since is None else min(wait.since, begin)
-        self._refused_since: float | None = None
-        self._missing_since: float | None = None
+        self._trouble_since: dict[str, float] = {}
         self._pauses = backoff(first=1.0)
         self._logged, self._logged_at = "", begin
 
@@ -163,25 +168,24 @@ class WaitState:
         return PollAgain(pause, self._note(result, pause, time), 0.0 if result.to_confirm else pause / 2)
 
     def _raise_unless_it_may_pass(self, error: ZillizError, time: float) -> None:
+        """Raise an error that cannot pass, or that has been there for too long."""
         match error:
             case ZillizTransientError():
                 return
             case ZillizNotFoundError():
-                if self._missing_since is None:
-                    self._missing_since = time
-                if time - self._missing_since < LOOK_UP_LAG:
-                    return
+                kind, limit = "not found", LOOK_UP_LAG
+            case ZillizAuthenticationError() | ZillizConfigurationError():
+                kind, limit = "no key", self._wait.key_grace
             case ZillizPermanentError() | ZillizJobFailedError() | ZillizLostError():
-                pass
+                raise error
             case _:
-                if self._refused_since is None:
-                    self._refused_since = time
-                if time - self._refused_since < LONGEST_REFUSAL:
-                    return
-        raise error
+                kind, limit = "refused", LONGEST_REFUSAL
+        if time - self._trouble_since.setdefault(kind, time) >= limit:
+            raise error
 
     def _forget_trouble(self) -> None:
-        self._refused_since, self._missing_since, self._pauses = None, None, backoff(first=1.0)
+        self._trouble_since.clear()
+        self._pauses = backoff(first=1.0)
 
     def _pause_after(self, result: PollResult, time: float) -> float:
         if result.to_confirm:
