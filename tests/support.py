@@ -16,12 +16,12 @@ import pytest
 from airflow.providers.common.compat.sdk import BaseSensorOperator, TaskDeferred
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
-from airflow_provider_zbackup.emulator import ControlPlane, JobPlan, serve
-from airflow_provider_zbackup.emulator.seed import DEDICATED_CLUSTER_ID as CLUSTER_ID
-from airflow_provider_zbackup.emulator.seed import PROJECT_ID as PROJECT_ID
+from airflow_provider_zbackup.emulator import ControlPlane, JobPlan, seed, serve
 from airflow_provider_zbackup.hooks.zilliz import ZillizHook
 from tests.clock import VirtualClock
 
+CLUSTER_ID = seed.DEDICATED_CLUSTER_ID
+PROJECT_ID = seed.PROJECT_ID
 API_KEY = "key-that-nobody-may-see-0123456789abcdef"
 
 
@@ -66,7 +66,8 @@ class TaskInstance:
     def run(self) -> Any:
         """Run one try to its end as Airflow does: each leg with a fresh operator, everything through JSON."""
         self.xcoms.clear()
-        method, arguments = "execute", {}
+        method = "execute"
+        arguments: dict[str, Any] = {}
         while True:
             operator = self.make()
             try:

@@ -17,7 +17,7 @@ from airflow_provider_zbackup.sensors.job import ZillizJobSensor
 from airflow_provider_zbackup.utils import store
 from airflow_provider_zbackup.utils.arguments import ArgumentError
 from airflow_provider_zbackup.utils.task import ZillizTask
-from airflow_provider_zbackup.version_compat import AIRFLOW_VERSION
+from airflow_provider_zbackup.version_compat import AIRFLOW_VERSION, HAS_TASK_STATE_STORE
 from airflow_provider_zbackup.zilliz.errors import ZillizJobFailedError
 from tests.support import CLUSTER_ID, TaskInstance, World
 
@@ -81,7 +81,7 @@ def test_the_operator_needs_an_airflow_that_keeps_the_memory(monkeypatch: pytest
 
 
 def test_which_airflow_that_is() -> None:
-    assert operators.HAS_TASK_STATE_STORE is store.HAS_TASK_STATE_STORE is (AIRFLOW_VERSION.release >= (3, 3))
+    assert HAS_TASK_STATE_STORE is (AIRFLOW_VERSION.release >= (3, 3))
 
 
 def ignored(make: Callable[..., Any], **arguments: Any) -> list[str]:

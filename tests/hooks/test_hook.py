@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
@@ -371,7 +372,8 @@ def is_on_a_loop() -> bool:
 def test_nothing_that_blocks_is_called_on_the_loop(world: World) -> None:
     """Neither the synchronous ways to a connection and its extra, nor the making of an SSL context."""
     on_loop: dict[str, bool] = {}
-    get_connection, read_extra = ZillizHook.get_connection, Connection.extra_dejson.fget
+    get_connection = ZillizHook.get_connection
+    read_extra = inspect.getattr_static(Connection, "extra_dejson").fget
     make_context = client_module.ssl_context
 
     def watched(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
@@ -389,7 +391,7 @@ def test_nothing_that_blocks_is_called_on_the_loop(world: World) -> None:
 
     async def use() -> list[Any]:
         async with world.hook.async_client() as client:
-            return await client.run(all_clusters())
+            return (await client.run(all_clusters())).value
 
     assert asyncio.run(use())
     assert on_loop.pop("ssl_context") is False

@@ -389,7 +389,7 @@ def test_no_event_comes_before_airflow_knows_of_the_deferral(
 
 def test_whoever_takes_the_mixin_has_to_say_what_goes_on() -> None:
     with pytest.raises(NotImplementedError):
-        ZillizTask().describe_remote_work({})  # type: ignore[typeddict-item]
+        ZillizTask().describe_remote_work({})
 
 
 @SENSORS
