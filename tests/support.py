@@ -18,6 +18,7 @@ from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_zbackup.emulator import ControlPlane, JobPlan, seed, serve
 from airflow_provider_zbackup.hooks.zilliz import ZillizHook
+from airflow_provider_zbackup.zilliz.client import ZillizClient
 from tests.clock import VirtualClock
 
 CLUSTER_ID = seed.DEDICATED_CLUSTER_ID
@@ -143,6 +144,14 @@ def make_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     clock = VirtualClock()
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
     monkeypatch.setattr(ZillizHook, "clock", clock)
+    clients: list[ZillizClient] = []
+    make_client = ZillizClient.__init__
+
+    def remember(client: ZillizClient, *args: Any, **kwargs: Any) -> None:
+        make_client(client, *args, **kwargs)
+        clients.append(client)
+
+    monkeypatch.setattr(ZillizClient, "__init__", remember)
     # Airflow's own loop of sensors that poke.
     poking = importlib.import_module(BaseSensorOperator.__module__)
     monkeypatch.setattr(poking, "time", SimpleNamespace(sleep=clock.sleep, monotonic=clock.time))
@@ -150,3 +159,6 @@ def make_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         world = World(emulator.control_plane, clock, emulator.url, emulator.connection, monkeypatch)
         world.connect()
         yield world
+        # As the end of the workers' processes does.
+        for client in clients:
+            client.close()

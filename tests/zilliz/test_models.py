@@ -149,7 +149,20 @@ PAGES = [(BackupPage, "backups"), (ClusterPage, "clusters")]
 
 @pytest.mark.parametrize("model", ANSWERS)
 @pytest.mark.parametrize(
-    "value", [None, True, [], {}, {"a": 1}, object(), float("nan"), float("inf"), b"\xff", "\ud800"], ids=repr
+    "value",
+    [
+        None,
+        True,
+        [],
+        {},
+        {"a": 1},
+        pytest.param(object(), id="an object"),
+        float("nan"),
+        float("inf"),
+        b"\xff",
+        "\ud800",
+    ],
+    ids=repr,
 )
 def test_fields_of_any_type_are_read(model: type[BaseModel], value: Any) -> None:
     answer = model.model_validate({field.alias: value for field in model.model_fields.values()})
