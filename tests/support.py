@@ -152,7 +152,7 @@ def make_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         clients.append(client)
 
     monkeypatch.setattr(ZillizClient, "__init__", remember)
-    # Airflow's own loop of sensors that poke.
+    # Airflow's own loop of sensors that poke takes no clock.
     poking = importlib.import_module(BaseSensorOperator.__module__)
     monkeypatch.setattr(poking, "time", SimpleNamespace(sleep=clock.sleep, monotonic=clock.time))
     with serve(ControlPlane(clock=clock.time, api_key=API_KEY)) as emulator:

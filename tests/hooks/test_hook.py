@@ -18,7 +18,6 @@ from pytest_mock import MockerFixture
 
 from airflow_provider_zbackup.emulator.seed import SECOND_DEDICATED_CLUSTER_ID
 from airflow_provider_zbackup.get_provider_info import get_provider_info
-from airflow_provider_zbackup.hooks import zilliz
 from airflow_provider_zbackup.hooks.zilliz import CONNECTION_LIFETIME, ZillizHook
 from airflow_provider_zbackup.zilliz import client as client_module
 from airflow_provider_zbackup.zilliz.client import AsyncZillizClient, ZillizClient
@@ -341,7 +340,6 @@ def test_an_open_that_fails_leaves_nothing_behind(world: World) -> None:
             *(shares(world.hook, meeting) for _ in range(3)), return_exceptions=True
         )
         assert [type(failure) for failure in failures] == [ZillizConfigurationError] * 3
-        assert zilliz._shared_clients[asyncio.get_running_loop()] == {}
         world.connect()
         async with world.hook.async_client() as client:
             assert await client.run(all_clusters())
@@ -356,7 +354,8 @@ def test_a_user_who_fails_does_not_take_the_client_from_the_others(world: World)
                 async with world.hook.async_client():
                     raise RuntimeError("mine alone")
             assert await client.run(all_clusters())
-        assert zilliz._shared_clients[asyncio.get_running_loop()] == {}
+        async with world.hook.async_client() as another:
+            assert another is not client
 
     asyncio.run(use())
 

@@ -184,7 +184,7 @@ def test_what_began_after_a_catch_all_was_not_in_its_way(lag: float) -> None:
 
 
 def test_a_colleague_who_was_quicker_is_in_the_way_however_slow_the_answers_are() -> None:
-    """The list took 4 s, and in that time he began."""
+    """The list took 4 s to come, and in that time the colleague's backup began."""
     quicker = backup("quicker", status="CREATING", create_time=at(3))
     lists = iter([Reply(page(), at(0)), Reply(page(quicker), at(4))])
     driver = cloud([CATCH_ALL], lambda elapsed: next(lists))  # type: ignore[arg-type, return-value]

@@ -473,17 +473,17 @@ def test_new_settings_bring_their_own_rate(rate: float, seconds: float) -> None:
 
 def test_the_same_rate_keeps_its_budget() -> None:
     """Reading the connection anew must not let another burst pass."""
-
-    def handle(request: httpx.Request) -> httpx.Response:
-        raise AssertionError("Something was sent.")
+    clock = VirtualClock()
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, json={"data": {}}))
 
     async def run() -> None:
-        async with AsyncZillizClient(OLD, transport=httpx.MockTransport(handle)) as client:
-            before = client._budget
+        async with AsyncZillizClient(OLD, transport=transport, clock=clock) as client:
+            for number in range(int(OLD.requests_per_second)):
+                await client.send(describe_job(f"job-{number}"))
+            assert clock.slept == []
             client.use(NEW)
-            assert client._budget is before
-            client.use(ClientSettings("new-key", requests_per_second=1.0))
-            assert client._budget is not before
+            await client.send(DESCRIBE)
+            assert clock.slept == [pytest.approx(0.1, abs=1e-3)]
 
     asyncio.run(run())
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import httpx
 import pytest
+from pytest_mock import MockerFixture
 
-from airflow_provider_zbackup.zilliz import client as client_module
-from airflow_provider_zbackup.zilliz.client import ssl_context
+from airflow_provider_zbackup.zilliz.client import ZillizClient, ssl_context
 from airflow_provider_zbackup.zilliz.settings import DEFAULT_BASE_URL, ClientSettings, is_loopback
 
 KEY = "key-that-nobody-may-see"
@@ -39,14 +40,17 @@ def test_one_ssl_context_is_enough() -> None:
 
 
 @pytest.fixture
-def proxy(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str | None]:
+def proxy(monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture) -> Callable[..., str | None]:
     def proxy(url: str, **environment: str) -> str | None:
         for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
             monkeypatch.delenv(name, raising=False)
             monkeypatch.delenv(name.upper(), raising=False)
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
-        return client_module._proxy(url)
+        transport = mocker.patch.object(httpx, "HTTPTransport", autospec=True)
+        with ZillizClient(ClientSettings(KEY, base_url=url)):
+            chosen: str | None = transport.call_args.kwargs["proxy"]
+        return chosen
 
     return proxy
 
