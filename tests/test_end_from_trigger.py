@@ -116,12 +116,12 @@ def test_where_nothing_is_lost_nothing_is_said(make: Callable[..., Any]) -> None
     assert ignored(make, end_from_trigger=True) == []
 
 
-def test_whoever_has_nothing_of_that_kind_loses_nothing() -> None:
+def test_a_task_without_such_attributes_loses_nothing() -> None:
     assert ignored(ZillizTask().warn_about_ignored_hooks) == []
 
 
 @TASKS
-def test_without_it_nothing_is_said(make: Callable[..., Any]) -> None:
+def test_without_end_from_trigger_nothing_is_said(make: Callable[..., Any]) -> None:
     assert ignored(make, outlets=["an asset"], on_success_callback=print) == []
 
 

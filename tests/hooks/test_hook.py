@@ -159,7 +159,7 @@ def test_the_connection_button_leaves_no_connection_open(
 
 
 def test_the_connection_button_makes_one_attempt(world: World) -> None:
-    """Somebody is waiting for it."""
+    """The user who pressed it is waiting for the answer."""
     world.fault("list_clusters", times=1, status=503, headers={"Retry-After": "300"})
     begin = world.clock.now
     passed, message = world.hook.test_connection()

@@ -190,7 +190,7 @@ def test_a_list_that_cannot_be_read_is_not_an_empty_one(page: Any, items: str, u
 
 
 @pytest.mark.parametrize(("page", "items"), PAGES)
-def test_an_empty_list_has_many_dresses(page: Any, items: str) -> None:
+def test_an_empty_list_can_be_written_in_many_ways(page: Any, items: str) -> None:
     empty = page(**{items: ()})
     documents: list[dict[str, Any]] = [{items: []}, {items: None}, {"count": 0}, {"count": 0, items: None}]
     for document in documents:

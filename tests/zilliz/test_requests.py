@@ -87,5 +87,7 @@ def asking(*collections: str, database: str | None = None) -> CreateBackupReques
         (asking("a", database="sales"), holding(_=["a"], sales=["a"]), False),
     ],
 )
-def test_covers_same(request_: CreateBackupRequest, backup: Backup, same: bool | None) -> None:
+def test_whether_a_backup_covers_the_same_as_a_request(
+    request_: CreateBackupRequest, backup: Backup, same: bool | None
+) -> None:
     assert request_.covers_same(backup) is same
