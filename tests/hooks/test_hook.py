@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import importlib.util
 import inspect
 import sys
+import warnings
 from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -186,6 +188,10 @@ def test_the_connection_button_says_that_there_is_no_connection(mocker: MockerFi
 def _form_modules(monkeypatch: pytest.MonkeyPatch) -> None:
     """Airflow 3 comes without the modules that the form of Airflow 2 is made of."""
     if importlib.util.find_spec("wtforms") is not None:
+        with warnings.catch_warnings():
+            # Flask-AppBuilder imports what Flask, SQLAlchemy and marshmallow call deprecated.
+            warnings.simplefilter("ignore")
+            importlib.import_module("flask_appbuilder.fieldwidgets")
         return
     wtforms: Any = ModuleType("wtforms")
     for name in ("BooleanField", "StringField"):
