@@ -45,15 +45,15 @@ ui: $(VENV)/installed ## Run the demo, and keep Airflow's UI open until Ctrl-C
 	$(BIN)/python -m dev.demo --keep-open
 
 test: $(VENV)/installed ## Run the tests on the newest supported Airflow, and check their coverage
-	$(BIN)/python -m pytest --cov --cov-report=
+	$(BIN)/python -m pytest -n auto --cov --cov-report=
 	$(BIN)/coverage report --include='airflow_provider_zbackup/zilliz/*' --fail-under=100
 	$(BIN)/coverage report --omit='airflow_provider_zbackup/zilliz/*' --fail-under=95
 
 fault-matrix: $(VENV)/installed ## Write docs/fault-matrix.md anew from what the tests see (2 minutes)
-	WRITE_FAULT_MATRIX=1 $(BIN)/python -m pytest tests/contract/test_fault_matrix.py
+	WRITE_FAULT_MATRIX=1 $(BIN)/python -m pytest -n 0 tests/contract/test_fault_matrix.py
 
 test-oldest: $(OLDEST)/installed ## Run the tests on the oldest supported Airflow
-	$(OLDEST)/bin/python -m pytest
+	$(OLDEST)/bin/python -m pytest -n auto
 
 test-e2e: $(VENV)/installed-e2e ## Run the tests with real Airflow processes, PostgreSQL and Redis
 	$(BIN)/python -m pytest -m e2e tests/e2e

@@ -16,12 +16,13 @@ import pytest
 from airflow.providers.common.compat.sdk import BaseSensorOperator, TaskDeferred
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
-from airflow_provider_zbackup.emulator import ControlPlane, JobPlan, serve
-from airflow_provider_zbackup.emulator.seed import DEDICATED_CLUSTER_ID as CLUSTER_ID
-from airflow_provider_zbackup.emulator.seed import PROJECT_ID as PROJECT_ID
+from airflow_provider_zbackup.emulator import ControlPlane, JobPlan, seed, serve
 from airflow_provider_zbackup.hooks.zilliz import ZillizHook
+from airflow_provider_zbackup.zilliz.client import ZillizClient
 from tests.clock import VirtualClock
 
+CLUSTER_ID = seed.DEDICATED_CLUSTER_ID
+PROJECT_ID = seed.PROJECT_ID
 API_KEY = "key-that-nobody-may-see-0123456789abcdef"
 
 
@@ -66,7 +67,8 @@ class TaskInstance:
     def run(self) -> Any:
         """Run one try to its end as Airflow does: each leg with a fresh operator, everything through JSON."""
         self.xcoms.clear()
-        method, arguments = "execute", {}
+        method = "execute"
+        arguments: dict[str, Any] = {}
         while True:
             operator = self.make()
             try:
@@ -142,10 +144,21 @@ def make_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     clock = VirtualClock()
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
     monkeypatch.setattr(ZillizHook, "clock", clock)
-    # Airflow's own loop of sensors that poke.
+    clients: list[ZillizClient] = []
+    make_client = ZillizClient.__init__
+
+    def remember(client: ZillizClient, *args: Any, **kwargs: Any) -> None:
+        make_client(client, *args, **kwargs)
+        clients.append(client)
+
+    monkeypatch.setattr(ZillizClient, "__init__", remember)
+    # Airflow's own loop of sensors that poke takes no clock.
     poking = importlib.import_module(BaseSensorOperator.__module__)
     monkeypatch.setattr(poking, "time", SimpleNamespace(sleep=clock.sleep, monotonic=clock.time))
     with serve(ControlPlane(clock=clock.time, api_key=API_KEY)) as emulator:
         world = World(emulator.control_plane, clock, emulator.url, emulator.connection, monkeypatch)
         world.connect()
         yield world
+        # As the end of the workers' processes does.
+        for client in clients:
+            client.close()

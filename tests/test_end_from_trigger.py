@@ -15,9 +15,9 @@ from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
 from airflow_provider_zbackup.sensors.backup import ZillizNoActiveBackupSensor
 from airflow_provider_zbackup.sensors.job import ZillizJobSensor
 from airflow_provider_zbackup.utils import store
-from airflow_provider_zbackup.utils.arguments import ArgumentError
 from airflow_provider_zbackup.utils.task import ZillizTask
-from airflow_provider_zbackup.version_compat import AIRFLOW_VERSION
+from airflow_provider_zbackup.version_compat import AIRFLOW_VERSION, HAS_TASK_STATE_STORE
+from airflow_provider_zbackup.zilliz.checks import ArgumentError
 from airflow_provider_zbackup.zilliz.errors import ZillizJobFailedError
 from tests.support import CLUSTER_ID, TaskInstance, World
 
@@ -81,7 +81,7 @@ def test_the_operator_needs_an_airflow_that_keeps_the_memory(monkeypatch: pytest
 
 
 def test_which_airflow_that_is() -> None:
-    assert operators.HAS_TASK_STATE_STORE is store.HAS_TASK_STATE_STORE is (AIRFLOW_VERSION.release >= (3, 3))
+    assert HAS_TASK_STATE_STORE is (AIRFLOW_VERSION.release >= (3, 3))
 
 
 def ignored(make: Callable[..., Any], **arguments: Any) -> list[str]:
@@ -116,12 +116,12 @@ def test_where_nothing_is_lost_nothing_is_said(make: Callable[..., Any]) -> None
     assert ignored(make, end_from_trigger=True) == []
 
 
-def test_whoever_has_nothing_of_that_kind_loses_nothing() -> None:
+def test_a_task_without_such_attributes_loses_nothing() -> None:
     assert ignored(ZillizTask().warn_about_ignored_hooks) == []
 
 
 @TASKS
-def test_without_it_nothing_is_said(make: Callable[..., Any]) -> None:
+def test_without_end_from_trigger_nothing_is_said(make: Callable[..., Any]) -> None:
     assert ignored(make, outlets=["an asset"], on_success_callback=print) == []
 
 

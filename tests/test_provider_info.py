@@ -64,6 +64,7 @@ def test_it_goes_by_the_name_of_the_distribution_and_is_found_by_its_entry_point
         module="airflow_provider_zbackup.get_provider_info"
     )
     assert entry_point.load() is get_provider_info
+    assert entry_point.dist
     assert entry_point.dist.name == INFO["package-name"]
 
 

@@ -13,10 +13,10 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
 from airflow_provider_zbackup.sensors.job import ZillizJobSensor
-from airflow_provider_zbackup.utils.arguments import ArgumentError
 from airflow_provider_zbackup.utils.errors import translate_errors
 from airflow_provider_zbackup.version_compat import AIRFLOW_VERSION
 from airflow_provider_zbackup.zilliz import errors
+from airflow_provider_zbackup.zilliz.checks import ArgumentError
 from airflow_provider_zbackup.zilliz.errors import ZillizError
 
 MODULE = "airflow_provider_zbackup.retry_policy"

@@ -106,7 +106,7 @@ def _load_certificates(path: str | None, is_directory: bool) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=path)
 
 
-def _proxy(base_url: str) -> str | None:
+def proxy_for(base_url: str) -> str | None:
     """Return the proxy that the environment asks for."""
     url = httpx.URL(base_url)
     if is_loopback(url.host):
@@ -144,7 +144,7 @@ def _make_transport(settings: ClientSettings, **options: Any) -> httpx.BaseTrans
     :raises ZillizConfigurationError: when the certificates or the proxy cannot be used; no text shows any
         part of the proxy's address, which may hold a password
     """
-    context, address = ssl_context(settings), _proxy(settings.base_url)
+    context, address = ssl_context(settings), proxy_for(settings.base_url)
     variables = f"{httpx.URL(settings.base_url).scheme}_proxy or all_proxy"
     try:
         proxy = _read_proxy(address, context) if address else None

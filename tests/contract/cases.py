@@ -107,4 +107,4 @@ class Restore(Case):
         return str(result["cluster_id"])
 
 
-CASES = {"Create a backup": Create, "Restore a backup into a new cluster": Restore}
+CASES: dict[str, type[Case]] = {"Create a backup": Create, "Restore a backup into a new cluster": Restore}

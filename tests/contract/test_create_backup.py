@@ -86,7 +86,7 @@ def test_database_and_regions_are_sent(world: World) -> None:
 
 
 def test_any_sequence_of_names_will_do(world: World) -> None:
-    """As another task may return one, such as the results of mapped tasks."""
+    """Not only lists: another task may return something else, such as the results of mapped tasks."""
     create(
         collections=UserList(["orders"]), database="sales", copy_to_regions=UserList(["aws-us-east-1"])
     ).run()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
@@ -118,14 +119,14 @@ def test_a_late_retry_finds_a_backup_whatever_the_clocks_say(
 def test_a_colleague_who_is_quicker_between_look_and_create(world: World, deferrable: bool) -> None:
     """The refusal is certain, so the colleague's backup is waited for and not adopted."""
     rival: list[Any] = []
-    send = ZillizClient._send_once
+    send = httpx.HTTPTransport.handle_request
 
-    def interfere(client: ZillizClient, operation: Any) -> Any:
-        if operation.name == "create backup" and not rival:
+    def interfere(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/backups/create") and not rival:
             rival.append(world.someone_backs_up(seconds=60))
-        return send(client, operation)
+        return send(transport, request)
 
-    world.monkeypatch.setattr(ZillizClient, "_send_once", interfere)
+    world.monkeypatch.setattr(httpx.HTTPTransport, "handle_request", interfere)
     result = create(deferrable=deferrable).run()
     assert result["backup_id"] != rival[0].backup_id
     assert not result["adopted"]
@@ -168,7 +169,7 @@ def test_of_two_backups_that_may_be_ours_none_is_taken_and_none_made(world: Worl
 
 @MODES
 def test_who_waits_for_a_turn_sends_no_create_meanwhile(world: World, deferrable: bool) -> None:
-    """Each finds somebody in its way, and looks at the list until he is done."""
+    """Each task finds a backup of somebody else in its way, and looks at the list until that is done."""
     for _ in range(3):
         world.someone_backs_up(seconds=30)
         create(deferrable=deferrable, wait_for_completion=False).run()

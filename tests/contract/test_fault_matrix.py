@@ -9,6 +9,7 @@ says.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import socket
 import traceback
@@ -60,6 +61,7 @@ _seen: fault_table.Table = {}
 
 @pytest.fixture(scope="module", autouse=True)
 def _write_table() -> Iterator[None]:
+    assert not (fault_table.IS_WRITTEN and "PYTEST_XDIST_WORKER" in os.environ), "Only one process sees all."
     yield
     if fault_table.IS_WRITTEN:
         fault_table.write(_seen)

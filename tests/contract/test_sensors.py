@@ -136,6 +136,7 @@ def test_reschedule_mode(world: World) -> None:
     world.clock.sleep(60)
     answer = sensor.poke({})
     assert answer.is_done
+    assert answer.xcom_value is not None
     assert answer.xcom_value["status"] == "SUCCESSFUL"
 
 

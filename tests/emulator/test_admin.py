@@ -1,24 +1,29 @@
 from __future__ import annotations
 
+from typing import Any
+
+import httpx
 import pytest
 
-from airflow_provider_zbackup.emulator import seed
+from airflow_provider_zbackup.emulator import ControlPlane, seed
+from tests.clock import VirtualClock
+from tests.emulator.api import Api
 
 CLUSTER = seed.DEDICATED_CLUSTER_ID
 
 
-def ask(visitor, method, path, body=None):
+def ask(visitor: httpx.Client, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
     response = visitor.request(method, f"/_emulator/{path}", json=body)
     assert response.status_code == 200, response.text
     return response.json()
 
 
-def test_state_shows_everything(visitor, api, clock):
+def test_state_shows_everything(visitor: httpx.Client, api: Api, clock: VirtualClock) -> None:
     created = api.create(CLUSTER, crossRegionCopies=[{"regionId": "aws-us-east-1"}])
     policy = {"enabled": True, "frequency": "1", "startTime": "02:00-04:00", "retentionDays": 7}
     path = f"/clusters/{seed.SECOND_DEDICATED_CLUSTER_ID}/backups/policy"
     api.data("POST", path, json=policy)
-    clock.forward(10)
+    clock.sleep(10)
 
     state = ask(visitor, "GET", "state")
 
@@ -34,7 +39,7 @@ def test_state_shows_everything(visitor, api, clock):
     assert [entry["status"] for entry in state["policies"]] == ["ENABLED"]
 
 
-def test_reset_goes_back_to_the_start(visitor, api, control_plane):
+def test_reset_goes_back_to_the_start(visitor: httpx.Client, api: Api, control_plane: ControlPlane) -> None:
     api.create(CLUSTER)
     ask(visitor, "POST", "faults", {"operation": "list_projects", "status": 500})
     ask(visitor, "PATCH", "settings", {"list_lag": 60})
@@ -50,7 +55,7 @@ def test_reset_goes_back_to_the_start(visitor, api, control_plane):
     assert ask(visitor, "GET", "requests") == []
 
 
-def test_faults_can_be_added_seen_and_cleared(visitor, api):
+def test_faults_can_be_added_seen_and_cleared(visitor: httpx.Client, api: Api) -> None:
     rule = {"operation": "list_projects", "times": 1, "status": 503, "headers": {"Retry-After": "1"}}
 
     assert ask(visitor, "POST", "faults", rule)["fired"] == 0
@@ -61,11 +66,11 @@ def test_faults_can_be_added_seen_and_cleared(visitor, api):
     assert ask(visitor, "GET", "faults") == []
 
 
-def test_faults_of_jobs_can_be_added(visitor, api, clock):
+def test_faults_of_jobs_can_be_added(visitor: httpx.Client, api: Api, clock: VirtualClock) -> None:
     rule = {"operation": "create_backup", "job": {"status": "FAILED", "reason": "disk full"}}
     assert ask(visitor, "POST", "faults", rule)["job"]["reason"] == "disk full"
     job_id = api.create(CLUSTER)["jobId"]
-    clock.forward(10)
+    clock.sleep(10)
 
     assert api.job(job_id)["reason"] == "disk full"
 
@@ -94,7 +99,7 @@ def test_faults_of_jobs_can_be_added(visitor, api, clock):
         ("projects", {"project_name": "Nameless"}),
     ],
 )
-def test_what_makes_no_sense_is_refused(visitor, path, body):
+def test_what_makes_no_sense_is_refused(visitor: httpx.Client, path: str, body: Any) -> None:
     response = visitor.post(f"/_emulator/{path}", json=body)
 
     assert response.status_code == 400
@@ -154,11 +159,11 @@ def test_what_makes_no_sense_is_refused(visitor, path, body):
         ("projects", [], "Input should be an object"),
     ],
 )
-def test_an_error_names_the_field(visitor, path, body, error):
+def test_an_error_names_the_field(visitor: httpx.Client, path: str, body: Any, error: str) -> None:
     assert visitor.post(f"/_emulator/{path}", json=body).json()["error"].startswith(error)
 
 
-def test_null_leaves_a_field_as_it_is(visitor, api):
+def test_null_leaves_a_field_as_it_is(visitor: httpx.Client, api: Api) -> None:
     ask(visitor, "POST", "clusters", {"cluster_id": CLUSTER, "cluster_name": None, "cu_size": 4})
 
     cluster = api.data("GET", f"/clusters/{CLUSTER}")
@@ -166,11 +171,11 @@ def test_null_leaves_a_field_as_it_is(visitor, api):
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"job_seconds": -1}', '{"speed": 2}', '{"job_lag": "x"}'])
-def test_wrong_settings_are_refused(visitor, content):
+def test_wrong_settings_are_refused(visitor: httpx.Client, content: str) -> None:
     assert visitor.patch("/_emulator/settings", content=content).status_code == 400
 
 
-def test_settings_can_be_changed(visitor, api):
+def test_settings_can_be_changed(visitor: httpx.Client, api: Api) -> None:
     settings = ask(visitor, "PATCH", "settings", {"job_seconds": 0, "conflict_code": 90001})
 
     assert (settings["job_seconds"], settings["conflict_code"]) == (0, 90001)
@@ -178,7 +183,9 @@ def test_settings_can_be_changed(visitor, api):
 
 
 @pytest.mark.parametrize(("creation_method", "expires"), [("AUTO", True), ("MANUAL", False)])
-def test_a_backup_can_be_put_in_the_way(visitor, api, clock, creation_method, expires):
+def test_a_backup_can_be_put_in_the_way(
+    visitor: httpx.Client, api: Api, clock: VirtualClock, creation_method: str, expires: bool
+) -> None:
     body = {"cluster_id": CLUSTER, "creation_method": creation_method, "job": {"seconds": 60}}
 
     backup = ask(visitor, "POST", "backups", body)
@@ -186,12 +193,12 @@ def test_a_backup_can_be_put_in_the_way(visitor, api, clock, creation_method, ex
     assert (backup["creationMethod"], bool(backup["expireTime"])) == (creation_method, expires)
     path = f"/clusters/{CLUSTER}/backups/create"
     assert api.error("POST", path, json={"backupType": "CLUSTER"})[0] == 96038
-    clock.forward(60)
+    clock.sleep(60)
     api.create(CLUSTER)
     assert api.job(backup["jobId"])["status"] == "SUCCESSFUL"
 
 
-def test_clusters_can_be_added_and_changed(visitor, api, clock):
+def test_clusters_can_be_added_and_changed(visitor: httpx.Client, api: Api, clock: VirtualClock) -> None:
     databases = {"": ["films", {"name": "books", "status": "UNLOADED", "size": 7}]}
     body = {"cluster_id": "in01-5555", "cluster_name": "Added", "databases": databases}
 
@@ -206,7 +213,7 @@ def test_clusters_can_be_added_and_changed(visitor, api, clock):
     assert api.data("GET", "/clusters/in01-5555")["status"] == "STOPPED"
 
 
-def test_projects_can_be_added_and_changed(visitor, api):
+def test_projects_can_be_added_and_changed(visitor: httpx.Client, api: Api) -> None:
     body = {"project_id": "proj-5555", "project_name": "Added", "region_ids": ["gcp-us-west1"]}
     ask(visitor, "POST", "projects", body)
     ask(visitor, "POST", "projects", {"project_id": "proj-5555", "plan": "Standard"})
@@ -220,7 +227,9 @@ def test_projects_can_be_added_and_changed(visitor, api):
     )
 
 
-def test_requests_are_logged_without_keys(visitor, api, control_plane):
+def test_requests_are_logged_without_keys(
+    visitor: httpx.Client, api: Api, control_plane: ControlPlane
+) -> None:
     api.error("GET", "/backups", params={"pageSize": "0"})
     created = api.create(CLUSTER)
     api.client.post(f"/v2/clusters/{CLUSTER}/backups/create", content=b"{not json")

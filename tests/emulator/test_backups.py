@@ -1,25 +1,28 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
-from airflow_provider_zbackup.emulator import seed
+from airflow_provider_zbackup.emulator import ControlPlane, seed
 from airflow_provider_zbackup.emulator.records import Cluster, Project
+from tests.clock import VirtualClock
+from tests.emulator.api import Api
 
 CLUSTER = seed.DEDICATED_CLUSTER_ID
 BACKUPS = f"/clusters/{CLUSTER}/backups"
 CREATE = f"{BACKUPS}/create"
 
 
-def collections(*names, database=None):
-    entry = {"collectionNames": list(names)}
+def collections(*names: str, database: str | None = None) -> dict[str, Any]:
+    entry: dict[str, Any] = {"collectionNames": list(names)}
     if database is not None:
         entry["dbName"] = database
     return {"backupType": "COLLECTION", "dbCollections": [entry]}
 
 
-def test_create_answers_ids_and_a_name_in_the_documented_shapes(api):
+def test_create_answers_ids_and_a_name_in_the_documented_shapes(api: Api) -> None:
     created = api.create(CLUSTER)
 
     assert set(created) == {"backupId", "backupName", "jobId"}
@@ -28,11 +31,11 @@ def test_create_answers_ids_and_a_name_in_the_documented_shapes(api):
     assert created["backupName"] == "Dedicated-01_backup1"
 
 
-def test_names_count_per_cluster_and_per_collection(api, clock):
+def test_names_count_per_cluster_and_per_collection(api: Api, clock: VirtualClock) -> None:
     names = []
     for body in ({}, {}, collections("medium_articles"), {}):
         names.append(api.create(CLUSTER, **body)["backupName"])
-        clock.forward(10)
+        clock.sleep(10)
 
     assert names == [
         "Dedicated-01_backup1",
@@ -42,12 +45,12 @@ def test_names_count_per_cluster_and_per_collection(api, clock):
     ]
 
 
-def test_a_cluster_backup_from_its_start_to_its_end(api, clock):
+def test_a_cluster_backup_from_its_start_to_its_end(api: Api, clock: VirtualClock) -> None:
     created = api.create(CLUSTER)
     path = f"{BACKUPS}/{created['backupId']}"
 
     creating = api.data("GET", path)
-    clock.forward(10)
+    clock.sleep(10)
     available = api.data("GET", path)
 
     assert (creating["status"], creating["size"]) == ("CREATING", 0)
@@ -85,7 +88,9 @@ def test_a_cluster_backup_from_its_start_to_its_end(api, clock):
         (collections("orders", database="sales"), "sales", ["orders"]),
     ],
 )
-def test_a_collection_backup_holds_the_collections_asked_for(api, body, database, names):
+def test_a_collection_backup_holds_the_collections_asked_for(
+    api: Api, body: dict[str, Any], database: str, names: list[str]
+) -> None:
     created = api.create(CLUSTER, **body)
 
     backup = api.data("GET", f"{BACKUPS}/{created['backupId']}")
@@ -117,12 +122,14 @@ def test_a_collection_backup_holds_the_collections_asked_for(api, body, database
         ({"backupType": "CLUSTER", "crossRegionCopies": [{}]}, 400),
     ],
 )
-def test_create_refuses_a_wrong_body(api, control_plane, body, code):
+def test_create_refuses_a_wrong_body(
+    api: Api, control_plane: ControlPlane, body: dict[str, Any], code: int
+) -> None:
     assert api.error("POST", CREATE, json=body)[0] == code
     assert not control_plane.backups
 
 
-def test_create_refuses_collections_of_two_databases(api):
+def test_create_refuses_collections_of_two_databases(api: Api) -> None:
     entries = [
         {"collectionNames": ["medium_articles"]},
         {"dbName": "sales", "collectionNames": ["orders"]},
@@ -136,7 +143,7 @@ def test_create_refuses_collections_of_two_databases(api):
     )
 
 
-def test_an_unknown_collection_is_named_in_the_error(api):
+def test_an_unknown_collection_is_named_in_the_error(api: Api) -> None:
     code, message = api.error("POST", CREATE, json=collections("nowhere"))
 
     assert (code, message) == (96038, "Failed to create backup. Collection nowhere does not exist.")
@@ -155,13 +162,15 @@ def test_an_unknown_collection_is_named_in_the_error(api):
         ("Dedicated-01", 96036, "Invalid clusterId."),
     ],
 )
-def test_create_refuses_clusters_that_cannot_have_backups(api, cluster_id, code, message):
+def test_create_refuses_clusters_that_cannot_have_backups(
+    api: Api, cluster_id: str, code: int, message: str
+) -> None:
     path = f"/clusters/{cluster_id}/backups/create"
 
     assert api.error("POST", path, json={"backupType": "CLUSTER"}) == (code, message)
 
 
-def test_a_suspended_cluster_refuses_backups(api, control_plane):
+def test_a_suspended_cluster_refuses_backups(api: Api, control_plane: ControlPlane) -> None:
     control_plane.set_cluster_status(CLUSTER, "STOPPED")
 
     code, message = api.error("POST", CREATE, json={"backupType": "CLUSTER"})
@@ -169,8 +178,12 @@ def test_a_suspended_cluster_refuses_backups(api, control_plane):
     assert (code, message) == (96038, "Failed to create backup. The cluster is not running.")
 
 
-def test_copies_need_more_than_the_standard_plan(api, control_plane, clock):
-    control_plane.put_cluster(Cluster("in01-5555", "Standard-01", seed.PROJECT_ID, clock(), plan="Standard"))
+def test_copies_need_more_than_the_standard_plan(
+    api: Api, control_plane: ControlPlane, clock: VirtualClock
+) -> None:
+    control_plane.put_cluster(
+        Cluster("in01-5555", "Standard-01", seed.PROJECT_ID, clock.time(), plan="Standard")
+    )
     body = {"backupType": "CLUSTER", "crossRegionCopies": [{"regionId": "aws-us-east-1"}]}
 
     code, message = api.error("POST", "/clusters/in01-5555/backups/create", json=body)
@@ -178,12 +191,12 @@ def test_copies_need_more_than_the_standard_plan(api, control_plane, clock):
     assert (code, message) == (96028, "Feature only supported for enterprise plan clusters.")
 
 
-def test_a_copy_follows_the_backup_as_one_more_backup_in_its_region(api, clock):
+def test_a_copy_follows_the_backup_as_one_more_backup_in_its_region(api: Api, clock: VirtualClock) -> None:
     home = api.create(CLUSTER, crossRegionCopies=[{"regionId": "aws-us-east-1"}])
     while_home_runs = api.listed()
-    clock.forward(10)
+    clock.sleep(10)
     while_copy_runs = {item["backupId"]: item["status"] for item in api.listed()}
-    clock.forward(10)
+    clock.sleep(10)
     in_the_end = api.listed()
 
     assert [item["backupId"] for item in while_home_runs] == [home["backupId"]]
@@ -196,25 +209,27 @@ def test_a_copy_follows_the_backup_as_one_more_backup_in_its_region(api, clock):
     assert copy["createTime"] == "2026-03-02T10:00:10Z"
 
 
-def test_there_is_no_copy_of_a_backup_that_fails(api, control_plane, clock):
+def test_there_is_no_copy_of_a_backup_that_fails(
+    api: Api, control_plane: ControlPlane, clock: VirtualClock
+) -> None:
     control_plane.faults.add("create_backup", job={"status": "FAILED"})
     api.create(CLUSTER, crossRegionCopies=[{"regionId": "aws-us-east-1"}])
-    clock.forward(100)
+    clock.sleep(100)
 
     assert api.listed() == []
 
 
-def test_a_copy_can_fail_by_itself(api, control_plane, clock):
+def test_a_copy_can_fail_by_itself(api: Api, control_plane: ControlPlane, clock: VirtualClock) -> None:
     control_plane.faults.add("copy_backup", job={"status": "FAILED"})
     home = api.create(CLUSTER, crossRegionCopies=[{"regionId": "aws-us-east-1"}])
-    clock.forward(100)
+    clock.sleep(100)
 
     assert [item["backupId"] for item in api.listed()] == [home["backupId"]]
 
 
-def test_list_shows_running_and_finished_backups_newest_first(api, clock):
+def test_list_shows_running_and_finished_backups_newest_first(api: Api, clock: VirtualClock) -> None:
     first = api.create(CLUSTER)
-    clock.forward(60)
+    clock.sleep(60)
     second = api.create(CLUSTER)
 
     items = api.listed()
@@ -239,10 +254,10 @@ def test_list_shows_running_and_finished_backups_newest_first(api, clock):
     }
 
 
-def test_list_pages(api, clock):
+def test_list_pages(api: Api, clock: VirtualClock) -> None:
     for _ in range(12):
         api.create(CLUSTER)
-        clock.forward(10)
+        clock.sleep(10)
 
     first = api.data("GET", "/backups")
     second = api.data("GET", "/backups", params={"currentPage": 2})
@@ -258,12 +273,12 @@ def test_list_pages(api, clock):
 
 
 @pytest.fixture
-def variety(api, control_plane, clock):
+def variety(api: Api, control_plane: ControlPlane, clock: VirtualClock) -> None:
     """A cluster and a collection backup of one cluster, an automatic one of another, in this order."""
     api.create(CLUSTER)
-    clock.forward(60)
+    clock.sleep(60)
     api.create(CLUSTER, **collections("medium_articles"))
-    clock.forward(60)
+    clock.sleep(60)
     control_plane.start_backup(
         control_plane.clusters[seed.SECOND_DEDICATED_CLUSTER_ID],
         operation="automatic_backup",
@@ -287,12 +302,14 @@ def variety(api, control_plane, clock):
         ({"start": "2026-03-02T10:00:30Z", "end": "2026-03-02T10:01:30Z"}, ["medium_articles_backup1"]),
     ],
 )
-def test_list_filters(api, variety, query, names):
+def test_list_filters(api: Api, variety: None, query: dict[str, Any], names: list[str]) -> None:
     assert [item["backupName"] for item in api.listed(**query)] == names
 
 
-def test_list_filters_by_project(api, variety, control_plane, clock):
-    control_plane.put_project(Project("proj-other", "Other", clock()))
+def test_list_filters_by_project(
+    api: Api, variety: None, control_plane: ControlPlane, clock: VirtualClock
+) -> None:
+    control_plane.put_project(Project("proj-other", "Other", clock.time()))
 
     assert len(api.listed(projectId=seed.PROJECT_ID)) == 3
     assert api.listed(projectId="proj-other") == []
@@ -316,13 +333,13 @@ def test_list_filters_by_project(api, variety, control_plane, clock):
         ({"start": "2026-03-02T10:00:01Z", "end": "2026-03-02T10:00:00Z"}, 96035),
     ],
 )
-def test_list_refuses_wrong_queries(api, query, code):
+def test_list_refuses_wrong_queries(api: Api, query: dict[str, Any], code: int) -> None:
     assert api.error("GET", "/backups", params=query)[0] == code
 
 
-def test_delete_is_at_once_and_for_good(api, clock):
+def test_delete_is_at_once_and_for_good(api: Api, clock: VirtualClock) -> None:
     created = api.create(CLUSTER)
-    clock.forward(10)
+    clock.sleep(10)
     path = f"{BACKUPS}/{created['backupId']}"
 
     assert api.data("DELETE", path) == {
@@ -334,7 +351,7 @@ def test_delete_is_at_once_and_for_good(api, clock):
     assert api.error("DELETE", path) == (404, "Backup not found.")
 
 
-def test_a_running_backup_is_not_deleted(api):
+def test_a_running_backup_is_not_deleted(api: Api) -> None:
     created = api.create(CLUSTER)
 
     assert api.error("DELETE", f"{BACKUPS}/{created['backupId']}")[0] == 400
@@ -342,23 +359,25 @@ def test_a_running_backup_is_not_deleted(api):
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_an_unknown_backup_is_not_found(api, method):
+def test_an_unknown_backup_is_not_found(api: Api, method: str) -> None:
     assert api.error(method, f"{BACKUPS}/backup0_000000000000000") == (404, "Backup not found.")
 
 
-def test_a_backup_is_found_only_under_its_own_cluster(api):
+def test_a_backup_is_found_only_under_its_own_cluster(api: Api) -> None:
     created = api.create(CLUSTER)
     path = f"/clusters/{seed.SECOND_DEDICATED_CLUSTER_ID}/backups/{created['backupId']}"
 
     assert api.error("GET", path)[0] == 404
 
 
-def test_manual_backups_outlive_their_cluster_and_automatic_ones_do_not(api, control_plane, clock):
+def test_manual_backups_outlive_their_cluster_and_automatic_ones_do_not(
+    api: Api, control_plane: ControlPlane, clock: VirtualClock
+) -> None:
     manual = api.create(CLUSTER)
     control_plane.start_backup(
         control_plane.clusters[CLUSTER], operation="automatic_backup", creation_method="AUTO"
     )
-    clock.forward(10)
+    clock.sleep(10)
     control_plane.set_cluster_status(CLUSTER, "DELETED")
 
     assert [item["backupId"] for item in api.listed(clusterId=CLUSTER)] == [manual["backupId"]]

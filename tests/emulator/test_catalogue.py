@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from airflow_provider_zbackup.emulator import seed
+from airflow_provider_zbackup.emulator import ControlPlane, seed
 from airflow_provider_zbackup.emulator.records import Cluster
+from tests.clock import VirtualClock
+from tests.emulator.api import Api
 
 CLUSTER = seed.DEDICATED_CLUSTER_ID
 SUMMARY = {
@@ -24,7 +28,7 @@ SUMMARY = {
 }
 
 
-def test_list_clusters(api):
+def test_list_clusters(api: Api) -> None:
     data = api.data("GET", "/clusters")
 
     assert {key: data[key] for key in ("count", "currentPage", "pageSize")} == {
@@ -41,11 +45,13 @@ def test_list_clusters(api):
     ]
 
 
-def test_list_clusters_pages_and_filters_by_region(api, control_plane, clock):
-    elsewhere = Cluster("in01-5555", "Elsewhere", seed.PROJECT_ID, clock(), region_id="aws-us-east-1")
+def test_list_clusters_pages_and_filters_by_region(
+    api: Api, control_plane: ControlPlane, clock: VirtualClock
+) -> None:
+    elsewhere = Cluster("in01-5555", "Elsewhere", seed.PROJECT_ID, clock.time(), region_id="aws-us-east-1")
     control_plane.put_cluster(elsewhere)
 
-    def names(**query):
+    def names(**query: Any) -> list[str]:
         return [item["clusterName"] for item in api.data("GET", "/clusters", params=query)["clusters"]]
 
     assert names(region="aws-us-east-1") == ["Elsewhere"]
@@ -56,11 +62,11 @@ def test_list_clusters_pages_and_filters_by_region(api, control_plane, clock):
     ("query", "code"),
     [({"pageSize": "0"}, 96008), ({"currentPage": "0"}, 96009), ({"region": "aws-mars-1"}, 96001)],
 )
-def test_list_clusters_refuses_wrong_queries(api, query, code):
+def test_list_clusters_refuses_wrong_queries(api: Api, query: dict[str, Any], code: int) -> None:
     assert api.error("GET", "/clusters", params=query)[0] == code
 
 
-def test_describe_cluster(api):
+def test_describe_cluster(api: Api) -> None:
     api.create(CLUSTER)
 
     data = api.data("GET", f"/clusters/{CLUSTER}")
@@ -70,11 +76,11 @@ def test_describe_cluster(api):
 
 
 @pytest.mark.parametrize(("cluster_id", "code"), [("in01-000000000000000", 96018), ("Dedicated-01", 96036)])
-def test_an_unknown_cluster_is_not_found(api, cluster_id, code):
+def test_an_unknown_cluster_is_not_found(api: Api, cluster_id: str, code: int) -> None:
     assert api.error("GET", f"/clusters/{cluster_id}")[0] == code
 
 
-def test_a_deleted_cluster_is_gone(api, control_plane):
+def test_a_deleted_cluster_is_gone(api: Api, control_plane: ControlPlane) -> None:
     control_plane.set_cluster_status(CLUSTER, "DELETED")
 
     assert api.error("GET", f"/clusters/{CLUSTER}")[0] == 96018
@@ -82,7 +88,7 @@ def test_a_deleted_cluster_is_gone(api, control_plane):
     assert api.data("GET", f"/projects/{seed.PROJECT_ID}")["instanceCount"] == 3
 
 
-def test_projects(api):
+def test_projects(api: Api) -> None:
     project = {
         "projectId": seed.PROJECT_ID,
         "projectName": "Default Project",
@@ -99,7 +105,7 @@ def test_projects(api):
     assert api.error("GET", "/projects/proj-nowhere")[0] == 96005
 
 
-def test_clouds_and_regions(api):
+def test_clouds_and_regions(api: Api) -> None:
     assert [cloud["cloudId"] for cloud in api.data("GET", "/clouds")] == ["aws", "gcp", "azure"]
     regions = api.data("GET", "/regions")
     assert {
@@ -112,7 +118,7 @@ def test_clouds_and_regions(api):
     assert api.error("GET", "/regions", params={"cloudId": "moon"})[0] == 96000
 
 
-def test_storage_integrations(api):
+def test_storage_integrations(api: Api) -> None:
     data = api.data("GET", "/storageIntegrations", params={"projectId": seed.PROJECT_ID})
 
     assert (data["count"], data["currentPage"], data["pageSize"]) == (1, 1, 10)

@@ -16,16 +16,21 @@ COMMAND = [sys.executable, "-m", "airflow_provider_zbackup.emulator"]
 PREFIX = "export AIRFLOW_CONN_ZILLIZ_DEFAULT="
 
 
-def start(*options):
+def start(*options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*COMMAND, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
     )
 
 
+def first_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    return process.stdout.readline()
+
+
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_it_says_how_to_connect_serves_and_ends(ending):
+def test_it_says_how_to_connect_serves_and_ends(ending: signal.Signals) -> None:
     with start("--api-key", "it's a key", "--job-seconds", "0") as process:
-        line = process.stdout.readline()
+        line = first_line(process)
         assert line.startswith(PREFIX + "'")
         (assignment,) = shlex.split(line)[1:]
         connection = json.loads(assignment.partition("=")[2])
@@ -44,9 +49,9 @@ def test_it_says_how_to_connect_serves_and_ends(ending):
     assert (process.returncode, rest, errors) == (0, "", "")
 
 
-def test_the_line_is_in_plain_single_quotes_and_logs_go_to_standard_error():
+def test_the_line_is_in_plain_single_quotes_and_logs_go_to_standard_error() -> None:
     with start("--log-level", "info") as process:
-        line = process.stdout.readline()
+        line = first_line(process)
         connection = json.loads(line.removeprefix(PREFIX + "'").removesuffix("'\n"))
         with httpx.Client(headers={"Authorization": "Bearer secret-key"}, trust_env=False) as client:
             client.get(f"{connection['host']}/v2/projects")
@@ -60,7 +65,7 @@ def test_the_line_is_in_plain_single_quotes_and_logs_go_to_standard_error():
 
 
 @pytest.mark.parametrize("options", [["--job-seconds", "-1"], ["--ssl-certfile", "nowhere.pem"]])
-def test_it_says_why_it_cannot_serve(options):
+def test_it_says_why_it_cannot_serve(options: list[str]) -> None:
     with start(*options) as process:
         output, errors = process.communicate(timeout=30)
 
@@ -69,7 +74,7 @@ def test_it_says_why_it_cannot_serve(options):
     assert "Traceback" not in errors
 
 
-def test_help_tells_the_ids_and_the_operations():
+def test_help_tells_the_ids_and_the_operations() -> None:
     text = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, check=True).stdout
 
     for word in (seed.DEDICATED_CLUSTER_ID, "/_emulator", "restore_collection_backup", "--job-seconds"):

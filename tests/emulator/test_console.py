@@ -1,26 +1,31 @@
 from __future__ import annotations
 
+import httpx
 import pytest
 
-from airflow_provider_zbackup.emulator import JobPlan, seed
+from airflow_provider_zbackup.emulator import ControlPlane, JobPlan, seed
 from airflow_provider_zbackup.emulator.records import Cluster, Project
+from tests.clock import VirtualClock
+from tests.emulator.api import Api
 
 CLUSTER = seed.DEDICATED_CLUSTER_ID
 PROJECT = f"/orgs/{seed.ORGANIZATION_ID}/projects/{seed.PROJECT_ID}"
 
 
-def test_the_root_leads_to_the_project(visitor):
+def test_the_root_leads_to_the_project(visitor: httpx.Client) -> None:
     response = visitor.get("/", follow_redirects=True)
 
     assert (response.status_code, response.url.path) == (200, f"{PROJECT}/clusters")
 
 
-def test_the_pages_of_a_project(visitor, api, control_plane, clock):
+def test_the_pages_of_a_project(
+    visitor: httpx.Client, api: Api, control_plane: ControlPlane, clock: VirtualClock
+) -> None:
     control_plane.faults.add("create_backup", times=1, job={"status": "FAILED", "reason": "disk full"})
     failed = api.create(CLUSTER)
-    clock.forward(10)
+    clock.sleep(10)
     running = api.create(CLUSTER)
-    clock.forward(5)
+    clock.sleep(5)
 
     pages = {
         path: visitor.get(PROJECT + path)
@@ -40,11 +45,11 @@ def test_the_pages_of_a_project(visitor, api, control_plane, clock):
     assert f'href="{PROJECT}/clusters/{CLUSTER}"' in pages["/clusters"].text
 
 
-def test_a_copy_shows_when_it_begins(visitor, api, clock):
+def test_a_copy_shows_when_it_begins(visitor: httpx.Client, api: Api, clock: VirtualClock) -> None:
     api.create(CLUSTER, crossRegionCopies=[{"regionId": "aws-us-east-1"}])
 
     assert "aws-us-east-1" not in visitor.get(f"{PROJECT}/clusters").text
-    clock.forward(10)
+    clock.sleep(10)
     assert "aws-us-east-1" in visitor.get(f"{PROJECT}/clusters").text
 
 
@@ -58,8 +63,10 @@ def test_a_copy_shows_when_it_begins(visitor, api, clock):
         f"/orgs/{seed.ORGANIZATION_ID}/projects/proj-other/clusters/{CLUSTER}",
     ],
 )
-def test_pages_that_are_not_there(visitor, control_plane, clock, path):
-    control_plane.put_project(Project("proj-other", "Other", clock()))
+def test_pages_that_are_not_there(
+    visitor: httpx.Client, control_plane: ControlPlane, clock: VirtualClock, path: str
+) -> None:
+    control_plane.put_project(Project("proj-other", "Other", clock.time()))
 
     response = visitor.get(path)
 
@@ -67,8 +74,10 @@ def test_pages_that_are_not_there(visitor, control_plane, clock, path):
     assert "Not found" in response.text
 
 
-def test_a_job_shows_only_in_its_own_project(visitor, api, control_plane, clock):
-    control_plane.put_project(Project("proj-other", "Other", clock()))
+def test_a_job_shows_only_in_its_own_project(
+    visitor: httpx.Client, api: Api, control_plane: ControlPlane, clock: VirtualClock
+) -> None:
+    control_plane.put_project(Project("proj-other", "Other", clock.time()))
     job_id = api.create(CLUSTER)["jobId"]
 
     path = f"/orgs/{seed.ORGANIZATION_ID}/projects/proj-other/jobs/{job_id}"
@@ -76,12 +85,20 @@ def test_a_job_shows_only_in_its_own_project(visitor, api, control_plane, clock)
     assert visitor.get(path).status_code == 404
 
 
-def test_everything_is_escaped(visitor, control_plane, api, clock):
+def test_everything_is_escaped(
+    visitor: httpx.Client, control_plane: ControlPlane, api: Api, clock: VirtualClock
+) -> None:
     evil = "<script>alert(1)</script>"
-    control_plane.put_project(Project(seed.PROJECT_ID, evil, clock()))
+    control_plane.put_project(Project(seed.PROJECT_ID, evil, clock.time()))
     control_plane.put_cluster(
         Cluster(
-            f'in01-"{evil}', evil, seed.PROJECT_ID, clock(), plan=evil, region_id=evil, settled_status=evil
+            f'in01-"{evil}',
+            evil,
+            seed.PROJECT_ID,
+            clock.time(),
+            plan=evil,
+            region_id=evil,
+            settled_status=evil,
         )
     )
     control_plane.faults.add("create_backup", job={"status": evil, "reason": evil, "seconds": 0})
@@ -94,9 +111,11 @@ def test_everything_is_escaped(visitor, control_plane, api, clock):
         assert "&lt;script&gt;" in text
 
 
-def test_the_pages_of_a_cluster_and_a_job_are_escaped(visitor, control_plane, clock):
+def test_the_pages_of_a_cluster_and_a_job_are_escaped(
+    visitor: httpx.Client, control_plane: ControlPlane, clock: VirtualClock
+) -> None:
     evil = '"><script>alert(1)</script>'
-    cluster = Cluster("in01-5555", evil, seed.PROJECT_ID, clock(), plan=evil, region_id=evil)
+    cluster = Cluster("in01-5555", evil, seed.PROJECT_ID, clock.time(), plan=evil, region_id=evil)
     control_plane.put_cluster(cluster)
     control_plane.set_cluster_status("in01-5555", evil)
     plan = JobPlan(status=evil, reason=evil, seconds=0)
@@ -110,14 +129,16 @@ def test_the_pages_of_a_cluster_and_a_job_are_escaped(visitor, control_plane, cl
         assert page.count("&#34;&gt;&lt;script&gt;") == count
 
 
-def test_an_id_with_special_characters_has_a_link_that_leads_to_it(visitor, control_plane, clock):
-    control_plane.put_project(Project("proj?", "Special", clock()))
-    control_plane.put_cluster(Cluster("in01-5?5#5%", "Odd-01", "proj?", clock()))
+def test_an_id_with_special_characters_has_a_link_that_leads_to_it(
+    visitor: httpx.Client, control_plane: ControlPlane, clock: VirtualClock
+) -> None:
+    control_plane.put_project(Project("proj?", "Special", clock.time()))
+    control_plane.put_cluster(Cluster("in01-5?5#5%", "Odd-01", "proj?", clock.time()))
     path = f"/orgs/{seed.ORGANIZATION_ID}/projects/proj%3F/clusters"
 
     assert f'href="{path}/in01-5%3F5%235%25"' in visitor.get(path).text
     assert "<h1>Odd-01</h1>" in visitor.get(f"{path}/in01-5%3F5%235%25").text
 
 
-def test_an_empty_project(visitor):
+def test_an_empty_project(visitor: httpx.Client) -> None:
     assert "None yet." in visitor.get(f"{PROJECT}/jobs").text

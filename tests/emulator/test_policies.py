@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from airflow_provider_zbackup.emulator import seed
+from airflow_provider_zbackup.emulator import ControlPlane, seed
 from airflow_provider_zbackup.emulator.formats import DAY, iso_time
 from airflow_provider_zbackup.emulator.records import Policy
+from tests.clock import VirtualClock
+from tests.emulator.api import Api
 
 CLUSTER = seed.DEDICATED_CLUSTER_ID
 POLICY = f"/clusters/{CLUSTER}/backups/policy"
@@ -17,7 +21,7 @@ ENABLED = {
 }
 
 
-def test_a_cluster_without_a_policy_has_a_disabled_one(api):
+def test_a_cluster_without_a_policy_has_a_disabled_one(api: Api) -> None:
     assert api.data("GET", POLICY) == {
         "clusterId": CLUSTER,
         "status": "DISABLED",
@@ -28,7 +32,7 @@ def test_a_cluster_without_a_policy_has_a_disabled_one(api):
     }
 
 
-def test_a_policy_reads_as_it_was_set_and_can_be_switched_off(api):
+def test_a_policy_reads_as_it_was_set_and_can_be_switched_off(api: Api) -> None:
     copies = [{"regionId": "aws-us-east-1", "retentionDays": 3}]
 
     assert api.data("POST", POLICY, json={**ENABLED, "crossRegionCopies": copies}) == {
@@ -47,7 +51,7 @@ def test_a_policy_reads_as_it_was_set_and_can_be_switched_off(api):
     assert api.data("GET", POLICY)["status"] == "DISABLED"
 
 
-def test_the_body_with_which_terraform_disables_is_accepted(api):
+def test_the_body_with_which_terraform_disables_is_accepted(api: Api) -> None:
     body = {
         "frequency": "",
         "startTime": "",
@@ -59,7 +63,7 @@ def test_the_body_with_which_terraform_disables_is_accepted(api):
     assert api.data("POST", POLICY, json=body)["status"] == "DISABLED"
 
 
-def test_enabling_starts_an_automatic_backup_at_once(api):
+def test_enabling_starts_an_automatic_backup_at_once(api: Api) -> None:
     api.data("POST", POLICY, json=ENABLED)
 
     (item,) = api.listed()
@@ -69,22 +73,22 @@ def test_enabling_starts_an_automatic_backup_at_once(api):
     assert api.error("POST", f"/clusters/{CLUSTER}/backups/create", json=body)[0] == 96038
 
 
-def test_a_manual_backup_does_not_keep_an_automatic_one_from_starting(api):
+def test_a_manual_backup_does_not_keep_an_automatic_one_from_starting(api: Api) -> None:
     api.create(CLUSTER)
     api.data("POST", POLICY, json=ENABLED)
 
     assert {item["creationMethod"] for item in api.listed()} == {"AUTO", "MANUAL"}
 
 
-def test_disabling_starts_nothing(api):
+def test_disabling_starts_nothing(api: Api) -> None:
     api.data("POST", POLICY, json={"enabled": False})
 
     assert api.listed() == []
 
 
-def test_automatic_backups_start_in_their_windows_and_expire(api, clock):
+def test_automatic_backups_start_in_their_windows_and_expire(api: Api, clock: VirtualClock) -> None:
     api.data("POST", POLICY, json={**ENABLED, "retentionDays": 30})
-    clock.forward(9 * DAY)
+    clock.sleep(9 * DAY)
 
     assert [item["createTime"] for item in api.listed()] == [
         "2026-03-11T02:00:00Z",
@@ -94,27 +98,27 @@ def test_automatic_backups_start_in_their_windows_and_expire(api, clock):
     ]
     assert len({item["backupName"] for item in api.listed()}) == 4
     oldest = api.listed()[-1]
-    clock.forward(21 * DAY)
+    clock.sleep(21 * DAY)
     assert oldest["backupId"] not in {item["backupId"] for item in api.listed()}
 
 
 def test_no_automatic_backups_after_the_policy_is_off_or_while_the_cluster_is_suspended(
-    api, control_plane, clock
-):
+    api: Api, control_plane: ControlPlane, clock: VirtualClock
+) -> None:
     api.data("POST", POLICY, json=ENABLED)
     control_plane.set_cluster_status(CLUSTER, "STOPPED")
-    clock.forward(3 * DAY)
+    clock.sleep(3 * DAY)
     control_plane.set_cluster_status(CLUSTER, "RUNNING")
     api.data("POST", POLICY, json={"enabled": False})
-    clock.forward(3 * DAY)
+    clock.sleep(3 * DAY)
 
     assert [item["createTime"] for item in api.listed()] == ["2026-03-02T10:00:00Z"]
 
 
-def test_scheduled_copies_have_a_retention_of_their_own(api, clock):
+def test_scheduled_copies_have_a_retention_of_their_own(api: Api, clock: VirtualClock) -> None:
     copies = [{"regionId": "aws-us-east-1", "retentionDays": 3}]
     api.data("POST", POLICY, json={**ENABLED, "crossRegionCopies": copies})
-    clock.forward(20)
+    clock.sleep(20)
 
     assert {item["expireTime"] for item in api.listed()} == {"2026-03-09T10:00:00Z", "2026-03-05T10:00:10Z"}
 
@@ -143,13 +147,13 @@ def test_scheduled_copies_have_a_retention_of_their_own(api, clock):
         ({"crossRegionCopies": [{"regionId": "gcp-us-west1", "retentionDays": 1}]}, 400),
     ],
 )
-def test_set_refuses_a_wrong_body(api, changes, code):
+def test_set_refuses_a_wrong_body(api: Api, changes: dict[str, Any], code: int) -> None:
     assert api.error("POST", POLICY, json={**ENABLED, **changes})[0] == code
     assert api.data("GET", POLICY)["status"] == "DISABLED"
     assert api.listed() == []
 
 
-def test_a_window_may_pass_midnight(api):
+def test_a_window_may_pass_midnight(api: Api) -> None:
     assert api.data("POST", POLICY, json={**ENABLED, "startTime": "23:00-01:00"})["status"] == "ENABLED"
 
 
@@ -158,17 +162,17 @@ def test_a_window_may_pass_midnight(api):
     ("cluster_id", "code"),
     [(seed.FREE_CLUSTER_ID, 96021), (seed.SERVERLESS_CLUSTER_ID, 96022), ("in01-000000000000000", 96018)],
 )
-def test_only_dedicated_clusters_have_policies(api, method, cluster_id, code):
+def test_only_dedicated_clusters_have_policies(api: Api, method: str, cluster_id: str, code: int) -> None:
     assert api.error(method, f"/clusters/{cluster_id}/backups/policy", json=ENABLED)[0] == code
 
 
-def test_a_suspended_cluster_refuses_policies(api, control_plane):
+def test_a_suspended_cluster_refuses_policies(api: Api, control_plane: ControlPlane) -> None:
     control_plane.set_cluster_status(CLUSTER, "STOPPED")
 
     assert api.error("POST", POLICY, json=ENABLED) == (400, "The cluster is not running.")
 
 
-def test_weekdays_begin_with_monday():
+def test_weekdays_begin_with_monday() -> None:
     policy = Policy("00:00-02:00", "7", 1, (), started_until=0)
 
     assert [iso_time(moment) for moment in policy.due(14 * DAY)] == [

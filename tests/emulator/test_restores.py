@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
+import httpx
 import pytest
 
-from airflow_provider_zbackup.emulator import seed
+from airflow_provider_zbackup.emulator import ControlPlane, seed
 from airflow_provider_zbackup.emulator.records import Project
+from tests.clock import VirtualClock
+from tests.emulator.api import Api
 
 CLUSTER = seed.DEDICATED_CLUSTER_ID
 TARGET = {
@@ -15,13 +20,13 @@ TARGET = {
 
 
 @pytest.fixture
-def path(api, clock):
+def path(api: Api, clock: VirtualClock) -> str:
     backup_id = api.create(CLUSTER)["backupId"]
-    clock.forward(10)
+    clock.sleep(10)
     return f"/clusters/{CLUSTER}/backups/{backup_id}"
 
 
-def test_restoring_a_cluster_makes_a_new_one(api, path, clock):
+def test_restoring_a_cluster_makes_a_new_one(api: Api, path: str, clock: VirtualClock) -> None:
     restored = api.data("POST", f"{path}/restoreCluster", json=TARGET)
     cluster_path = f"/clusters/{restored['clusterId']}"
 
@@ -29,7 +34,7 @@ def test_restoring_a_cluster_makes_a_new_one(api, path, clock):
     assert restored["username"] == "db_admin"
     statuses = []
     for seconds in (0, 5, 5):
-        clock.forward(seconds)
+        clock.sleep(seconds)
         cluster = api.data("GET", cluster_path)
         statuses.append((cluster["status"], cluster["createProgress"]))
     assert statuses == [("CREATING", 0), ("RESTORE_BACKUP", 50), ("RUNNING", 100)]
@@ -39,7 +44,7 @@ def test_restoring_a_cluster_makes_a_new_one(api, path, clock):
     api.create(restored["clusterId"])
 
 
-def test_the_password_is_new_each_time_and_kept_nowhere(api, path, visitor):
+def test_the_password_is_new_each_time_and_kept_nowhere(api: Api, path: str, visitor: httpx.Client) -> None:
     first = api.data("POST", f"{path}/restoreCluster", json=TARGET)
     second = api.data("POST", f"{path}/restoreCluster", json={**TARGET, "clusterName": "Restored-02"})
 
@@ -48,10 +53,10 @@ def test_the_password_is_new_each_time_and_kept_nowhere(api, path, visitor):
     assert first["password"] not in shown
 
 
-def test_released_collections_come_back_unloaded(api, path, clock):
+def test_released_collections_come_back_unloaded(api: Api, path: str, clock: VirtualClock) -> None:
     target = {**TARGET, "collectionStatus": "RELEASE"}
     cluster_id = api.data("POST", f"{path}/restoreCluster", json=target)["clusterId"]
-    clock.forward(10)
+    clock.sleep(10)
     backup_id = api.create(cluster_id)["backupId"]
 
     collections = api.data("GET", f"/clusters/{cluster_id}/backups/{backup_id}")["collections"]
@@ -59,10 +64,12 @@ def test_released_collections_come_back_unloaded(api, path, clock):
     assert {collection["status"] for collection in collections} == {"UNLOADED"}
 
 
-def test_a_restore_that_fails_leaves_an_abnormal_cluster(api, control_plane, path, clock):
+def test_a_restore_that_fails_leaves_an_abnormal_cluster(
+    api: Api, control_plane: ControlPlane, path: str, clock: VirtualClock
+) -> None:
     control_plane.faults.add("restore_cluster_backup", job={"status": "FAILED", "reason": "no capacity"})
     restored = api.data("POST", f"{path}/restoreCluster", json=TARGET)
-    clock.forward(10)
+    clock.sleep(10)
 
     assert api.job(restored["jobId"])["reason"] == "no capacity"
     assert api.data("GET", f"/clusters/{restored['clusterId']}")["status"] == "ABNORMAL"
@@ -86,25 +93,27 @@ def test_a_restore_that_fails_leaves_an_abnormal_cluster(api, control_plane, pat
         ({"restoreVersionPolicy": "OLDEST"}, 96040),
     ],
 )
-def test_restoring_a_cluster_refuses_a_wrong_body(api, control_plane, clock, path, changes, code):
+def test_restoring_a_cluster_refuses_a_wrong_body(
+    api: Api, control_plane: ControlPlane, clock: VirtualClock, path: str, changes: dict[str, Any], code: int
+) -> None:
     control_plane.put_project(
-        Project("proj-elsewhere", "Elsewhere", clock(), region_ids=["aws-eu-central-1"])
+        Project("proj-elsewhere", "Elsewhere", clock.time(), region_ids=["aws-eu-central-1"])
     )
 
     assert api.error("POST", f"{path}/restoreCluster", json={**TARGET, **changes})[0] == code
     assert len(api.data("GET", "/clusters")["clusters"]) == 4
 
 
-def test_a_collection_backup_is_no_cluster(api, clock):
+def test_a_collection_backup_is_no_cluster(api: Api, clock: VirtualClock) -> None:
     entry = {"collectionNames": ["medium_articles"]}
     created = api.create(CLUSTER, backupType="COLLECTION", dbCollections=[entry])
-    clock.forward(10)
+    clock.sleep(10)
     path = f"/clusters/{CLUSTER}/backups/{created['backupId']}/restoreCluster"
 
     assert api.error("POST", path, json=TARGET)[0] == 96040
 
 
-def collection(database="sales", **fields):
+def collection(database: str = "sales", **fields: Any) -> dict[str, Any]:
     return {
         "destClusterId": seed.SECOND_DEDICATED_CLUSTER_ID,
         "dbCollections": [{"dbName": database, "destDbName": "archive", "collections": [fields]}],
@@ -120,9 +129,11 @@ def collection(database="sales", **fields):
         collection(collectionName="orders", destCollectionStatus="UNLOADED"),
     ],
 )
-def test_restoring_collections_is_a_job(api, path, clock, body):
+def test_restoring_collections_is_a_job(
+    api: Api, path: str, clock: VirtualClock, body: dict[str, Any]
+) -> None:
     answer = api.data("POST", f"{path}/restoreCollection", json=body)
-    clock.forward(10)
+    clock.sleep(10)
 
     assert set(answer) == {"jobId"}
     job = api.job(answer["jobId"])
@@ -153,21 +164,23 @@ def test_restoring_collections_is_a_job(api, path, clock, body):
         (collection(), 400),
     ],
 )
-def test_restoring_collections_refuses_a_wrong_body(api, path, body, code):
+def test_restoring_collections_refuses_a_wrong_body(
+    api: Api, path: str, body: dict[str, Any], code: int
+) -> None:
     assert api.error("POST", f"{path}/restoreCollection", json=body)[0] == code
 
 
-def test_the_destination_has_to_run(api, control_plane, path):
+def test_the_destination_has_to_run(api: Api, control_plane: ControlPlane, path: str) -> None:
     control_plane.set_cluster_status(seed.SECOND_DEDICATED_CLUSTER_ID, "STOPPED")
     body = {"destClusterId": seed.SECOND_DEDICATED_CLUSTER_ID}
 
     assert api.error("POST", f"{path}/restoreCollection", json=body)[0] == 96039
 
 
-def test_export_is_a_job(api, path, clock):
+def test_export_is_a_job(api: Api, path: str, clock: VirtualClock) -> None:
     body = {"integrationId": seed.STORAGE_INTEGRATION_ID, "directory": "destdir/"}
     answer = api.data("POST", f"{path}/export", json=body)
-    clock.forward(10)
+    clock.sleep(10)
 
     assert set(answer) == {"jobId"}
     assert api.job(answer["jobId"])["status"] == "SUCCESSFUL"
@@ -177,7 +190,7 @@ def test_export_is_a_job(api, path, clock):
     ("body", "code"),
     [({}, 400), ({"integrationId": "integ-nowhere"}, 404), ({"integrationId": 1}, 400)],
 )
-def test_export_refuses_a_wrong_body(api, path, body, code):
+def test_export_refuses_a_wrong_body(api: Api, path: str, body: dict[str, Any], code: int) -> None:
     assert api.error("POST", f"{path}/export", json=body)[0] == code
 
 
@@ -189,7 +202,9 @@ def test_export_refuses_a_wrong_body(api, path, body, code):
         ("export", {"integrationId": seed.STORAGE_INTEGRATION_ID}, 400),
     ],
 )
-def test_a_backup_has_to_be_there_and_finished(api, action, body, code):
+def test_a_backup_has_to_be_there_and_finished(
+    api: Api, action: str, body: dict[str, Any], code: int
+) -> None:
     unknown = f"/clusters/{CLUSTER}/backups/backup0_000000000000000/{action}"
     unfinished = f"/clusters/{CLUSTER}/backups/{api.create(CLUSTER)['backupId']}/{action}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from airflow.secrets import BaseSecretsBackend
 
@@ -25,7 +25,7 @@ class Vault(BaseSecretsBackend):
     value: ClassVar[str | None] = None
     looks: ClassVar[int] = 0
 
-    def get_conn_value(self, conn_id: str, **_: Any) -> str | None:
+    def get_conn_value(self, conn_id: str, team_name: str | None = None) -> str | None:
         type(self).looks += 1
         if self.failures:
             raise self.failures.pop()

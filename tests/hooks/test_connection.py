@@ -208,7 +208,7 @@ def test_no_extra_is_fine(define: Any, extra: str | None) -> None:
 
 
 @pytest.mark.parametrize("extra", ["{ }", "{\n}", "null"])
-def test_no_extra_has_many_dresses(define: Any, extra: str) -> None:
+def test_an_empty_extra_can_be_written_in_many_ways(define: Any, extra: str) -> None:
     assert define(extra=extra).settings == ClientSettings(KEY)
 
 

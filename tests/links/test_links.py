@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import datetime
+from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG, XCom
-from airflow.serialization import serialized_objects
 from pytest_mock import MockerFixture
 
 from airflow_provider_zbackup.emulator.seed import ORGANIZATION_ID
@@ -22,8 +22,9 @@ from tests.support import CLUSTER_ID, PROJECT_ID, TaskInstance, World
 
 KINDS = [ZillizCreateBackupOperator, ZillizJobSensor, ZillizNoActiveBackupSensor]
 CLUSTERS = f"https://console.example/orgs/{ORGANIZATION_ID}/projects/{PROJECT_ID}/clusters"
+serialized_objects: Any = import_module("airflow.serialization.serialized_objects")
 # Airflow 3 has a class of its own for what Airflow 2 does with that of the DAG.
-DAG_FORMAT: Any = getattr(serialized_objects, "DagSerialization", serialized_objects.SerializedDAG)
+DAG_FORMAT = getattr(serialized_objects, "DagSerialization", serialized_objects.SerializedDAG)
 
 
 def create(**arguments: Any) -> Any:

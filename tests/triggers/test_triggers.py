@@ -12,7 +12,6 @@ from airflow.secrets.metastore import MetastoreBackend
 from pytest_mock import MockerFixture
 
 from airflow_provider_zbackup.emulator import JobPlan
-from airflow_provider_zbackup.hooks import zilliz
 from airflow_provider_zbackup.hooks.zilliz import ZillizHook
 from airflow_provider_zbackup.triggers.backup import ZillizBackupTrigger, ZillizNoActiveBackupTrigger
 from airflow_provider_zbackup.triggers.base import ZillizTrigger
@@ -239,10 +238,11 @@ def test_a_trigger_that_is_cancelled_gives_the_client_back_and_no_event(
                 await waiting
             assert closes.call_count == 0, "it is not the last user"
             assert another_user.settings.api_key == API_KEY
-        assert zilliz._shared_clients[asyncio.get_running_loop()] == {}
+        assert closes.call_count == 1
+        async with ZillizHook().async_client() as new_client:
+            assert new_client is not another_user
 
     asyncio.run(cancel())
-    assert closes.call_count == 1
 
 
 def test_an_error_that_is_not_ours_is_left_to_airflow(world: World, mocker: MockerFixture) -> None:

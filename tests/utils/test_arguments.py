@@ -366,27 +366,30 @@ def dag() -> Iterator[Any]:
 
 def test_the_output_of_another_task_passes_also_inside_lists(dag: Any) -> None:
     first = ZillizCreateBackupOperator(task_id="first", cluster_id="in01-1")
+    output: Any = first.output
     second = ZillizCreateBackupOperator(
         task_id="second",
-        cluster_id=first.output["cluster_id"],
-        collections=[first.output["backup_name"], "orders"],
-        database=first.output["region_id"],
-        copy_to_regions=first.output["region_id"],
-        zilliz_conn_id=first.output["job_id"],
+        cluster_id=output["cluster_id"],
+        collections=[output["backup_name"], "orders"],
+        database=output["region_id"],
+        copy_to_regions=output["region_id"],
+        zilliz_conn_id=output["job_id"],
     )
-    job = ZillizJobSensor(task_id="job", job_id=second.output)
-    gate = ZillizNoActiveBackupSensor(task_id="gate", project_id=job.output)
+    output = second.output
+    job = ZillizJobSensor(task_id="job", job_id=output)
+    output = job.output
+    gate = ZillizNoActiveBackupSensor(task_id="gate", project_id=output)
     assert gate.upstream_task_ids == {"job"}
     assert job.upstream_task_ids == {"second"}
     assert second.upstream_task_ids == {"first"}
 
 
 def test_arguments_of_mapped_tasks_are_checked_like_others(dag: Any) -> None:
-    create = ZillizCreateBackupOperator.partial(task_id="create", cluster_id="in01-1").expand(
+    create: Any = ZillizCreateBackupOperator.partial(task_id="create", cluster_id="in01-1").expand(
         collections=[["orders"], ["customers", "orders"]]
     )
-    job = ZillizJobSensor.partial(task_id="job", deferrable=True).expand(job_id=create.output)
-    gate = ZillizNoActiveBackupSensor.partial(task_id="gate").expand_kwargs(
+    job: Any = ZillizJobSensor.partial(task_id="job", deferrable=True).expand(job_id=create.output)
+    gate: Any = ZillizNoActiveBackupSensor.partial(task_id="gate").expand_kwargs(
         [{"cluster_id": "in01-1"}, {"project_id": "proj-1"}]
     )
     assert job.upstream_task_ids == {"create"}

@@ -22,10 +22,10 @@ from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
 from airflow_provider_zbackup.operators.base import ZillizJobOperator
 from airflow_provider_zbackup.sensors.backup import ZillizNoActiveBackupSensor
 from airflow_provider_zbackup.sensors.job import ZillizJobSensor
-from airflow_provider_zbackup.utils.arguments import ArgumentError
 from airflow_provider_zbackup.utils.errors import translate_errors, validate_event
 from airflow_provider_zbackup.utils.task import BACKSTOP, EARLIEST_EVENT, NO_CANCEL, ZillizTask
 from airflow_provider_zbackup.zilliz import errors
+from airflow_provider_zbackup.zilliz.checks import ArgumentError
 from airflow_provider_zbackup.zilliz.errors import ZillizError
 from airflow_provider_zbackup.zilliz.flows.creation import CreateBackupSubmission, CreateRecord
 from airflow_provider_zbackup.zilliz.models import CreateBackupRequest
@@ -389,7 +389,7 @@ def test_no_event_comes_before_airflow_knows_of_the_deferral(
 
 def test_whoever_takes_the_mixin_has_to_say_what_goes_on() -> None:
     with pytest.raises(NotImplementedError):
-        ZillizTask().describe_remote_work({})  # type: ignore[typeddict-item]
+        ZillizTask().describe_remote_work({})
 
 
 @SENSORS

@@ -86,7 +86,7 @@ def test_a_delivered_record_counts_for_the_same_run_of_the_task_only(
     assert SubmissionStore(task.context, KEY).load() is None, "cleared by a user"
 
 
-def test_who_edits_the_retries_before_he_clears_gets_a_new_backup_too(
+def test_a_user_who_edits_the_retries_before_clearing_gets_a_new_backup_too(
     task: TaskInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Airflow adds the retries to the tries made, which may come to the same ``max_tries`` again."""

@@ -370,7 +370,7 @@ def test_a_bad_proxy_means_not_done(send: Send, monkeypatch: pytest.MonkeyPatch)
         (
             "[SSL: WRONG_VERSION_NUMBER] wrong version number",
             None,
-            "it seems to speak plain HTTP, not HTTPS; check the Base URL of connection 'x'.",
+            "it seems to speak plain HTTP, not HTTPS; check the Base URL of connection 'x' (",
         ),
         (
             "[SSL: CERTIFICATE_VERIFY_FAILED] self-signed",

@@ -173,7 +173,7 @@ def test_whoever_is_in_the_way_may_be_missing_in_the_list_at_first(lag: float) -
 
 @pytest.mark.parametrize("lag", [0.0, 5.0])
 def test_what_began_after_a_catch_all_was_not_in_its_way(lag: float) -> None:
-    """It may be what the server has done all the same, and is not forgotten."""
+    """It may have come of the refused create all the same: the next try adopts it."""
     late = backup("late", status="CREATING", create_time=at(3))
     driver = cloud([CATCH_ALL], made_later(late, after=lag), elsewhere=page(late))
     with pytest.raises(ZillizRefusedError):
@@ -184,7 +184,7 @@ def test_what_began_after_a_catch_all_was_not_in_its_way(lag: float) -> None:
 
 
 def test_a_colleague_who_was_quicker_is_in_the_way_however_slow_the_answers_are() -> None:
-    """The list took 4 s, and in that time he began."""
+    """The list took 4 s to come, and in that time the colleague's backup began."""
     quicker = backup("quicker", status="CREATING", create_time=at(3))
     lists = iter([Reply(page(), at(0)), Reply(page(quicker), at(4))])
     driver = cloud([CATCH_ALL], lambda elapsed: next(lists))  # type: ignore[arg-type, return-value]
@@ -211,7 +211,7 @@ def test_a_catch_all_with_nobody_in_the_way_is_an_error() -> None:
 
 
 def test_after_a_catch_all_the_next_try_looks_first() -> None:
-    """It says "failed", which may have been said too early."""
+    """The server said "failed", perhaps before it made the backup all the same."""
     refused = cloud([CATCH_ALL], elsewhere=page())
     with pytest.raises(ZillizRefusedError):
         create(refused)

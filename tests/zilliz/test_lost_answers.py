@@ -95,7 +95,7 @@ def test_an_undated_newcomer_is_adopted() -> None:
     assert create(cloud([LOST], made_later(backup("b", create_time=None)))).backup_id == "b"
 
 
-def test_a_newcomer_made_by_nobody_knows_whom_is_adopted() -> None:
+def test_a_newcomer_whose_creation_method_is_unknown_is_adopted() -> None:
     assert create(cloud([LOST], made_later(backup("b", creation_method="")))).backup_id == "b"
 
 

@@ -149,7 +149,20 @@ PAGES = [(BackupPage, "backups"), (ClusterPage, "clusters")]
 
 @pytest.mark.parametrize("model", ANSWERS)
 @pytest.mark.parametrize(
-    "value", [None, True, [], {}, {"a": 1}, object(), float("nan"), float("inf"), b"\xff", "\ud800"], ids=repr
+    "value",
+    [
+        None,
+        True,
+        [],
+        {},
+        {"a": 1},
+        pytest.param(object(), id="an object"),
+        float("nan"),
+        float("inf"),
+        b"\xff",
+        "\ud800",
+    ],
+    ids=repr,
 )
 def test_fields_of_any_type_are_read(model: type[BaseModel], value: Any) -> None:
     answer = model.model_validate({field.alias: value for field in model.model_fields.values()})
@@ -177,7 +190,7 @@ def test_a_list_that_cannot_be_read_is_not_an_empty_one(page: Any, items: str, u
 
 
 @pytest.mark.parametrize(("page", "items"), PAGES)
-def test_an_empty_list_has_many_dresses(page: Any, items: str) -> None:
+def test_an_empty_list_can_be_written_in_many_ways(page: Any, items: str) -> None:
     empty = page(**{items: ()})
     documents: list[dict[str, Any]] = [{items: []}, {items: None}, {"count": 0}, {"count": 0, items: None}]
     for document in documents:

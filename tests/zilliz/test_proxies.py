@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -15,8 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from pytest_mock import MockerFixture
 
-from airflow_provider_zbackup.zilliz import client as client_module
-from airflow_provider_zbackup.zilliz.client import AsyncZillizClient, ZillizClient, ssl_context
+from airflow_provider_zbackup.zilliz.client import AsyncZillizClient, ZillizClient, proxy_for, ssl_context
 from airflow_provider_zbackup.zilliz.errors import ZillizConfigurationError
 from airflow_provider_zbackup.zilliz.settings import DEFAULT_BASE_URL, ClientSettings, is_loopback
 
@@ -72,10 +72,8 @@ def authority(folder: Path, name: str) -> str:
 
 def trusted(settings: ClientSettings | None = None) -> str:
     """Return who is trusted: the one authority, or that there are many."""
-    names = [
-        dict(part[0] for part in certificate["subject"])
-        for certificate in ssl_context(settings).get_ca_certs()
-    ]
+    certificates: list[Any] = ssl_context(settings).get_ca_certs()
+    names = [dict(part[0] for part in certificate["subject"]) for certificate in certificates]
     return names[0]["commonName"] if len(names) == 1 else "the usual" if names else "nobody yet"
 
 
@@ -157,7 +155,7 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str | None]:
             monkeypatch.delenv(name.upper(), raising=False)
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
-        return client_module._proxy(url)
+        return proxy_for(url)
 
     return proxy
 

@@ -49,7 +49,7 @@ def run_together(cloud: ModelCloud, tasks: int, chance: random.Random) -> list[C
     order = count()
     running = [(START + chance.uniform(0, 1), next(order), task(), None) for _ in range(tasks)]
     heapq.heapify(running)
-    results = []
+    results: list[CreateRecord] = []
     for _ in range(MOST_STEPS):
         if not running:
             return results

@@ -47,7 +47,7 @@ def test_nothing_is_sent_but_what_was_asked_for(arguments: dict[str, Any], body:
         ({"collections": [""]}, "each of collections must not be empty"),
         ({"collections": [None]}, "each of collections must be a text, not NoneType"),
         ({"collections": ["a", "a"]}, "names the same twice: a"),
-        ({"collections": iter(["a"])}, "must be a list of collection names, not list_iterator"),
+        ({"collections": {"a"}}, "must be a list of collection names, not set"),
         ({"database": "sales"}, "database goes with collections"),
         ({"collections": ["a"], "database": ""}, "database must not be empty"),
         ({"copy_to_regions": "aws-us-west-2"}, "must be a list of region ids, not one text"),
@@ -107,5 +107,7 @@ def asking(*collections: str, database: str | None = None) -> CreateBackupReques
         (asking("a", database="sales"), holding(_=["a"], sales=["a"]), False),
     ],
 )
-def test_covers_same(request_: CreateBackupRequest, backup: Backup, same: bool | None) -> None:
+def test_whether_a_backup_covers_the_same_as_a_request(
+    request_: CreateBackupRequest, backup: Backup, same: bool | None
+) -> None:
     assert request_.covers_same(backup) is same

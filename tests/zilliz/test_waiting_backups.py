@@ -155,7 +155,7 @@ def test_a_busy_cluster_is_a_time_to_leave() -> None:
     assert scripted(BUSY).run(wait_until_free(WAIT._replace(leave_after=START), cluster_id=CLUSTER)) is None
 
 
-def test_whose_turn_it_is_sees_once_and_spreads_out() -> None:
+def test_before_a_create_one_look_at_a_free_cluster_and_a_random_pause_are_enough() -> None:
     driver = scripted(page())
     assert driver.run(wait_until_free(WAIT, cluster_id=CLUSTER, to_submit=True)) == {"backups": 0}
     (pause,) = driver.pauses
