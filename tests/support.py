@@ -78,7 +78,7 @@ class TaskInstance:
             except TaskDeferred as deferral:
                 event = self.run_trigger(deferral)
                 if isinstance(event, TaskSuccessEvent):
-                    self.xcoms.update(json.loads(json.dumps(event.xcoms)))
+                    self.xcoms.update(json.loads(json.dumps(event.xcoms or {})))
                     return self.xcoms["return_value"]
                 method = deferral.method_name
                 arguments = {"event": json.loads(json.dumps(event.payload))}

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
+from airflow.listeners import hookimpl
+from airflow.providers.common.compat.sdk import (
+    DAG,
+    AirflowFailException,
+    AirflowSensorTimeout,
+    Asset,
+    XCom,
+)
 
 from airflow_provider_zbackup.emulator import JobPlan
 from airflow_provider_zbackup.operators import base as operators
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
 from airflow_provider_zbackup.sensors.backup import ZillizNoActiveBackupSensor
 from airflow_provider_zbackup.sensors.job import ZillizJobSensor
-from airflow_provider_zbackup.utils import store
-from airflow_provider_zbackup.utils.task import ZillizTask
+from airflow_provider_zbackup.utils import listeners, store, xcom
+from airflow_provider_zbackup.utils import task as task_module
 from airflow_provider_zbackup.version_compat import AIRFLOW_VERSION, HAS_TASK_STATE_STORE
 from airflow_provider_zbackup.zilliz.checks import ArgumentError
 from airflow_provider_zbackup.zilliz.errors import ZillizJobFailedError
@@ -35,6 +42,8 @@ def gate(**arguments: Any) -> ZillizNoActiveBackupSensor:
 
 
 TASKS = pytest.mark.parametrize("make", [create, job, gate])
+#: The tasks of a test that end in the triggerer.
+ended: list[TaskInstance] = []
 PLACES = pytest.mark.parametrize("in_dag_test", [False, True], ids=["triggerer", "dag.test"])
 
 
@@ -42,7 +51,9 @@ def ending(make: Callable[..., Any], **arguments: Any) -> TaskInstance:
     """Return a task that ends in the triggerer, and defers as soon as it can."""
     arguments = {"deferrable": True, "end_from_trigger": True, "defer_after": 0} | arguments
     in_dag_test = arguments.pop("in_dag_test", False)
-    return TaskInstance(lambda: make(**arguments), in_dag_test=in_dag_test)
+    task = TaskInstance(lambda: make(**arguments), in_dag_test=in_dag_test)
+    ended.append(task)
+    return task
 
 
 def workers(task: TaskInstance) -> list[str]:
@@ -65,6 +76,20 @@ def workers(task: TaskInstance) -> list[str]:
     return resumed
 
 
+@pytest.fixture(autouse=True)
+def _xcoms_from_triggers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let triggers push XComs, where Airflow lets them, to the task of the test."""
+
+    async def push(key: str, value: Any, *, dag_id: str, task_id: str, run_id: str, map_index: int) -> None:
+        (task,) = (task for task in ended if task.task_id == task_id)
+        assert (dag_id, run_id, map_index) == (task.dag_id, task.run_id, task.map_index)
+        task.xcom_push(key, value)
+
+    ended.clear()
+    if xcom.can_push_from_trigger() and hasattr(XCom, "aset"):
+        monkeypatch.setattr(XCom, "aset", push)
+
+
 @pytest.fixture
 def _as_airflow_3_3(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(operators, "HAS_TASK_STATE_STORE", True)
@@ -84,45 +109,85 @@ def test_which_airflow_that_is() -> None:
     assert HAS_TASK_STATE_STORE is (AIRFLOW_VERSION.release >= (3, 3))
 
 
-def ignored(make: Callable[..., Any], **arguments: Any) -> list[str]:
-    """Return the warnings that a task comes with."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        make(**arguments)
-    return [str(warning.message) for warning in caught if "ignores" in str(warning.message)]
+# What Airflow would lose
 
 
-@pytest.mark.usefixtures("_as_airflow_3_3")
-@TASKS
-@pytest.mark.parametrize("name", ["outlets", "on_success_callback"])
-def test_what_airflow_will_ignore_is_told_at_parse_time(make: Callable[..., Any], name: str) -> None:
-    lost = {"outlets": ["an asset"], "on_success_callback": print}
-    (warning,) = ignored(make, end_from_trigger=True, **{name: lost[name]})
-    kind = type(make()).__name__
-    assert warning.startswith(f"{kind}: with end_from_trigger=True Airflow ends the task in the triggerer")
-    assert name in warning
+class AfterExecution(ZillizJobSensor):
+    def post_execute(self, context: Any, result: Any = None) -> None: ...
 
 
-@pytest.mark.usefixtures("_as_airflow_3_3")
-@TASKS
-def test_a_post_execute_is_told_too(make: Callable[..., Any]) -> None:
-    (warning,) = ignored(make, end_from_trigger=True, post_execute=lambda context, result: None)
-    assert warning.endswith("ignores post_execute.")
+class AtTheEnd(ZillizJobSensor):
+    def execute_complete(self, context: Any, event: Any = None) -> Any: ...
 
 
-@pytest.mark.usefixtures("_as_airflow_3_3")
-@TASKS
-def test_where_nothing_is_lost_nothing_is_said(make: Callable[..., Any]) -> None:
-    assert ignored(make, end_from_trigger=True) == []
+def mapped_over() -> ZillizJobSensor:
+    with DAG("dag", schedule=None):
+        sensor = job()
+        ZillizJobSensor.partial(task_id="mapped").expand(job_id=sensor.output)
+    return sensor
 
 
-def test_a_task_without_such_attributes_loses_nothing() -> None:
-    assert ignored(ZillizTask().warn_about_ignored_hooks) == []
+def in_a_dag() -> ZillizJobSensor:
+    with DAG("dag", schedule=None):
+        sensor = job()
+        ZillizJobSensor(task_id="next", job_id=sensor.output)
+    return sensor
 
 
-@TASKS
-def test_without_end_from_trigger_nothing_is_said(make: Callable[..., Any]) -> None:
-    assert ignored(make, outlets=["an asset"], on_success_callback=print) == []
+def result_of_the_dag() -> ZillizJobSensor:
+    sensor = job()
+    sensor.returns_dag_result = True
+    return sensor
+
+
+@pytest.mark.parametrize("make", [create, job, gate, in_a_dag])
+def test_of_an_ordinary_task_nothing_is_lost(make: Callable[..., Any]) -> None:
+    assert make().lost_in_trigger() == []
+
+
+@pytest.mark.parametrize(
+    ("make", "lost"),
+    [
+        (partial(job, outlets=[Asset("saved")]), "outlets"),
+        (partial(job, on_success_callback=print), "on_success_callback"),
+        (partial(job, post_execute=lambda context, result: None), "post_execute"),
+        (partial(AfterExecution, task_id="task", job_id="job-1"), "post_execute"),
+        (partial(AtTheEnd, task_id="task", job_id="job-1"), "execute_complete"),
+        (partial(job, do_xcom_push=False), "do_xcom_push=False"),
+        (partial(job, multiple_outputs=True), "multiple_outputs"),
+        (partial(job, map_index_template="{{ task.job_id }}"), "map_index_template"),
+        (mapped_over, "the mapping of tasks over its result"),
+        (result_of_the_dag, "the result of the DAG"),
+    ],
+)
+def test_what_is_lost_of_a_task(make: Callable[..., Any], lost: str) -> None:
+    assert make().lost_in_trigger() == [lost]
+
+
+def test_what_is_lost_of_an_installation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task_module, "has_backend", lambda: True)
+    monkeypatch.setattr(task_module, "hears_of_success", lambda: True)
+    monkeypatch.setattr(task_module, "can_push_from_trigger", lambda: False)
+    assert job().lost_in_trigger() == [
+        "the XCom backend",
+        "the form of its result",
+        "listeners, such as OpenLineage's",
+    ]
+
+
+def test_who_hears_of_success() -> None:
+    assert not listeners.hears_of_success()
+
+    class Listener:
+        @hookimpl
+        def on_task_instance_success(self) -> None: ...
+
+    manager = listeners.listener_manager()
+    manager.pm.register(listener := Listener())
+    try:
+        assert listeners.hears_of_success()
+    finally:
+        manager.pm.unregister(listener)
 
 
 # When the task runs
@@ -138,6 +203,31 @@ def test_a_backup_is_the_same_wherever_its_task_ends(world: World, in_dag_test: 
     assert (result["backup_id"], result["status"]) == (backup.backup_id, "AVAILABLE")
     assert result["size"] == backup.size(world.clock.now)
     assert resumed == (["execute_complete"] if in_dag_test else [])
+
+
+@pytest.mark.usefixtures("_as_airflow_3_3")
+def test_where_something_would_be_lost_the_task_comes_back_to_a_worker(
+    world: World, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = ending(create, outlets=[Asset("saved")], multiple_outputs=True)
+    resumed = workers(task)
+    assert task.run()["status"] == "AVAILABLE"
+    assert resumed == ["execute_complete"]
+    # Airflow 3 logs to the standard output.
+    said = caplog.text or capsys.readouterr().out
+    expected = "would lose outlets, multiple_outputs: this task comes back to a worker to end."
+    assert said.count(expected) == said.count("would lose") == 1
+
+
+@pytest.mark.usefixtures("_as_airflow_3_3")
+def test_a_cleared_task_that_would_have_come_back_goes_on_with_its_backup(world: World) -> None:
+    world.control_plane.configure(job_seconds=150)
+    task = ending(create, outlets=[Asset("saved")], timeout=100)
+    with pytest.raises(Exception, match="Gave up after 100 s"):
+        task.run()
+    task.max_tries += 1
+    assert task.run()["backup_id"] == world.backups()[0].backup_id
+    assert len(world.requests("create_backup")) == 1
 
 
 @PLACES

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+from airflow.providers.common.compat.sdk import BaseOperatorLink
+
+from airflow_provider_zbackup.utils.xcom import push_past_backend, read_past_backend
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context
@@ -15,7 +17,8 @@ class ZillizConsoleLink(BaseOperatorLink):
     Link to the cluster, or to the project's clusters, in the web console.
 
     The task stores the address when it starts, so that it is there while the task is deferred and after
-    it has failed, and so that drawing the page needs no request.
+    it has failed, and so that drawing the page needs no request. It stores it past any XCom backend of
+    the user's, for Airflow's UI does not ask the backend.
     """
 
     name = "Zilliz Cloud console"
@@ -26,8 +29,8 @@ class ZillizConsoleLink(BaseOperatorLink):
     @classmethod
     def persist(cls, context: Context, url: str) -> None:
         """Store the address for the task of a context."""
-        context["ti"].xcom_push(key=cls.xcom_key, value=url)
+        push_past_backend(context["ti"], cls.xcom_key, url)
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
         """Return the address, or an empty text if the task has not started yet."""
-        return XCom.get_value(key=self.xcom_key, ti_key=ti_key) or ""
+        return read_past_backend(ti_key, self.xcom_key) or ""

@@ -61,8 +61,9 @@ class ZillizJobOperator(ZillizTask, BaseOperator, Generic[R]):
     :param defer_after: how long to wait in the worker before deferring, in seconds: many jobs take no longer,
         and deferring one has its price
     :param end_from_trigger: whether a deferred task that went well ends in the triggerer, without coming
-        back to a worker: sooner and cheaper, but Airflow then ignores its ``outlets`` and success callbacks,
-        and clearing it starts a new job even if the first had not ended. Needs Airflow 3.3 or later
+        back to a worker: sooner and cheaper, but clearing it starts a new job even if the first had not
+        ended. A task that would lose something there, such as its ``outlets`` or success callbacks, comes
+        back all the same, and says so in its log. Needs Airflow 3.3 or later
     :param zilliz_conn_id: :ref:`Airflow connection <howto/connection>` of type ``zilliz`` (templated)
     :raises AirflowFailException: where trying again cannot help
     :raises ZillizError: for everything else
@@ -183,7 +184,7 @@ class ZillizJobOperator(ZillizTask, BaseOperator, Generic[R]):
         if not self.wait_for_completion:
             store.mark_delivered()
             return result
-        if self.end_from_trigger:
+        if self.end_from_trigger and not self.lost_in_trigger():
             # A trigger can write nothing. If the task is cleared later, it is not known whether it had
             # delivered, so it starts a new job.
             store.mark_delivered()

@@ -19,6 +19,8 @@ from airflow_provider_zbackup.version_compat import set_variable
 from airflow_provider_zbackup.zilliz.checks import ArgumentError
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import XComArg
+
     from airflow_provider_zbackup.triggers.cluster import ZillizRestoredClusterTrigger
     from airflow_provider_zbackup.zilliz.flows.restoration import (
         RestoreClusterRecord,
@@ -86,7 +88,7 @@ class ZillizRestoreClusterOperator(ZillizJobOperator["RestoreClusterRecord"]):
         self,
         *,
         cluster_id: str,
-        backup_id: str | Mapping[str, Any],
+        backup_id: str | Mapping[str, Any] | XComArg,
         cluster_name: str,
         project_id: str | None = None,
         cu_size: int | str | None = None,

@@ -35,7 +35,8 @@ class ZillizSensor(ZillizTask, BaseSensorOperator):
         polls, ``mode`` does not matter, and ``timeout`` and ``soft_fail`` mean what they always mean
     :param defer_after: how long to wait in the worker before deferring, in seconds
     :param end_from_trigger: whether a deferred task that went well ends in the triggerer, without coming
-        back to a worker: sooner and cheaper, but Airflow then ignores its ``outlets`` and success callbacks
+        back to a worker: sooner and cheaper. A task that would lose something there, such as its
+        ``outlets`` or success callbacks, comes back all the same, and says so in its log
     :param zilliz_conn_id: :ref:`Airflow connection <howto/connection>` of type ``zilliz`` (templated)
     """
 

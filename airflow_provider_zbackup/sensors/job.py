@@ -9,7 +9,7 @@ from airflow_provider_zbackup.sensors.base import ZillizSensor
 from airflow_provider_zbackup.utils.arguments import as_result, check_id, is_rendered_later
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, XComArg
 
     from airflow_provider_zbackup.triggers.base import ZillizTrigger
 
@@ -33,7 +33,7 @@ class ZillizJobSensor(ZillizSensor):
 
     template_fields: Sequence[str] = ("job_id", "zilliz_conn_id")
 
-    def __init__(self, *, job_id: str | Mapping[str, Any], **kwargs: Any) -> None:
+    def __init__(self, *, job_id: str | Mapping[str, Any] | XComArg, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.job_id = job_id
         self.check_arguments()

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_zbackup.hooks.zilliz import ZillizHook
+from airflow_provider_zbackup.utils.xcom import push_from_trigger
 from airflow_provider_zbackup.zilliz.errors import ZillizError
 from airflow_provider_zbackup.zilliz.flows.polling import Wait
 from airflow_provider_zbackup.zilliz.flows.steps import Flow
@@ -105,7 +106,8 @@ class ZillizTrigger(BaseTrigger):
         await hook.clock.asleep(max(0.0, (self.not_before or 0.0) - hook.clock.time()))
         # Without a task instance this is dag.test(), which can do nothing but resume.
         if self.end_from_trigger and event["status"] == "success" and self.task_instance is not None:
-            yield TaskSuccessEvent(xcoms={"return_value": event["result"]})
+            xcoms = await push_from_trigger(self.task_instance, "return_value", event["result"])
+            yield TaskSuccessEvent(xcoms=xcoms)
         else:
             yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 

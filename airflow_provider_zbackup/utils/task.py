@@ -7,13 +7,16 @@ brings pydantic's models, nor Airflow's trigger classes.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Collection
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
+from airflow.providers.common.compat.sdk import BaseOperator
+
 from airflow_provider_zbackup.utils.arguments import Argument, check_flag, check_seconds
+from airflow_provider_zbackup.utils.listeners import hears_of_success
+from airflow_provider_zbackup.utils.xcom import can_push_from_trigger, has_backend
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -77,8 +80,6 @@ class ZillizTask:
             # What was given must not vanish in rendering: without its collections, a backup would hold all.
             if value is not None or not item.optional or item.name in self._given:
                 item.check(item.name, value, rendered=rendered or item.name not in self.template_fields)
-        if not rendered and self.end_from_trigger:
-            self.warn_about_ignored_hooks()
 
     def describe_remote_work(self, context: Context) -> str:
         """Return, in one sentence, what goes on in Zilliz Cloud."""
@@ -102,6 +103,12 @@ class ZillizTask:
             result = trigger.wait_in_worker(self.hook, note=self.log.info, leave_after=leave_after)  # type: ignore[attr-defined]
             if result is not None:
                 return result
+        if trigger.end_from_trigger and (lost := self.lost_in_trigger()):
+            trigger.end_from_trigger = False
+            self.log.info(  # type: ignore[attr-defined]
+                "In the triggerer Airflow would lose %s: this task comes back to a worker to end.",
+                ", ".join(lost),
+            )
         self.defer_to(trigger, then)
 
     def defer_to(self, trigger: ZillizTrigger, then: Callable[..., Any]) -> NoReturn:
@@ -115,20 +122,32 @@ class ZillizTask:
         )
         raise AssertionError("defer() does not return")
 
-    def warn_about_ignored_hooks(self) -> None:
-        """Warn, at parse time, of what Airflow leaves out when a trigger ends the task itself."""
-        attributes = {"post_execute": "_post_execute_hook"}
-        lost = [
-            name
-            for name in ("outlets", "on_success_callback", "post_execute")
-            if getattr(self, attributes.get(name, name), None)
-        ]
-        if lost:
-            warnings.warn(
-                f"{type(self).__name__}: with end_from_trigger=True Airflow ends the task in the triggerer "
-                f"and ignores {' and '.join(lost)}.",
-                stacklevel=4,
-            )
+    def lost_in_trigger(self) -> list[str]:
+        """
+        Return, in words, what Airflow would lose of this task if a trigger ended it.
+
+        This names all that Airflow does in a worker, and only there, when a task has succeeded, but for
+        metrics. A task that would lose anything of it comes back to a worker, whatever
+        ``end_from_trigger`` says.
+        """
+        task: Any = self
+        own = __name__.partition(".")[0]
+        losses = {
+            "outlets": task.outlets,
+            "on_success_callback": task.on_success_callback,
+            "post_execute": task._post_execute_hook
+            or type(task).post_execute is not BaseOperator.post_execute,
+            "execute_complete": type(task).execute_complete.__module__.partition(".")[0] != own,
+            "do_xcom_push=False": not task.do_xcom_push,
+            "multiple_outputs": task.multiple_outputs,
+            "map_index_template": task.map_index_template,
+            "the mapping of tasks over its result": task.has_dag() and any(task.iter_mapped_dependants()),
+            "the result of the DAG": getattr(task, "returns_dag_result", False),
+            "the XCom backend": has_backend(),
+            "the form of its result": not can_push_from_trigger(),
+            "listeners, such as OpenLineage's": hears_of_success(),
+        }
+        return [name for name, lost in losses.items() if lost]
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         try:

@@ -10,9 +10,11 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizClusterLostError,
     ZillizJobFailedError,
     ZillizNotFoundError,
+    ZillizServerError,
+    ZillizUnsupportedClusterError,
 )
 from airflow_provider_zbackup.zilliz.flows.polling import LOOK_UP_LAG, Wait
-from airflow_provider_zbackup.zilliz.flows.waiting import wait_for_cluster
+from airflow_provider_zbackup.zilliz.flows.waiting import check_cluster, wait_for_cluster
 from airflow_provider_zbackup.zilliz.models import Cluster
 from tests.clock import START
 from tests.zilliz.driver import Driver, always, job, scripted
@@ -66,3 +68,33 @@ def test_it_is_left_to_somebody_else_when_it_is_time() -> None:
     leave = WAIT._replace(leave_after=START + 2)
     assert always(cluster("CREATING")).run(wait_for_cluster("in01-new", leave)) is None
     assert always(job()).run(wait_for_cluster("in01-new", leave, job_id="job-1")) is None
+
+
+@pytest.mark.parametrize(
+    ("facts", "error"),
+    [
+        ({}, None),
+        ({"deployment_option": "Dedicated", "plan": "Enterprise"}, None),
+        ({"deployment_option": "Serverless"}, ZillizUnsupportedClusterError),
+        ({"plan": "Free"}, ZillizUnsupportedClusterError),
+    ],
+    ids=["untold", "Dedicated", "Serverless", "Free"],
+)
+def test_which_clusters_can_have_backups(facts: dict[str, str], error: type[Exception] | None) -> None:
+    driver = scripted(cluster(**facts))
+    if error is None:
+        driver.run(check_cluster("in01-new"))
+    else:
+        with pytest.raises(error, match="Cluster in01-new is .*, so it has no backups"):
+            driver.run(check_cluster("in01-new"))
+
+
+def test_a_cluster_that_does_not_exist_is_an_error() -> None:
+    with pytest.raises(ZillizNotFoundError):
+        scripted(UNKNOWN).run(check_cluster("in01-new"))
+
+
+def test_trouble_with_the_look_at_a_cluster_is_left_to_what_follows() -> None:
+    driver = scripted(ZillizServerError("Down."))
+    driver.run(check_cluster("in01-new"))
+    assert driver.notes == ["Down. Going on without having seen cluster in01-new."]

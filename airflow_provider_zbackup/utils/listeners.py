@@ -1,0 +1,20 @@
+"""Airflow's listeners: plugins that it calls when a task begins or ends."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+
+def hears_of_success() -> bool:
+    """Tell whether a listener is called when a task has succeeded, which Airflow does in workers only."""
+    return bool(listener_manager().hook.on_task_instance_success.get_hookimpls())
+
+
+def listener_manager() -> Any:
+    """Return Airflow's manager of listeners in workers."""
+    try:
+        return import_module("airflow.sdk.listener").get_listener_manager()
+    except ImportError:
+        # Airflow before 3.2
+        return import_module("airflow.listeners.listener").get_listener_manager()
