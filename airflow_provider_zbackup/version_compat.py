@@ -21,12 +21,17 @@ from airflow import __version__
 from packaging.version import Version
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import BaseOperator, Context
 
 
 AIRFLOW_VERSION = Version(Version(__version__).base_version)
 #: Whether Airflow itself cleans up what a task instance leaves in its store.
 HAS_TASK_STATE_STORE = Version("3.3") <= AIRFLOW_VERSION
+
+
+def is_from_mapped(operator: BaseOperator) -> bool:
+    """Tell whether an operator is one of those that a mapped task consists of."""
+    return bool(getattr(operator, "_BaseOperator__from_mapped", False))
 
 
 class TaskStateStore(Protocol):

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_zbackup.operators.base import ZillizJobOperator
 from airflow_provider_zbackup.utils.arguments import Argument, check_names
-from airflow_provider_zbackup.zilliz.checks import check_backup_scope
+from airflow_provider_zbackup.version_compat import is_from_mapped
+from airflow_provider_zbackup.zilliz.checks import ArgumentError, check_backup_scope
 
 if TYPE_CHECKING:
     from airflow_provider_zbackup.triggers.backup import ZillizBackupTrigger
     from airflow_provider_zbackup.zilliz.flows.creation import CreateBackupSubmission, CreateRecord
+
+#: Tells what was left out from a ``None`` that a mapped task got by mistake.
+_NOT_GIVEN: Any = object()
 
 
 class ZillizCreateBackupOperator(ZillizJobOperator["CreateRecord"]):
@@ -55,20 +59,25 @@ class ZillizCreateBackupOperator(ZillizJobOperator["CreateRecord"]):
         self,
         *,
         cluster_id: str,
-        collections: Sequence[str] | None = None,
+        collections: Sequence[str] | None = _NOT_GIVEN,
         database: str | None = None,
         copy_to_regions: Sequence[str] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self._has_empty_mapping = collections is None and is_from_mapped(self)
         self.cluster_id = cluster_id
-        self.collections = collections
+        self.collections = None if collections is _NOT_GIVEN else collections
         self.database = database
         self.copy_to_regions = copy_to_regions
         self.check_arguments()
 
     def check_arguments(self, *, rendered: bool = False) -> None:
         super().check_arguments(rendered=rendered)
+        if rendered and self._has_empty_mapping:
+            raise ArgumentError(
+                "collections is None in a mapped task: leave it out to back up the whole cluster"
+            )
         check_backup_scope(self.collections, self.database)
 
     def submission(self) -> CreateBackupSubmission:

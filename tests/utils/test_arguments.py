@@ -17,6 +17,7 @@ from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
 from airflow_provider_zbackup.operators.restore import ZillizRestoreClusterOperator
 from airflow_provider_zbackup.sensors.backup import ZillizNoActiveBackupSensor
 from airflow_provider_zbackup.sensors.job import ZillizJobSensor
+from airflow_provider_zbackup.zilliz.checks import ArgumentError
 from tests.support import Store, TaskInstance
 
 GOOD: dict[type[Any], dict[str, Any]] = {
@@ -425,3 +426,25 @@ def test_arguments_of_mapped_tasks_are_checked_like_others(dag: Any) -> None:
 def test_what_is_right_passes(kind: type[Any], arguments: dict[str, Any]) -> None:
     operator = make(kind, **arguments)
     assert {name: getattr(operator, name) for name in arguments} == arguments
+
+
+@pytest.mark.parametrize(
+    ("partial", "expand", "is_refused"),
+    [
+        ({"cluster_id": "in01-1"}, {"collections": [None]}, True),
+        ({"cluster_id": "in01-1"}, {"collections": [["orders"]]}, False),
+        ({}, {"cluster_id": ["in01-1"]}, False),
+    ],
+    ids=["None", "names", "left out"],
+)
+def test_none_among_mapped_collections_does_not_back_up_the_whole_cluster(
+    partial: dict[str, Any], expand: dict[str, Any], is_refused: bool
+) -> None:
+    with DAG("dag", schedule=None):
+        mapped = ZillizCreateBackupOperator.partial(task_id="task", **partial).expand(**expand)
+    operator: Any = mapped.unmap({name: values[0] for name, values in expand.items()})
+    if is_refused:
+        with pytest.raises(ArgumentError, match="collections is None in a mapped task"):
+            operator.check_arguments(rendered=True)
+    else:
+        operator.check_arguments(rendered=True)

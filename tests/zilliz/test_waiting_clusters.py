@@ -85,7 +85,7 @@ def test_which_clusters_can_have_backups(facts: dict[str, str], error: type[Exce
     if error is None:
         driver.run(check_cluster("in01-new"))
     else:
-        with pytest.raises(error, match="Cluster in01-new is .*, so it has no backups"):
+        with pytest.raises(error, match=r"Cluster in01-new is .*, so it has no backups"):
             driver.run(check_cluster("in01-new"))
 
 
