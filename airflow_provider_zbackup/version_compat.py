@@ -63,26 +63,38 @@ class _VariableStore:
         return f"{key}_{hashlib.sha256(self._name.encode()).hexdigest()[:40]}"
 
     def get(self, key: str) -> Any:
-        from airflow.providers.common.compat.sdk import Variable
-
-        return Variable.get(self._key(key), None, deserialize_json=True)
+        value = self._read(key)
+        if value is None:
+            # Airflow says None too when it could not read. What has just been written shows that it can.
+            set_variable(self._key(f"{key}_probe"), {}, "airflow-provider-zbackup", serialize_json=True)
+            self._delete(f"{key}_probe")
+            value = self._read(key)
+        return value
 
     def set(self, key: str, value: Any) -> None:
         set_variable(self._key(key), value, f"airflow-provider-zbackup: {self._name}", serialize_json=True)
 
     def delete(self, key: str) -> None:
+        self._delete(key)
+        if self.get(key) is not None:
+            raise RuntimeError(f"Airflow could not write its Variable {self._key(key)!r}.")
+
+    def _read(self, key: str) -> Any:
+        from airflow.providers.common.compat.sdk import Variable
+
+        return Variable.get(self._key(key), None, deserialize_json=True)
+
+    def _delete(self, key: str) -> None:
         from airflow.providers.common.compat.sdk import Variable
 
         Variable.delete(self._key(key))
-        if self.get(key) is not None:
-            raise RuntimeError(f"Airflow could not write its Variable {self._key(key)!r}.")
 
 
 def set_variable(name: str, value: Any, description: str, *, serialize_json: bool = False) -> None:
     """
     Write an Airflow Variable.
 
-    :raises RuntimeError: when it was not written, since Airflow 3.0 to 3.2 only log that:
+    :raises RuntimeError: when it was not written, or cannot be read, since Airflow 3.0 to 3.2 only log that:
         https://github.com/apache/airflow/issues/68537
     """
     from airflow.providers.common.compat.sdk import Variable

@@ -65,6 +65,28 @@ def test_a_variable_that_was_not_written_is_an_error(
         store.delete("key") if call == "delete" else store.set("key", {"record": None})
 
 
+@pytest.mark.parametrize("failures", [1, 2, 3])
+def test_what_cannot_be_read_is_not_taken_for_absent(
+    variables: dict[str, Any], mocker: MockerFixture, failures: int
+) -> None:
+    """Before Airflow 3.3 a read that fails is answered with the default."""
+    store = variable_store()
+    store.set("key", VALUE)
+    read = Variable.get
+    left = iter([True] * failures)
+    mocker.patch.object(
+        Variable,
+        "get",
+        side_effect=lambda name, default, **how: default if next(left, False) else read(name, default, **how),
+    )
+    if failures == 1:
+        assert store.get("key") == VALUE
+    else:
+        with pytest.raises(RuntimeError, match="could not write its Variable"):
+            store.get("key")
+    assert store.get("key") == VALUE, "and nothing was overwritten"
+
+
 def test_the_variable_is_json_and_says_whose_it_is(mocker: MockerFixture) -> None:
     put = mocker.patch.object(Variable, "set", autospec=True)
     mocker.patch.object(Variable, "get", autospec=True, return_value=VALUE)

@@ -48,7 +48,7 @@ def translate_errors(task: BaseOperator) -> Iterator[None]:
         raise
     except (ZillizJobFailedError, ZillizLostError) as error:
         if isinstance(task, BaseSensorOperator):
-            raise AirflowFailException(str(error)) from error
+            raise AirflowFailException(f"{error} Clear the task that started it: it starts anew.") from error
         raise
 
 

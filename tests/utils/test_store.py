@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_zbackup.emulator import JobPlan
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
@@ -186,3 +187,24 @@ def test_a_task_whose_worker_died_after_the_delivery_delivers_the_same(
     first = task.run()
     assert task.run()["backup_id"] == first["backup_id"]
     assert len(world.requests("create_backup")) == 1
+
+
+def test_an_operator_that_is_called_in_a_loop_has_a_record_for_each_request(world: World) -> None:
+    """As in a @task that backs up one collection after the other, and is retried."""
+
+    class Loop:
+        def execute(self, context: Any) -> list[str]:
+            return [
+                ZillizCreateBackupOperator(
+                    task_id="backup", cluster_id=CLUSTER_ID, collections=[name]
+                ).execute(context)["backup_id"]
+                for name in ("medium_articles", "quick_setup")
+            ]
+
+    task = TaskInstance(Loop, max_tries=1)
+    world.fault("create_backup", skip=1, times=1, code=96018, message="No such collection.")
+    with pytest.raises(AirflowFailException, match="No such collection"):
+        task.run()
+    world.control_plane.faults.clear()
+    assert task.run() == [backup.backup_id for backup in world.backups()]
+    assert len(world.backups()) == 2
