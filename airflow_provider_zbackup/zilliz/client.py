@@ -431,7 +431,7 @@ class AsyncZillizClient:
         self._budget = RequestBudget(settings.requests_per_second)
         # As many as there are threads, so that a request's time begins when a thread is free for it.
         self._slots = asyncio.Semaphore(CONCURRENCY)
-        # Who has it is the next to send; the others follow in the order in which they came.
+        # The task that holds it sends next; the others follow in the order in which they came.
         self._turn = asyncio.Lock()
         self._answers = PollCache()
         self._refreshing = asyncio.Lock()
