@@ -164,6 +164,7 @@ def test_what_is_not_there_after_the_trouble_is_not_defined(vault: type[Vault], 
         assert "is not defined" in str(error_of(read))
 
 
+@pytest.mark.filterwarnings("ignore:Method `get_conn_uri` is deprecated")
 def test_a_backend_that_keeps_no_connections_does_not_fail(
     monkeypatch: pytest.MonkeyPatch, read: Read
 ) -> None:

@@ -189,8 +189,11 @@ def test_a_task_whose_worker_died_after_the_delivery_delivers_the_same(
     assert len(world.requests("create_backup")) == 1
 
 
-def test_an_operator_that_is_called_in_a_loop_has_a_record_for_each_request(world: World) -> None:
+def test_an_operator_that_is_called_in_a_loop_has_a_record_for_each_request(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As in a @task that backs up one collection after the other, and is retried."""
+    monkeypatch.setattr(store, "HAS_TASK_STATE_STORE", True)
 
     class Loop:
         def execute(self, context: Any) -> list[str]:
