@@ -40,14 +40,15 @@ class SubmissionStore:
     def is_cleared(self) -> bool:
         """Tell whether a user has cleared the task since the record was saved."""
         kept = self._store.get(self._key) or {}
-        return bool(kept.get("run", self._run) != self._run)
+        # Retries that were edited since are no sign of it.
+        return bool(kept.get("max_tries", self._run[0]) != self._run[0])
 
     def save(self, record: Mapping[str, Any] | None) -> None:
         """Make a record durable; ``None`` deletes it."""
         if record is None:
             self._store.delete(self._key)
         else:
-            self._store.set(self._key, {"record": dict(record), "run": self._run})
+            self._store.set(self._key, {"record": dict(record), "max_tries": self._run[0]})
 
     def mark_delivered(self) -> None:
         """Note that the task is about to deliver its result."""

@@ -33,13 +33,22 @@ def store_outlives_task(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
 
 def test_a_record_is_kept_under_the_key_of_its_submission(task: TaskInstance) -> None:
     SubmissionStore(task.context, KEY).save(RECORD)
-    assert task.store == {KEY: {"record": RECORD, "run": [2, 0]}}
+    assert task.store == {KEY: {"record": RECORD, "max_tries": 2}}
     assert SubmissionStore(task.context, "another").load() is None
 
 
 def test_the_key_is_one_that_users_see_and_that_does_not_change() -> None:
     submission = CreateBackupSubmission("in01-1", CreateBackupRequest.of())
     assert submission.key == "zilliz_create_backup_f2fafe75474fd4f2"
+
+
+def test_only_a_clearing_is_taken_for_one(task: TaskInstance) -> None:
+    assert not SubmissionStore(task.context, KEY).is_cleared()
+    SubmissionStore(task.context, KEY).save(RECORD)
+    task.retries += 1
+    assert not SubmissionStore(task.context, KEY).is_cleared(), "somebody edited the DAG between two tries"
+    task.max_tries += 1
+    assert SubmissionStore(task.context, KEY).is_cleared()
 
 
 def test_a_new_task_remembers_nothing(task: TaskInstance) -> None:
@@ -140,7 +149,7 @@ def test_without_a_store_of_airflow_s_a_variable_remembers(
     monkeypatch.setattr(store, "HAS_TASK_STATE_STORE", False)
     remembers = SubmissionStore({"ti": TaskInstance(lambda: None)}, KEY)  # type: ignore[typeddict-item]
     remembers.save(RECORD)
-    assert list(variables.values()) == [{"record": RECORD, "run": [0, None]}]
+    assert list(variables.values()) == [{"record": RECORD, "max_tries": 0}]
     assert remembers.load() == RECORD
     remembers.mark_delivered()
     assert variables == {}
