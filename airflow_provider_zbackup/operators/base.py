@@ -184,7 +184,7 @@ class ZillizJobOperator(ZillizTask, BaseOperator, Generic[R]):
         if not self.wait_for_completion:
             store.mark_delivered()
             return result
-        if self.end_from_trigger and not self.lost_in_trigger():
+        if self.deferrable and self.end_from_trigger and not self.lost_in_trigger():
             # A trigger can write nothing. If the task is cleared later, it is not known whether it had
             # delivered, so it starts a new job.
             store.mark_delivered()

@@ -52,7 +52,8 @@ class ZillizRestoreClusterOperator(ZillizJobOperator["RestoreClusterRecord"]):
         that exists (templated)
     :param collection_status: ``"KEEP"`` loads the collections that were loaded, ``"RELEASE"`` loads none
     :param restore_version: ``"LATEST"`` or ``"ORIGINAL"`` version of Milvus; by default the API decides
-    :param password_to: where the password goes: ``"variable:NAME"`` is the Airflow Variable of that name
+    :param password_to: where the password goes: ``"variable:NAME"`` is the Airflow Variable of that name,
+        whose value is overwritten (templated)
     :param discard_password: whether nobody needs the password; a new one can be set in the web console
     :param wait_for_completion: see :class:`~airflow_provider_zbackup.operators.base.ZillizJobOperator`, also
         for ``deferrable``, ``poll_interval``, ``timeout``, ``on_conflict``, ``conflict_timeout``,
@@ -80,6 +81,7 @@ class ZillizRestoreClusterOperator(ZillizJobOperator["RestoreClusterRecord"]):
         "cluster_name",
         "project_id",
         "cu_size",
+        "password_to",
         "on_uncertain",
         "zilliz_conn_id",
     )
@@ -141,7 +143,13 @@ class ZillizRestoreClusterOperator(ZillizJobOperator["RestoreClusterRecord"]):
         password = secret.secret.get_secret_value()
         mask_secret(password)
         name = self.password_to.removeprefix("variable:")
-        set_variable(name, password, description=f"Password of {secret.username} in {self.cluster_name}")
+        try:
+            set_variable(name, password, description=f"Password of {secret.username} in {self.cluster_name}")
+        except Exception as error:
+            # The cluster is there and costs money: do not lose it too. The error may hold the password.
+            kind = type(error).__name__
+            self.log.error("The password could not be written to the Variable %s: %s.", name, kind)
+            return False
         self.log.info("The password of %s is in the Variable %s.", secret.username, name)
         return True
 

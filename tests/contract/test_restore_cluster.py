@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_zbackup.emulator import JobPlan
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
 from airflow_provider_zbackup.operators.restore import ZillizRestoreClusterOperator
-from airflow_provider_zbackup.zilliz.errors import ZillizJobFailedError
+from airflow_provider_zbackup.zilliz.errors import ZillizJobFailedError, ZillizTimeoutError
 from tests.contract.cases import Restore
 from tests.support import CLUSTER_ID, PROJECT_ID, TaskInstance, World
 
@@ -102,25 +102,35 @@ def test_the_password_is_stored_before_the_record(world: World, variables: dict[
     task.run()
 
 
-def test_a_password_that_cannot_be_stored_leaves_a_cluster_that_the_retry_adopts(
-    world: World, variables: dict[str, Any], monkeypatch: pytest.MonkeyPatch, logged: pytest.LogCaptureFixture
+def test_a_password_that_cannot_be_stored_does_not_lose_the_cluster(
+    world: World, monkeypatch: pytest.MonkeyPatch, logged: pytest.LogCaptureFixture
 ) -> None:
     case = Restore(world)
-    task = to_variable(case)
+    tried: list[str] = []
 
-    def fail(*args: Any, **kwargs: Any) -> None:
-        raise RuntimeError("Airflow could not write its Variable 'restored_password'.")
+    def fail(name: str, value: str, **_: Any) -> None:
+        tried.append(value)
+        raise RuntimeError(f"Cannot write {value}.")
 
     monkeypatch.setattr("airflow_provider_zbackup.operators.restore.set_variable", fail)
-    with pytest.raises(RuntimeError, match="could not write"):
-        task.run()
-    result = task.run()
+    result = to_variable(case).run()
     assert case.made() == [result["cluster_id"]]
-    assert (result["adopted"], result["password_kept"]) == (True, False)
-    assert (
-        f"Nobody has the password of cluster {result['cluster_id']}. Set one in the web console"
-        in logged.text
-    )
+    assert (result["adopted"], result["password_kept"], bool(result["job_id"])) == (False, False, True)
+    assert "could not be written to the Variable restored_password: RuntimeError." in logged.text
+    assert f"Nobody has the password of cluster {result['cluster_id']}. Set one in the web" in logged.text
+    assert tried[0] not in logged.text
+
+
+def test_a_cleared_restore_that_never_delivered_goes_on_with_its_cluster(world: World) -> None:
+    """Its name is taken by itself, so that it could never start anew."""
+    case = Restore(world)
+    world.control_plane.configure(job_seconds=500)
+    task = case.task(timeout=100)
+    with pytest.raises(ZillizTimeoutError):
+        task.run()
+    task.max_tries += 1
+    world.clock.sleep(1000)
+    assert case.made() == [task.run()["cluster_id"]]
 
 
 @MODES

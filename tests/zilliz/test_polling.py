@@ -139,3 +139,10 @@ def test_retry_after_is_a_pause_that_is_at_least_kept() -> None:
     follows = WaitState(Wait(1000), begin=0).after(BUSY, 1)
     assert isinstance(follows, PollAgain)
     assert follows.pause == 40.0
+
+
+def test_not_found_before_and_after_trouble_is_not_in_a_row() -> None:
+    state = WaitState(Wait(1000), begin=0)
+    state.after(UNKNOWN, 1)
+    state.after(TROUBLE, 100)
+    assert isinstance(state.after(UNKNOWN, 200), PollAgain)

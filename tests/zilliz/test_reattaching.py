@@ -278,3 +278,36 @@ def test_the_order_of_names_does_not_make_it_something_else(
     first: dict[str, Any], then: dict[str, Any]
 ) -> None:
     assert key(**first) == key(**then)
+
+
+def test_a_retry_after_a_clearing_goes_on_with_what_the_first_try_after_it_found() -> None:
+    """It is saved anew, and so belongs to the tries after the clearing."""
+    driver = cloud(lambda elapsed: job())
+    driver.run(submit_once(SUBMISSION, record=ANSWERED.save().record, only_running=True))
+    assert driver.records == [ANSWERED.save().record]
+
+
+def test_what_is_doubtful_while_it_runs_is_saved_anew_after_a_clearing() -> None:
+    listed = backup("new", backup_type="", status="CREATING")
+    driver = cloud(backups=lambda elapsed: listed, listed=lambda elapsed: page(listed))
+    with pytest.raises(ZillizConflictError, match="not known yet"):
+        driver.run(submit_once(SUBMISSION, record=SENT.save().record, only_running=True))
+    assert driver.records == [SENT.save().record]
+
+
+def test_a_clearing_alone_does_not_end_a_doubt() -> None:
+    driver = cloud(listed=lambda elapsed: page(backup("one"), backup("two")))
+    with pytest.raises(ZillizUncertainError):
+        driver.run(submit_once(SUBMISSION, record=SENT.save().record, only_running=True))
+
+
+@pytest.mark.parametrize("backups", [backup(), UNKNOWN], ids=["there", "unknown"])
+def test_a_job_that_is_refused_leaves_the_backup_to_look_at(backups: Any) -> None:
+    """No code is documented for a job that is forgotten."""
+    driver = cloud(lambda elapsed: REFUSED, lambda elapsed: backups)
+    if backups is UNKNOWN:
+        with pytest.raises(ZillizRefusedError):
+            create(driver, ANSWERED)
+        assert "create backup" not in driver.calls
+    else:
+        assert create(driver, ANSWERED) == ANSWERED

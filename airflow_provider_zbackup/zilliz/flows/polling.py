@@ -171,6 +171,9 @@ class WaitState:
         """Raise an error that cannot pass, or that has been there for too long."""
         match error:
             case ZillizTransientError():
+                # After trouble nobody knows for how long it has been so.
+                for passing in ("not found", "no key"):
+                    self._trouble_since.pop(passing, None)
                 return
             case ZillizNotFoundError():
                 kind, limit = "not found", LOOK_UP_LAG

@@ -65,6 +65,8 @@ class RestoreClusterSubmission(Submission[RestoreClusterRecord]):
     noun = "cluster"
     kind = "restore_cluster"
     record_type = RestoreClusterRecord
+    # Its name is taken now, so there cannot be a second one.
+    starts_anew_when_cleared = False
 
     def __init__(
         self,

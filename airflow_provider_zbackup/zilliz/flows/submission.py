@@ -139,6 +139,8 @@ class Submission(ABC, Generic[R]):
     #: Names the kind of job in the task's store.
     kind: ClassVar[str]
     record_type: type[R]
+    #: Whether a task that is cleared makes a new one, if what it has made before is finished.
+    starts_anew_when_cleared: ClassVar[bool] = True
 
     @property
     def key(self) -> str:
@@ -211,7 +213,8 @@ def submit_once(
     Start a job, or find the one that an earlier try of the same task has started.
 
     :param record: what an earlier try saved
-    :param only_running: whether what an earlier try has made counts only while it is still in the making
+    :param only_running: whether what an earlier try has made counts only while it is still in the making,
+        since a user has cleared the task
     :param on_uncertain: what to do if it cannot be known whether the job was started: ``"fail"``, or
         ``"retry"`` to start it again
     :param answer_time: how long the server may take to answer, in seconds
@@ -220,6 +223,7 @@ def submit_once(
     :raises ZillizConflictError: when something is in the way
     :raises ZillizUncertainError: when it cannot be known whether the job was started
     """
+    only_running = only_running and submission.starts_anew_when_cleared
     search = partial(_search, submission, on_uncertain=on_uncertain)
     earlier = None if record is None else (yield from _read(submission, record, on_uncertain))
     if earlier is not None:
@@ -230,6 +234,9 @@ def submit_once(
         )
         if found is not None:
             yield Pause(0, f"{submission.describe(found)} is of an earlier try, begun {found.first_sent}.")
+            if earlier.made_id:
+                # From now on it is of this try too, so that a retry after a clearing does not start anew.
+                yield found.save()
             return found
     return (yield from _submit(submission, search, answer_time, conflict_codes))
 
@@ -307,12 +314,16 @@ def _save_before(record: R, prepared_at: float, answer_time: float) -> Flow[R]:
 
 def _reattach(submission: Submission[R], record: R, only_running: bool) -> Flow[R | None]:
     """Return the record if its job runs or what it made is there, ``None`` if nothing is left of it."""
+    refusal: ZillizRefusedError | None = None
     if record.job_id:
         try:
             job = (yield from retrying(describe_job(record.job_id))).value
         except ZillizNotFoundError:
             # How long a finished job can be looked up is documented nowhere; what it made tells as much.
             record = record.model_copy(update={"job_id": ""})
+        except ZillizRefusedError as error:
+            # No code is documented for a job that is forgotten.
+            refusal = error
         else:
             if job.is_failed or job.is_canceled:
                 return None
@@ -332,6 +343,8 @@ def _reattach(submission: Submission[R], record: R, only_running: bool) -> Flow[
         lambda *_: LOOK_UP_LAG,
         f"{submission.describe(record)}, of an earlier try, is not found. Looking again.",
     )
+    if progress is None and refusal is not None:
+        raise refusal
     if progress is Progress.READY and only_running:
         yield Pause(0, f"{submission.describe(record)}, of an earlier try, is finished. Starting anew.")
         return None
@@ -357,13 +370,16 @@ def _search(
     findings = yield from poll_through_lag(
         lambda: submission.search(record), lambda findings: bool(findings.candidates), lag
     )
-    candidates = [found for found in findings.candidates if found.is_running or not only_running]
+    candidates = findings.candidates
     if not candidates:
         if findings.conflict:
             raise findings.conflict
         return None
     if len(candidates) == 1 and not candidates[0].doubt:
         found = candidates[0]
+        if only_running and not found.is_running:
+            yield Pause(0, f"Found {found.description}, of an earlier try, which is finished. Starting anew.")
+            return None
         yield Pause(0, f"Found {found.description}, which came of this task.")
         yield found.record.save()
         return found.record
@@ -371,6 +387,8 @@ def _search(
         f"{description}{doubt and ', which '}{doubt}" for _, description, _, doubt in candidates
     )
     if any(found.doubt and found.is_running for found in candidates):
+        # What it turns out to be counts for this try, also if a user has cleared the task.
+        yield record.save()
         raise ZillizConflictError(
             f"It is not known yet whether this came of a call that got no answer: {names}.", unprocessed=True
         )
