@@ -131,15 +131,15 @@ class ZillizConnection:
         if not key and login:
             raise self._error(
                 field,
-                "is missing, but there is a login. If that is the key, move it to the password; in a "
-                "connection URI it comes after a colon, as in zilliz://:KEY@",
+                "is missing, but there is a login. If that is the key, move it to the password; a "
+                "connection URI has it after a colon, as in zilliz://:KEY@",
             )
         if not key:
             raise self._error(field, "is missing")
         if any(character.isspace() for character in key):
-            raise self._error(field, "has white space or a line break in it; paste the key alone")
+            raise self._error(field, "has white space or a line break; paste the key alone")
         if not (key.isascii() and key.isprintable()):
-            raise self._error(field, "has characters in it that no key has")
+            raise self._error(field, "has characters that no API key has")
         return key
 
     def _check_base_url(self, connection: Connection, allow_insecure_http: bool) -> str:
@@ -158,7 +158,7 @@ class ZillizConnection:
         if url.scheme == "http" and not (allow_insecure_http or is_loopback(url.hostname)):
             raise self._error(
                 "host",
-                "is plain HTTP to another machine, which would show the API key to the network; use https, "
+                "is plain HTTP to another machine, which exposes the API key; use https, "
                 "or set the extra field 'allow_insecure_http'",
             )
         path = url.path.rstrip("/")
@@ -185,7 +185,7 @@ class ZillizConnection:
         if not usable:
             raise self._error(field, "is not a URL such as https://api.cloud.zilliz.com")
         if "@" in url.netloc or url.query or url.fragment:
-            raise self._error(field, "must not have a user, a query or a fragment in it")
+            raise self._error(field, "must not have a user, a query or a fragment")
         return url.geturl()
 
     def _error(self, field: str, problem: str) -> ZillizConfigurationError:

@@ -315,7 +315,7 @@ class _SharedClient:
         try:
             new = await hook.read_settings()
         except ZillizTransientError as error:
-            hook.log.warning("%s Going on with what was read before.", error)
+            hook.log.warning("%s Keeping the settings read before.", error)
             self._read_at = hook.clock.monotonic() - CONNECTION_LIFETIME + CONNECTION_RETRY
             return client
         if (new.base_url, new.ca_bundle) == (old.base_url, old.ca_bundle):

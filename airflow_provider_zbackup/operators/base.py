@@ -161,10 +161,10 @@ class ZillizJobOperator(ZillizTask, BaseOperator, Generic[R]):
         kept = self._store(context).load()
         record = submission.record_type.model_validate(kept) if kept else None
         if record is None or not record.made_id:
-            return f"This task knows of no {submission.noun} yet that it has made from {self.cluster_id}."
+            return f"This task has not recorded a {submission.noun} made from {self.cluster_id}."
         return (
-            f"{submission.describe(record)} (job {record.job_id or 'unknown'}) may still be in the making; "
-            "this task finds it again when it is tried again."
+            f"{submission.describe(record)} (job {record.job_id or 'unknown'}) may still be running; "
+            "a retry of this task finds it."
         )
 
     def _store(self, context: Context) -> SubmissionStore:

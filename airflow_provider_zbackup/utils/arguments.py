@@ -96,7 +96,7 @@ def as_result(name: str, value: Any) -> Any:
         return json.loads(value)
     except ValueError:
         raise ArgumentError(
-            f"{name} is a text that is not JSON: give the result of the create task as task.output, or "
+            f"{name} is a string that is not JSON: pass the result of the create task as task.output, or "
             "through the template filter tojson"
         ) from None
 

@@ -32,7 +32,7 @@ EARLIEST_EVENT = 6.0
 DEFER_AFTER = 2.0
 #: Airflow ends a deferral so many seconds after the trigger's own deadline, should the trigger be gone.
 BACKSTOP = 180.0
-NO_CANCEL = "Zilliz Cloud has no API to cancel a job: only its web console can."
+NO_CANCEL = "Only Zilliz Cloud's web console can cancel a job: there is no API for it."
 
 
 class ZillizTask:
@@ -106,7 +106,7 @@ class ZillizTask:
         if trigger.end_from_trigger and (lost := self.lost_in_trigger()):
             trigger.end_from_trigger = False
             self.log.info(  # type: ignore[attr-defined]
-                "In the triggerer Airflow would lose %s: this task comes back to a worker to end.",
+                "Ending in the triggerer would lose %s, so this task returns to a worker.",
                 ", ".join(lost),
             )
         self.defer_to(trigger, then)
@@ -163,8 +163,8 @@ class ZillizTask:
             return self.describe_remote_work(context)
         except Exception:
             # The error that ended the deferral matters more than this addition to it.
-            self.log.exception("Cannot tell what goes on.")  # type: ignore[attr-defined]
+            self.log.exception("Cannot tell what is running in Zilliz Cloud.")  # type: ignore[attr-defined]
             return "What this task started may still be running."
 
     def on_kill(self) -> None:
-        self.log.warning("This task was killed. What it waits for goes on. %s", NO_CANCEL)  # type: ignore[attr-defined]
+        self.log.warning("Killing this task stops nothing in Zilliz Cloud. %s", NO_CANCEL)  # type: ignore[attr-defined]

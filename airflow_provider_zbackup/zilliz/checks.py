@@ -21,7 +21,7 @@ def check_id(name: str, value: Any) -> None:
     :raises ArgumentError: unless it is a text without white space around it
     """
     if not isinstance(value, str):
-        raise ArgumentError(f"{name} must be a text, not {type(value).__name__}")
+        raise ArgumentError(f"{name} must be a string, not {type(value).__name__}")
     if not value.strip():
         raise ArgumentError(f"{name} must not be empty")
     if value != value.strip():
@@ -42,19 +42,19 @@ def check_names(
     """
     if isinstance(value, str):
         raise ArgumentError(
-            f"{name} must be a list of {of}, not one text: write [{value!r}]. A template gives a list "
+            f"{name} must be a list of {of}, not a string: write [{value!r}]. A template gives a list "
             "only as an XComArg (task.output) or in a DAG with render_template_as_native_obj=True"
         )
     if not isinstance(value, Sequence):
         raise ArgumentError(f"{name} must be a list of {of}, not {type(value).__name__}")
     if not value:
-        raise ArgumentError(f"{name} must not be an empty list; leave it out for none")
+        raise ArgumentError(f"{name} must not be an empty list; leave it out instead")
     known = [item for item in value if is_known(item)]
     for item in known:
         check_id(f"each of {name}", item)
     twice = sorted({item for item in known if known.count(item) > 1})
     if twice:
-        raise ArgumentError(f"{name} names the same twice: {', '.join(twice)}")
+        raise ArgumentError(f"{name} has duplicates: {', '.join(twice)}")
 
 
 def check_backup_scope(collections: Any, database: Any) -> None:
@@ -64,4 +64,4 @@ def check_backup_scope(collections: Any, database: Any) -> None:
     :raises ArgumentError: when a database is given without collections, since that would back up everything
     """
     if database is not None and collections is None:
-        raise ArgumentError("database goes with collections: a backup of the cluster holds all databases")
+        raise ArgumentError("database needs collections: a backup of the whole cluster holds all databases")

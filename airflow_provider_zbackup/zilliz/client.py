@@ -152,9 +152,7 @@ def _make_transport(settings: ClientSettings, **options: Any) -> httpx.BaseTrans
     except ImportError:
         problem = f"A SOCKS proxy needs 'httpx[socks]' installed. The environment ({variables}) asks for one."
     except (ValueError, httpx.InvalidURL):
-        problem = (
-            f"The proxy's address in the environment ({variables}) is not one such as http://proxy:3128."
-        )
+        problem = f"The proxy in the environment ({variables}) is not a URL such as http://proxy:3128."
     raise ZillizConfigurationError(problem, unprocessed=True)
 
 
@@ -259,7 +257,7 @@ class _Exchange:
                 if operation.is_answered_by(answer):
                     return Reply(answer, server_time)
                 raise ZillizProtocolError(
-                    "Zilliz Cloud answered about something else than was asked for.",
+                    "Zilliz Cloud's answer has another id than the request.",
                     operation=str(operation),
                     request_id=request_id,
                 )

@@ -133,7 +133,7 @@ class ZillizUnsupportedClusterError(ZillizPermanentError):
 class ZillizBadRequestError(ZillizPermanentError):
     """An argument of the call is wrong."""
 
-    reason = "Not accepted"
+    reason = "Bad request"
 
 
 class ZillizNotFoundError(ZillizPermanentError):
@@ -163,7 +163,7 @@ class ZillizThrottledError(ZillizTransientError):
 class ZillizServerError(ZillizTransientError):
     """The service, or a gateway before it, is in trouble."""
 
-    reason = "Zilliz Cloud is in trouble"
+    reason = "Zilliz Cloud server error"
 
 
 class ZillizProtocolError(ZillizTransientError):
@@ -205,7 +205,7 @@ class ZillizClusterLostError(ZillizLostError):
 class ZillizTimeoutError(ZillizError):
     """The deadline passed. What was waited for may still be going on."""
 
-    hint = "Whatever was waited for goes on."
+    hint = "It may still be running in Zilliz Cloud."
 
 
 _LIST_CLUSTERS = "ZillizHook().list_clusters() shows the clusters that the key can see."

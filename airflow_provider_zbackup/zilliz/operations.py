@@ -84,7 +84,7 @@ def _path(*parts: str) -> str:
     """Join path segments; ids come from users, so each is quoted whole, and dots cannot climb."""
     segments = [quote(part, safe="") for part in parts]
     if any(segment in ("", ".", "..") for segment in segments):
-        raise ZillizBadRequestError(f"Not a usable id in {'/'.join(segments)!r}.", unprocessed=True)
+        raise ZillizBadRequestError(f"Unusable id in {'/'.join(segments)!r}.", unprocessed=True)
     return "/v2/" + "/".join(segments)
 
 

@@ -132,7 +132,7 @@ class RequestBudget:
         self._seen = now
         if now < self._held_until:
             raise ZillizThrottledError(
-                "Too many requests: Zilliz Cloud has just said so, so nothing was sent.",
+                "Too many requests: Zilliz Cloud asked to wait, so nothing was sent.",
                 retry_after=self._held_until - now,
                 unprocessed=True,
             )

@@ -70,10 +70,10 @@ class Evidence(Enum):
     """Whether a backup came of a call that got no answer. The value is the doubt that remains, if any."""
 
     OURS = ""
-    NOT_OURS = "did not come of it"
-    UNTOLD = "does not tell which collections it holds"
-    EARLY = "seems to have begun a moment before the call"
-    ODD = "was created in a way that no document knows"
+    NOT_OURS = "is not its result"
+    UNTOLD = "does not show its collections"
+    EARLY = "seems to have begun just before the call"
+    ODD = "has an undocumented creation method"
 
 
 def evaluate_candidate(record: CreateRecord, request: CreateBackupRequest, backup: Backup) -> Evidence:
@@ -159,7 +159,7 @@ class CreateBackupSubmission(Submission[CreateRecord]):
     def started(self, record: CreateRecord, answer: BackupCreation) -> Flow[CreateRecord]:
         yield from ()
         if not answer.backup_id:
-            raise ZillizProtocolError("Zilliz Cloud answered a create without the id of the backup.")
+            raise ZillizProtocolError("Zilliz Cloud accepted the create but sent no backup id.")
         return record.model_copy(update=answer.model_dump())
 
     def search(self, record: CreateRecord) -> Flow[Findings[CreateRecord]]:
@@ -244,7 +244,7 @@ class CreateBackupSubmission(Submission[CreateRecord]):
                 return conflict
             return unexplained_conflict(refusal) if is_conflict else None
 
-        yield Pause(0, f"{refusal} Looking whether another backup is in the way.")
+        yield Pause(0, f"{refusal} Checking whether another backup is in the way.")
         conflict = yield from poll_through_lag(poll, lambda found: found is not None, lambda *_: LIST_LAG)
         if conflict is not None:
             raise conflict from refusal

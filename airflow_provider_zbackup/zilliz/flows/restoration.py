@@ -97,7 +97,7 @@ class RestoreClusterSubmission(Submission[RestoreClusterRecord]):
             cu_size = cu_size or source.cu_size
             if not project_id or not cu_size:
                 raise ZillizBadRequestError(
-                    f"Give project_id and cu_size: cluster {self.cluster_id} does not tell both.",
+                    f"Give project_id and cu_size: cluster {self.cluster_id} does not show both.",
                     unprocessed=True,
                 )
         request = RestoreClusterRequest(
@@ -127,7 +127,7 @@ class RestoreClusterSubmission(Submission[RestoreClusterRecord]):
         # First of all: the API shows the password only this once.
         is_kept = yield KeepSecret(answer.username, answer.password)
         if not answer.cluster_id:
-            raise ZillizProtocolError("Zilliz Cloud answered a restore without the id of the new cluster.")
+            raise ZillizProtocolError("Zilliz Cloud accepted the restore but sent no cluster id.")
         return record.model_copy(
             update={
                 "new_cluster_id": answer.cluster_id,
@@ -143,7 +143,7 @@ class RestoreClusterSubmission(Submission[RestoreClusterRecord]):
         found = {
             cluster.cluster_id: Candidate(
                 record.model_copy(update={"new_cluster_id": cluster.cluster_id, "adopted": True}),
-                f"cluster {cluster.cluster_id} ({cluster.status or 'no status'}), called {self.cluster_name}",
+                f"cluster {cluster.cluster_id} ({cluster.status or 'no status'}) named {self.cluster_name}",
                 not cluster.is_running,
             )
             for cluster in listed.value

@@ -228,7 +228,9 @@ def submit_once(
             else search(earlier, only_running=only_running)
         )
         if found is not None:
-            yield Pause(0, f"{submission.describe(found)} is of an earlier try, begun {found.first_sent}.")
+            yield Pause(
+                0, f"{submission.describe(found)} comes from an earlier try, sent {found.first_sent}."
+            )
             return found
     return (yield from _submit(submission, search, answer_time, conflict_codes))
 
@@ -237,7 +239,7 @@ def _read(submission: Submission[R], record: Mapping[str, Any], on_uncertain: st
     try:
         return submission.record_type.model_validate(record)
     except ValidationError as error:
-        text = f"What an earlier try of this task saved cannot be read: {dict(record)}."
+        text = f"The state saved by an earlier try cannot be read: {dict(record)}."
         if on_uncertain == "retry":
             yield Pause(0, f"{text} Starting again, as on_uncertain says.")
             return None
@@ -268,7 +270,7 @@ def _submit(
             yield unanswered.save() if unanswered else Save(None)
             # An earlier call without an answer may have started the very job that now causes the refusal.
             if unanswered and not (error.unprocessed and isinstance(error, ZillizTransientError)):
-                yield Pause(0, f"{error} Looking whether a {submission.noun} came of it.")
+                yield Pause(0, f"{error} Checking whether it made a {submission.noun}.")
                 found = yield from search(unanswered)
                 if found is not None:
                     return found
@@ -284,7 +286,7 @@ def _submit(
             pause = max(next(pauses), error.retry_after or 0)
             yield Pause(
                 pause,
-                f"{error} No {submission.noun} came of it. Sending it again in {pause:.0f} s.",
+                f"{error} No {submission.noun} was made. Sending again in {pause:.0f} s.",
             )
         else:
             yield started.save()
@@ -301,7 +303,7 @@ def _save_before(record: R, prepared_at: float, answer_time: float) -> Flow[R]:
         if time - begun <= SAVE_TIME:
             return record
     yield Save(None)
-    raise ZillizError(f"Airflow takes {time - begun:.0f} s to save what this task does. Nothing was sent.")
+    raise ZillizError(f"Airflow takes {time - begun:.0f} s to save this task's state. Nothing was sent.")
 
 
 def _reattach(submission: Submission[R], record: R, only_running: bool) -> Flow[R | None]:
@@ -329,10 +331,12 @@ def _reattach(submission: Submission[R], record: R, only_running: bool) -> Flow[
         poll,
         lambda found: found is not None,
         lambda *_: LOOK_UP_LAG,
-        f"{submission.describe(record)}, of an earlier try, is not found. Looking again.",
+        f"{submission.describe(record)} (from an earlier try) is not found yet. Looking again.",
     )
     if progress is Progress.READY and only_running:
-        yield Pause(0, f"{submission.describe(record)}, of an earlier try, is finished. Starting anew.")
+        yield Pause(
+            0, f"{submission.describe(record)} (from an earlier try) is finished. Starting a new one."
+        )
         return None
     return record if progress in (Progress.RUNNING, Progress.READY) else None
 
@@ -363,7 +367,7 @@ def _search(
         return None
     if len(candidates) == 1 and not candidates[0].doubt:
         found = candidates[0]
-        yield Pause(0, f"Found {found.description}, which came of this task.")
+        yield Pause(0, f"Adopted {found.description}: this task made it.")
         yield found.record.save()
         return found.record
     names = "; ".join(
@@ -371,11 +375,11 @@ def _search(
     )
     if any(found.doubt and found.is_running for found in candidates):
         raise ZillizConflictError(
-            f"It is not known yet whether this came of a call that got no answer: {names}.", unprocessed=True
+            f"Cannot tell yet whether this task's unanswered call made this: {names}.", unprocessed=True
         )
     what = f"A {submission.noun}" if len(candidates) == 1 else f"{len(candidates)} {submission.noun}s"
     text = (
-        f"{what} may have come of a call that got no answer, sent between {record.first_sent} and "
+        f"{what} may be from this task's unanswered call, sent between {record.first_sent} and "
         f"{record.answer_by}: {names}."
     )
     if on_uncertain == "retry":
@@ -386,15 +390,15 @@ def _search(
 
 def _way_out(noun: str) -> str:
     return (
-        f"Find out in the Zilliz Cloud console whether this task has made a {noun}. If it has, mark the task "
-        'as successful; if not, give it on_uncertain="retry" and clear it.'
+        f"Check in the Zilliz Cloud console whether this task made a {noun}. If it did, mark the task "
+        'as success. If not, set on_uncertain="retry" and clear the task.'
     )
 
 
 def unexplained_conflict(refusal: ZillizError) -> ZillizConflictError:
     """Return the conflict for a refusal whose code says "conflict" though no list shows the cause."""
     return ZillizConflictError(
-        f"Something is in the way that no list shows. {refusal}",
+        f"Zilliz Cloud reports a conflict that no list shows. {refusal}",
         retry_after=UNEXPLAINED_PAUSE,
         unprocessed=True,
     )

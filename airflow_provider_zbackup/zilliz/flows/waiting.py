@@ -47,7 +47,7 @@ def evaluate_job(job: Job, server_time: datetime | None = None) -> PollResult:
         raise ZillizJobFailedError(f"Job {job.job_id} failed: {job.reason or 'no reason was given'}.")
     if job.is_canceled:
         raise ZillizJobCanceledError(
-            f"Job {job.job_id} was canceled: {job.reason or 'somebody cancelled it in the web console'}."
+            f"Job {job.job_id} was cancelled: {job.reason or 'somebody cancelled it in the web console'}."
         )
     progress = "" if job.progress is None else f", {job.progress} %"
     return PollResult(
@@ -140,7 +140,7 @@ def _wait_for_what_a_job_makes(
     except ZillizNotFoundError as error:
         raise lost(
             f"{name[0].upper()}{name[1:]} cannot be found: its creation failed, or somebody deleted it. "
-            f"The answer was: {error}"
+            f"The answer: {error}"
         ) from error
 
 
@@ -225,7 +225,7 @@ def check_cluster(cluster_id: str) -> Flow[None]:
         raise
     except ZillizError as error:
         # The wait that follows rides out the same trouble.
-        yield Pause(0, f"{error} Going on without having seen cluster {cluster_id}.")
+        yield Pause(0, f"{error} Going on without checking cluster {cluster_id}.")
         return
     if not cluster.can_have_backups:
         raise ZillizUnsupportedClusterError(
