@@ -1,7 +1,7 @@
 """
 Checks of ids and names. Operators use them while a DAG file is parsed, requests when they are built.
 
-It imports nothing heavy, since a DAG file that is parsed needs it.
+It imports nothing heavy, to keep the parsing of DAG files fast.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class ArgumentError(ValueError):
-    """What somebody wrote cannot be used."""
+    """An argument is unusable."""
 
 
 def check_id(name: str, value: Any) -> None:
@@ -37,7 +37,7 @@ def check_names(
     Check a list of names.
 
     :param of: what the names are of, such as ``"collection names"``
-    :param is_known: whether a name can be checked already
+    :param is_known: tells whether a name is known already, so that it can be checked
     :raises ArgumentError: unless it is a list of different names, at least one
     """
     if isinstance(value, str):
@@ -59,7 +59,7 @@ def check_names(
 
 def check_backup_scope(collections: Any, database: Any) -> None:
     """
-    Check what a backup is to hold.
+    Check the scope of a backup.
 
     :raises ArgumentError: when a database is given without collections, since that would back up everything
     """
