@@ -1,8 +1,8 @@
 """
 The only module that speaks HTTP: it sends operations and drives flows, for workers and for triggerers.
 
-It uses httpx's transports, not its clients: a client logs a line per request, and would fill the log of a task
-that polls for hours. A transport also follows no redirect, so the key never goes to another host.
+It uses httpx's transports, not its clients: a client logs each request, and would fill the log of a task that
+polls for hours. A transport also follows no redirect, so the key never goes to another host.
 """
 
 from __future__ import annotations
