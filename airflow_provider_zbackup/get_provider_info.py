@@ -1,4 +1,4 @@
-"""What Airflow's ProvidersManager reads, inside ``import airflow``: it imports nothing and cannot raise."""
+"""Provider metadata. Airflow reads it inside ``import airflow``, so it imports nothing and cannot raise."""
 
 from __future__ import annotations
 
@@ -65,12 +65,12 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": {
                     "project_id": {
                         "label": "Project id",
-                        "description": "Such as proj-20e13e974c7d659a83xxxx; for links to the web console.",
+                        "description": "For links to the web console. Example: proj-20e13e974c7d659a83xxxx",
                         "schema": {"type": ["string", "null"]},
                     },
                     "organization_id": {
                         "label": "Organization id",
-                        "description": "Such as org-xxxx, as in the address of the web console; for links.",
+                        "description": "For links to the web console; part of its address. Example: org-xxxx",
                         "schema": {"type": ["string", "null"]},
                     },
                     "console_url": {
@@ -85,13 +85,13 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "requests_per_second": {
                         "label": "Requests per second",
-                        "description": "What a process sends at most; the API allows about 20. Default: 10",
+                        "description": "Limit for each process; the API allows about 20. Default: 10",
                         "schema": {"type": ["number", "null"]},
                     },
                     "conflict_codes": {
                         "label": "Conflict codes",
-                        "description": "Codes, separated by commas, by which Zilliz Cloud says that another "
-                        "backup is in the way, if it does so with codes that this provider does not know.",
+                        "description": "More error codes, separated by commas, that mean that another backup "
+                        "is in the way. Needed only if this provider does not know them.",
                         "schema": {"type": ["string", "null"]},
                     },
                     "allow_insecure_http": {
@@ -101,8 +101,8 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "ca_bundle": {
                         "label": "CA bundle",
-                        "description": "Path of a PEM file with the certificates to trust, on workers and "
-                        "triggerers. Default: SSL_CERT_FILE or REQUESTS_CA_BUNDLE, else the usual ones.",
+                        "description": "Path of a PEM file with the CA certificates to trust, on workers and "
+                        "triggerers. Default: SSL_CERT_FILE or REQUESTS_CA_BUNDLE, else httpx's own.",
                         "schema": {"type": ["string", "null"]},
                     },
                 },

@@ -215,7 +215,7 @@ def test_where_something_would_be_lost_the_task_comes_back_to_a_worker(
     assert resumed == ["execute_complete"]
     # Airflow 3 logs to the standard output.
     said = caplog.text or capsys.readouterr().out
-    expected = "would lose outlets, multiple_outputs: this task comes back to a worker to end."
+    expected = "would lose outlets, multiple_outputs, so this task returns to a worker."
     assert said.count(expected) == said.count("would lose") == 1
 
 

@@ -1,4 +1,4 @@
-"""What an Airflow connection of type ``zilliz`` says, checked. No error text ever shows a value."""
+"""Reads and checks an Airflow connection of type ``zilliz``. No error text shows a value."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _split_codes(value: Any) -> Any:
 
 
 class _Extra(BaseModel):
-    """The connection's extra fields; the form of the UI saves those that were left empty as null."""
+    """The connection's extra fields. The UI's form saves empty ones as null."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -58,10 +58,10 @@ class _Extra(BaseModel):
 
 @cache
 def _warn_of_unknown(conn_id: str, names: tuple[str, ...]) -> None:
-    """Say once in a process which extra fields of a connection mean nothing: most are typing errors."""
+    """Warn, once per process, of unknown extra fields: most are typing errors."""
     hints = []
     for name in names:
-        # The form of Airflow 2.2 and before saved the fields under such names.
+        # The form of Airflow 2.2 and before put a prefix, with "__", before each name.
         plain = name.lower().rpartition("__")[2]
         nearest = difflib.get_close_matches(plain, _Extra.model_fields, n=1)
         hints.append(f"{name[:50]!r}" + (f" (is {nearest[0]!r} meant?)" if nearest else ""))
@@ -72,9 +72,7 @@ class ZillizConnection:
     """
     An Airflow connection to Zilliz Cloud.
 
-    :param connection: as Airflow gives it
-    :param extra: its extra fields
-    :raises ZillizConfigurationError: names the field that cannot be used
+    :raises ZillizConfigurationError: if a field is unusable; the error names it
     """
 
     def __init__(self, connection: Connection, extra: dict[str, Any]) -> None:
@@ -99,7 +97,7 @@ class ZillizConnection:
         """
         Return the page of a cluster, or of the project's clusters, in the web console.
 
-        Without organization and project, which no answer of the API tells, it is the console itself.
+        Without organization and project it is the console's start page: the API does not tell these ids.
         """
         if not (self._organization_id and self._project_id):
             return self._console_url
@@ -110,7 +108,7 @@ class ZillizConnection:
 
     def _read_extra(self, text: str | None, extra: Any) -> _Extra:
         try:
-            # Airflow makes an empty dict of what is not JSON.
+            # Airflow turns invalid JSON into an empty dict, so parse it here.
             is_object = isinstance(json.loads((text or "").strip() or "null"), dict | None)
         except ValueError:
             is_object = False
@@ -131,21 +129,21 @@ class ZillizConnection:
         if not key and login:
             raise self._error(
                 field,
-                "is missing, but there is a login. If that is the key, move it to the password; in a "
-                "connection URI it comes after a colon, as in zilliz://:KEY@",
+                "is missing, but there is a login. If that is the key, move it to the password; a "
+                "connection URI has it after a colon, as in zilliz://:KEY@",
             )
         if not key:
             raise self._error(field, "is missing")
         if any(character.isspace() for character in key):
-            raise self._error(field, "has white space or a line break in it; paste the key alone")
+            raise self._error(field, "has white space or a line break; paste the key alone")
         if not (key.isascii() and key.isprintable()):
-            raise self._error(field, "has characters in it that no key has")
+            raise self._error(field, "has characters that no API key has")
         return key
 
     def _check_base_url(self, connection: Connection, allow_insecure_http: bool) -> str:
         host = (connection.host or DEFAULT_BASE_URL).strip()
         with suppress(ValueError):
-            # Airflow takes the brackets from an address that it splits from a connection URI.
+            # Airflow removes the brackets of an IPv6 address in a connection URI.
             host = f"[{ipaddress.IPv6Address(host)}]"
         if "://" not in host:
             scheme = connection.schema if connection.schema in ("http", "https") else "https"
@@ -158,7 +156,7 @@ class ZillizConnection:
         if url.scheme == "http" and not (allow_insecure_http or is_loopback(url.hostname)):
             raise self._error(
                 "host",
-                "is plain HTTP to another machine, which would show the API key to the network; use https, "
+                "is plain HTTP to another machine, which exposes the API key; use https, "
                 "or set the extra field 'allow_insecure_http'",
             )
         path = url.path.rstrip("/")
@@ -185,7 +183,7 @@ class ZillizConnection:
         if not usable:
             raise self._error(field, "is not a URL such as https://api.cloud.zilliz.com")
         if "@" in url.netloc or url.query or url.fragment:
-            raise self._error(field, "must not have a user, a query or a fragment in it")
+            raise self._error(field, "must not have a user, a query or a fragment")
         return url.geturl()
 
     def _error(self, field: str, problem: str) -> ZillizConfigurationError:

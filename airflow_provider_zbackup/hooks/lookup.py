@@ -1,10 +1,10 @@
 """
 Why Airflow did not find a connection.
 
-Airflow asks its secrets backends one after the other and passes over those that fail; in Airflow 3, the one
-that asks the API server does not even fail, but finds nothing. In the end a connection that could not be read
-"isn't defined", like one that does not exist. The first passes by itself and the second does not, so the
-backends are asked once more, where their failures can be seen:
+Airflow asks its secrets backends one after the other and skips those that fail. In Airflow 3, the backend
+that asks the API server does not even fail: it finds nothing. So Airflow says "isn't defined" both for a
+connection that it could not read, which passes by itself, and for one that does not exist, which does not. To
+tell them apart, this module asks the backends once more and looks at their failures:
 
 ===================  ================================================================================
 Airflow              what fails in silence
@@ -14,8 +14,8 @@ Airflow              what fails in silence
 later                the secrets backend, and the API server or the way to it
 ===================  ================================================================================
 
-What fails within the API server of Airflow 3 cannot be told apart: it says itself that there is no such
-connection.
+A failure inside the API server of Airflow 3 cannot be told apart: the server itself says that there is no
+such connection.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizError,
 )
 
-#: The address in an error's text may be the whole connection, with its key.
+#: An address in an error text may be the whole connection URI, with the key.
 _ADDRESS = re.compile(r"\S*://\S*")
 
 
 def cannot_read(conn_id: str, error: Exception, backend: Any = None) -> ZillizConnectionError:
     """
-    Return what it means that a connection could not be read: it passes by itself.
+    Return the error for a connection that could not be read, which passes by itself.
 
-    :param error: the cause; of its text only the first line is shown, without addresses
-    :param backend: what failed, where that is known
+    :param error: the cause; only the first line of its text is shown, without addresses
+    :param backend: the backend that failed, where known
     """
     where = f"{type(backend).__name__}: " if backend is not None else ""
     text = _ADDRESS.sub("<address>", next(iter(str(error).splitlines()), ""))[:200]
@@ -52,7 +52,7 @@ def explain(conn_id: str) -> ZillizError:
     """
     Return why Airflow found no connection of that id. It blocks.
 
-    :return: :class:`ZillizConfigurationError` if there is none or what there is cannot be used, else
+    :return: :class:`ZillizConfigurationError` if there is none or it is unusable, else
         :class:`ZillizConnectionError`
     """
     problems: list[ZillizError] = []
@@ -87,7 +87,7 @@ def _backends() -> list[Any]:
 
 
 def _ask(backend: Any, conn_id: str) -> Any:
-    """Return what a backend has of that id; raises if it fails."""
+    """Return the connection that a backend has for the id; raises if the backend fails."""
     if type(backend).__name__ != "ExecutionAPISecretsBackend":
         return backend.get_connection(conn_id=conn_id)
     from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
@@ -103,7 +103,7 @@ def _ask(backend: Any, conn_id: str) -> Any:
 
 
 def _malformed(backend: Any, conn_id: str) -> ZillizConfigurationError | None:
-    """Return what it means that a backend failed, if it did so after it had read something."""
+    """Return the error if the backend failed on a value that it had read."""
     try:
         value = backend.get_conn_value(conn_id)
     except Exception:
@@ -114,15 +114,15 @@ def _malformed(backend: Any, conn_id: str) -> ZillizConfigurationError | None:
         backend.deserialize_connection(conn_id, value)
     except Exception as error:
         return ZillizConfigurationError(
-            f"Airflow connection {conn_id!r}: what {type(backend).__name__} has is neither a connection URI "
-            f"nor JSON of one ({type(error).__name__}).",
+            f"Airflow connection {conn_id!r} is malformed: {type(backend).__name__} holds neither a "
+            f"connection URI nor connection JSON ({type(error).__name__}).",
             unprocessed=True,
         )
     return None
 
 
 def _sealed(connection: Any, conn_id: str) -> ZillizConfigurationError | None:
-    """Return what it means that a connection is there and its fields cannot be read."""
+    """Return the error if the connection exists but its fields cannot be decrypted."""
     try:
         _ = connection.password, connection.extra
     except Exception as error:

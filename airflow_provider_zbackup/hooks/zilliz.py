@@ -1,4 +1,4 @@
-"""Hook for Zilliz Cloud: an Airflow connection made into a client."""
+"""Hook for Zilliz Cloud: turns an Airflow connection into a client."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from airflow_provider_zbackup.zilliz.settings import ClientSettings
 
 T = TypeVar("T")
 
-#: A triggerer reads an Airflow connection anew after so long, in seconds.
+#: A triggerer reads an Airflow connection again after this long, in seconds.
 CONNECTION_LIFETIME = 300.0
-#: It goes on with what it read before while reading fails, and tries again after so long, in seconds.
+#: While reading fails, it keeps the old settings and tries again after this long, in seconds.
 CONNECTION_RETRY = 60.0
-#: A trigger whose connection cannot be read tries for so long, in seconds; less than Airflow leaves it
-#: to say why after its deadline (``BACKSTOP`` of the operators).
+#: A trigger tries for this long to read its connection, in seconds. It is less than ``BACKSTOP`` of the
+#: operators, so that the trigger can still report why it failed.
 CONNECTION_PATIENCE = 120.0
 
 
@@ -48,8 +48,8 @@ class ZillizHook(BaseHook):
     """
     Talks to the control plane of `Zilliz Cloud <https://docs.zilliz.com/reference/restful>`__.
 
-    Each method stands for one operation of the API and returns its answer as a model. Reads are sent
-    again when they fail in a way that passes by itself; what starts a job is sent once.
+    Each method sends one operation of the API and returns its answer as a model. Reads are retried after
+    transient errors; a call that starts a job is sent once.
 
     :param zilliz_conn_id: :ref:`Airflow connection <howto/connection>` of type ``zilliz``
     """
@@ -91,9 +91,9 @@ class ZillizHook(BaseHook):
     @cached_property
     def connection(self) -> ZillizConnection:
         """
-        The Airflow connection, checked. While Airflow cannot read it, it is read again a few times.
+        The Airflow connection, checked. If Airflow cannot read it, a few retries follow.
 
-        Raises ``ZillizConfigurationError`` if it does not exist or cannot be used, and
+        Raises ``ZillizConfigurationError`` if it does not exist or is unusable, and
         ``ZillizConnectionError`` if it cannot be read.
         """
         pauses = backoff()
@@ -118,7 +118,7 @@ class ZillizHook(BaseHook):
 
     @cached_property
     def client(self) -> ZillizClient:
-        """The client of this hook, for workers; it runs flows too."""
+        """The client for workers."""
         return ZillizClient(
             self.connection.settings, refresh=lambda: self._read_connection().settings, clock=self.clock
         )
@@ -132,8 +132,8 @@ class ZillizHook(BaseHook):
         """
         Give the client for triggers.
 
-        All users of a connection in one event loop share it, and with it the request budget, the
-        connection as Airflow stores it, and the network connections. The last one closes it.
+        All triggers with the same Airflow connection in one event loop share it, so they share the request
+        budget, the settings and the network connections. The last one closes it.
         """
         clients = _shared_clients.setdefault(asyncio.get_running_loop(), {})
         shared = clients.setdefault(self.zilliz_conn_id, _SharedClient())
@@ -165,7 +165,7 @@ class ZillizHook(BaseHook):
         return ZillizConnection(connection, extra).settings
 
     def test_connection(self) -> tuple[bool, str]:
-        """Make a call that only a good API key passes; for the button in the UI."""
+        """Make a call that needs a valid API key; for the button in the UI."""
         try:
             with self.client as client:
                 clusters = client.run(all_clusters(attempts=1)).value
@@ -183,14 +183,14 @@ class ZillizHook(BaseHook):
         """
         Start a backup: `Create Backup <https://docs.zilliz.com/reference/restful/create-backup-v2>`__.
 
-        The call is sent once. A second one would make a second, billed backup; the operator knows how to
-        find out what came of a call that got no answer.
+        The call is sent once, because a second one would make a second, billed backup. If a call gets no
+        answer, only the operator finds out what came of it.
 
         :param cluster_id: cluster to back up
         :param collections: names of collections of one database; ``None`` backs up the whole cluster
         :param database: the collections' database; ``None`` means the default one
-        :param copy_to_regions: region ids, each of which gets a permanent copy
-        :raises ArgumentError: when that cannot be meant; nothing is sent then
+        :param copy_to_regions: ids of regions that each get a permanent copy
+        :raises ArgumentError: when an argument is unusable; nothing is sent then
         """
         request = CreateBackupRequest.of(collections, database, copy_to_regions)
         return self.client.send(operations.create_backup(cluster_id, request)).value
@@ -210,11 +210,11 @@ class ZillizHook(BaseHook):
         Restore a backup into a new cluster:
         https://docs.zilliz.com/reference/restful/restore-cluster-backup-v2
 
-        The call is sent once. The answer holds the password of the new cluster, which is shown only here.
+        The call is sent once. Only its answer shows the password of the new cluster.
 
         :param cluster_id: cluster that the backup is of
         :param project_id: project of the new cluster
-        :param cluster_name: name of the new cluster, which no other of that project may have
+        :param cluster_name: name of the new cluster, unique in that project
         :param cu_size: size of the new cluster in compute units
         :param collection_status: ``"KEEP"`` loads the collections that were loaded, ``"RELEASE"`` loads none
         :param restore_version: ``"LATEST"`` or ``"ORIGINAL"`` version of Milvus; by default the API decides
@@ -264,12 +264,12 @@ def _connection_type() -> dict[str, Any]:
 
 
 class _SharedClient:
-    """One client for all who use a connection in one event loop."""
+    """One client for all triggers with the same connection in one event loop."""
 
     def __init__(self) -> None:
         self.users = 0
         self._client: AsyncZillizClient | None = None
-        #: Those whom others still use, though the way to the server has changed.
+        #: Clients to an older address; some triggers still use them.
         self._former: list[AsyncZillizClient] = []
         self._read_at = 0.0
         self._failure: ZillizTransientError | None = None
@@ -281,7 +281,7 @@ class _SharedClient:
         async with self._lock:
             if self._client is None:
                 if self._failure is not None and self._failed_at >= came_at:
-                    # What is tried here for one is tried for all who wait in line.
+                    # This failure counts for all that waited for the lock: no need to try for each.
                     raise ZillizError.from_dict(self._failure.to_dict())
                 settings = await self._read_patiently(hook, came_at + CONNECTION_PATIENCE)
                 self._client = await self._open(hook, settings)
@@ -295,7 +295,7 @@ class _SharedClient:
         return client
 
     async def _read_patiently(self, hook: ZillizHook, until: float) -> ClientSettings:
-        """Read the connection, again and again while that fails, since waits are long."""
+        """Read the connection, with retries until a moment, since waits are long."""
         pauses = backoff()
         while True:
             try:
@@ -310,12 +310,12 @@ class _SharedClient:
             await hook.clock.asleep(pause)
 
     async def _read_again(self, hook: ZillizHook, client: AsyncZillizClient) -> AsyncZillizClient:
-        """Read a connection that is old, and return the client for it: mostly the same one."""
+        """Read the connection again, and return the client for it: usually the same one."""
         old = client.settings
         try:
             new = await hook.read_settings()
         except ZillizTransientError as error:
-            hook.log.warning("%s Going on with what was read before.", error)
+            hook.log.warning("%s Keeping the settings read before.", error)
             self._read_at = hook.clock.monotonic() - CONNECTION_LIFETIME + CONNECTION_RETRY
             return client
         if (new.base_url, new.ca_bundle) == (old.base_url, old.ca_bundle):
@@ -332,5 +332,5 @@ class _SharedClient:
                 await client.aclose()
 
 
-#: By event loop, since a client belongs to the one that it was made in, and by connection id.
+#: By event loop, since a client works only in its own, and by connection id.
 _shared_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _SharedClient]] = WeakKeyDictionary()

@@ -16,14 +16,14 @@ class ZillizConsoleLink(BaseOperatorLink):
     """
     Link to the cluster, or to the project's clusters, in the web console.
 
-    The task stores the address when it starts, so that it is there while the task is deferred and after
-    it has failed, and so that drawing the page needs no request. It stores it past any XCom backend of
-    the user's, for Airflow's UI does not ask the backend.
+    The task stores the address when it starts. So the link works while the task is deferred and after a
+    failure, and showing it needs no request. It is stored past a custom XCom backend, because Airflow's UI
+    does not ask the backend.
     """
 
     name = "Zilliz Cloud console"
 
-    #: Where Airflow 3 looks for the link's address by itself.
+    #: Airflow 3 looks for the link's address under this key.
     xcom_key = "_link_ZillizConsoleLink"
 
     @classmethod

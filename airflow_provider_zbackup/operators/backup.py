@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow_provider_zbackup.triggers.backup import ZillizBackupTrigger
     from airflow_provider_zbackup.zilliz.flows.creation import CreateBackupSubmission, CreateRecord
 
-#: Tells what was left out from a ``None`` that a mapped task got by mistake.
+#: Default of ``collections``: a mapped task may get ``None`` by mistake, which must not mean "all".
 _NOT_GIVEN: Any = object()
 
 
@@ -23,9 +23,8 @@ class ZillizCreateBackupOperator(ZillizJobOperator["CreateRecord"]):
     """
     Back up a Zilliz Cloud cluster, or some collections of it, and wait until the backup can be used.
 
-    The backup is created once, whatever fails: a retry finds what an earlier try has created. Zilliz Cloud
-    runs one manual backup at a time, and none during an automatic one: the task waits for other backups to
-    finish.
+    The backup is created once, whatever fails: a retry finds what an earlier try created. Zilliz Cloud runs
+    one manual backup at a time, and none during an automatic one, so the task waits for other backups.
 
     .. seealso:: `Create Backup <https://docs.zilliz.com/reference/restful/create-backup-v2>`__
 
@@ -33,14 +32,14 @@ class ZillizCreateBackupOperator(ZillizJobOperator["CreateRecord"]):
     :param collections: names of the collections to back up, all of one database; by default the whole
         cluster is backed up (templated)
     :param database: database of the collections, by default the default database (templated)
-    :param copy_to_regions: ids of regions, such as ``aws-us-west-2``, each of which gets a permanent copy,
-        made after the backup has ended (templated)
+    :param copy_to_regions: ids of regions, such as ``aws-us-west-2``: each gets a permanent copy after the
+        backup has ended (templated)
     :param wait_for_completion: see :class:`~airflow_provider_zbackup.operators.base.ZillizJobOperator`, also
         for ``deferrable``, ``poll_interval``, ``timeout``, ``on_conflict``, ``conflict_timeout``,
         ``on_uncertain``, ``defer_after``, ``end_from_trigger`` and ``zilliz_conn_id``
     :return: the backup, as plain JSON: ``cluster_id``, ``backup_id``, ``backup_name``, ``backup_type``,
-        ``job_id``, ``status``, ``size`` (bytes), ``region_id``, ``create_time``, and ``adopted``, which
-        tells that the create got no answer and the backup was found in the list. What is not known is null
+        ``job_id``, ``status``, ``size`` (bytes), ``region_id``, ``create_time``, and ``adopted``:
+        whether the create got no answer and the backup was found in the list. Unknown values are null
     """
 
     arguments: ClassVar[tuple[Argument, ...]] = (

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound="Record")
 
-#: What is in the way is not polled again sooner, in seconds.
+#: The shortest pause before the next poll of what is in the way, in seconds.
 CONFLICT_PAUSE = 6.0
-#: For so long, in seconds, backups of other clusters explain why a call is refused; then the refusal counts.
+#: For this long, in seconds, backups of other clusters may explain a refusal. Then the refusal is raised.
 LONGEST_GUESS = 600.0
 
 
@@ -42,30 +42,30 @@ class ZillizJobOperator(ZillizTask, BaseOperator, Generic[R]):
     """
     Base of the operators that start a job in Zilliz Cloud and wait for its end.
 
-    A subclass declares what it takes, how the job is submitted, what is waited for, and what the task
-    returns. The job is started once, whatever fails: a retry finds what an earlier try has started.
+    A subclass declares its arguments, the submission, the trigger that waits, and the result. The job is
+    started once, whatever fails: a retry finds what an earlier try started.
 
-    :param wait_for_completion: whether to wait for the end of the job; without it the task ends when the job
-        has been started, whatever ``deferrable`` is, and a
+    :param wait_for_completion: whether to wait for the end of the job; if not, the task ends when the job
+        has started, and a
         :class:`~airflow_provider_zbackup.sensors.job.ZillizJobSensor` can wait for it
     :param deferrable: whether to wait in the triggerer, which holds no worker; by default as Airflow's
         ``[operators] default_deferrable`` says
     :param poll_interval: longest pause between two polls, in seconds; a job is polled more often while it is
         young or near its end
     :param timeout: how long to wait for the job, in seconds; ``execution_timeout`` counts too if it is less.
-        After a time-out the job goes on, and a retry of the task finds it
-    :param on_conflict: ``"wait"`` for what is in the way, or ``"fail"``
-    :param conflict_timeout: how long to wait for that, in seconds
-    :param on_uncertain: what to do if it cannot be known whether a call that got no answer has started the
-        job: ``"fail"``, or ``"retry"`` to start it again (templated)
-    :param defer_after: how long to wait in the worker before deferring, in seconds: many jobs take no longer,
-        and deferring one has its price
+        After a time-out the job goes on, and a retry finds it
+    :param on_conflict: if another backup is in the way: ``"wait"`` for its end, or ``"fail"``
+    :param conflict_timeout: how long to wait for other backups, in seconds
+    :param on_uncertain: if nobody can tell whether a call without an answer started the job: ``"fail"``, or
+        ``"retry"`` to start it again (templated)
+    :param defer_after: how long to wait in the worker before deferring, in seconds: many jobs end by then,
+        and deferring costs time
     :param end_from_trigger: whether a deferred task that went well ends in the triggerer, without coming
-        back to a worker: sooner and cheaper, but clearing it starts a new job even if the first had not
-        ended. A task that would lose something there, such as its ``outlets`` or success callbacks, comes
-        back all the same, and says so in its log. Needs Airflow 3.3 or later
+        back to a worker. This is sooner and cheaper, but clearing the task starts a new job even if the first
+        is not finished. A task that would lose something there, such as its ``outlets`` or success
+        callbacks, still comes back, and says so in its log. Needs Airflow 3.3 or later
     :param zilliz_conn_id: :ref:`Airflow connection <howto/connection>` of type ``zilliz`` (templated)
-    :raises AirflowFailException: where trying again cannot help
+    :raises AirflowFailException: when a retry cannot help
     :raises ZillizError: for everything else
     """
 
@@ -118,11 +118,11 @@ class ZillizJobOperator(ZillizTask, BaseOperator, Generic[R]):
 
     @abstractmethod
     def submission(self) -> Submission[R]:
-        """Return how the job is started, and found again."""
+        """Return how to start the job, and how to find it again."""
 
     @abstractmethod
     def submitted(self, record: R) -> dict[str, Any]:
-        """Return the task's result as far as it is known when the job has been started."""
+        """Return the task's result as far as it is known when the job has started."""
 
     @abstractmethod
     def job_trigger(self, result: dict[str, Any], **timing: Any) -> ZillizTrigger:
@@ -133,7 +133,7 @@ class ZillizJobOperator(ZillizTask, BaseOperator, Generic[R]):
         """Return the complete result in words, for the log."""
 
     def keep_secret(self, secret: KeepSecret) -> bool:
-        """Store what the API shows only once, and tell whether that was done."""
+        """Store what the API shows only once, and return whether it is stored."""
         raise NotImplementedError(f"{type(self).__name__} has no place for a secret.")
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -161,10 +161,10 @@ class ZillizJobOperator(ZillizTask, BaseOperator, Generic[R]):
         kept = self._store(context).load()
         record = submission.record_type.model_validate(kept) if kept else None
         if record is None or not record.made_id:
-            return f"This task knows of no {submission.noun} yet that it has made from {self.cluster_id}."
+            return f"This task has not recorded a {submission.noun} made from {self.cluster_id}."
         return (
-            f"{submission.describe(record)} (job {record.job_id or 'unknown'}) may still be in the making; "
-            "this task finds it again when it is tried again."
+            f"{submission.describe(record)} (job {record.job_id or 'unknown'}) may still be running; "
+            "a retry of this task finds it."
         )
 
     def _store(self, context: Context) -> SubmissionStore:
@@ -185,8 +185,8 @@ class ZillizJobOperator(ZillizTask, BaseOperator, Generic[R]):
             store.mark_delivered()
             return result
         if self.deferrable and self.end_from_trigger and not self.lost_in_trigger():
-            # A trigger can write nothing. If the task is cleared later, it is not known whether it had
-            # delivered, so it starts a new job.
+            # A trigger cannot write to the store, so mark it now. If the task is cleared later, it starts a
+            # new job, because nobody knows whether it had delivered.
             store.mark_delivered()
         return self._deliver(self._wait_for_end(result), store)
 
@@ -198,7 +198,7 @@ class ZillizJobOperator(ZillizTask, BaseOperator, Generic[R]):
             submit_once(
                 submission,
                 record=store.load(),
-                # After a clearing, what was finished long ago is not what is asked for now.
+                # A user who clears the task wants a new job, not one that finished long ago.
                 only_running=store.is_cleared(),
                 on_uncertain=self.on_uncertain,
                 answer_time=client.settings.timeout,
@@ -226,7 +226,7 @@ class ZillizJobOperator(ZillizTask, BaseOperator, Generic[R]):
         self.log.info("%s Waiting for it to end.", conflict)
         pause = CONFLICT_PAUSE
         if conflict.retry_after is not None:
-            # There is nothing to watch that tells when it is over: ever longer pauses keep calls apart.
+            # No backup can be watched, so each retry is a call: make the pauses longer and longer.
             pause = max(conflict.retry_after, min(waited / 4, self.poll_interval * 5))
         trigger = ZillizNoActiveBackupTrigger(
             cluster_id=self.cluster_id,

@@ -1,4 +1,4 @@
-"""Operators that bring a backup of Zilliz Cloud back."""
+"""Operators that restore backups of Zilliz Cloud."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class ZillizRestoreClusterOperator(ZillizJobOperator["RestoreClusterRecord"]):
     """
     Restore a backup of a cluster into a new cluster, and wait until that cluster is RUNNING.
 
-    The new cluster is made once, whatever fails: a retry finds what an earlier try has made, by its name,
-    which no other cluster of the project may have.
+    The new cluster is made once, whatever fails: a retry finds it by its name, which is unique in the
+    project.
 
     Zilliz Cloud shows the password of the new cluster only once, in its answer. Say where to store it, or
-    that you do not need it: an API key opens the new cluster too.
+    discard it: an API key opens the new cluster too.
 
     .. seealso:: `Restore Cluster Backup
         <https://docs.zilliz.com/reference/restful/restore-cluster-backup-v2>`__
@@ -52,16 +52,16 @@ class ZillizRestoreClusterOperator(ZillizJobOperator["RestoreClusterRecord"]):
         that exists (templated)
     :param collection_status: ``"KEEP"`` loads the collections that were loaded, ``"RELEASE"`` loads none
     :param restore_version: ``"LATEST"`` or ``"ORIGINAL"`` version of Milvus; by default the API decides
-    :param password_to: where the password goes: ``"variable:NAME"`` is the Airflow Variable of that name,
+    :param password_to: where to store the password: ``"variable:NAME"`` is the Airflow Variable of that name,
         whose value is overwritten (templated)
-    :param discard_password: whether nobody needs the password; a new one can be set in the web console
+    :param discard_password: whether to discard the password; the web console can set a new one
     :param wait_for_completion: see :class:`~airflow_provider_zbackup.operators.base.ZillizJobOperator`, also
         for ``deferrable``, ``poll_interval``, ``timeout``, ``on_conflict``, ``conflict_timeout``,
         ``on_uncertain``, ``defer_after``, ``end_from_trigger`` and ``zilliz_conn_id``
     :return: the new cluster, as plain JSON: ``cluster_id``, ``cluster_name``, ``connect_address``,
         ``status``, ``source_cluster_id``, ``backup_id``, ``job_id``, ``username``, ``password_kept``, and
-        ``adopted``, which tells that the restore got no answer and the cluster was found by its name: its
-        password is lost then. The password is never in it
+        ``adopted``: whether the restore got no answer and the cluster was found by its name; its password
+        is lost then. The result never holds the password
     """
 
     arguments: ClassVar[tuple[Argument, ...]] = (

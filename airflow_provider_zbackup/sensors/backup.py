@@ -19,8 +19,8 @@ class ZillizNoActiveBackupSensor(ZillizSensor):
     """
     Wait until no backup, manual or automatic, is being created: the gate before DDL.
 
-    Zilliz advises against creating or dropping collections during any backup, and an automatic one may
-    start at any time. The cluster counts as free when two polls in a row show nothing.
+    Zilliz advises not to create or drop collections during a backup, and an automatic one may start at any
+    time. The cluster counts as free when two polls in a row show no running backup.
 
     .. seealso:: `List Backups <https://docs.zilliz.com/reference/restful/list-backups-v2>`__
 

@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 class ZillizSensor(ZillizTask, BaseSensorOperator):
     """
-    Base of the sensors: one flow decides in poke, reschedule and deferrable mode alike.
+    Base of the sensors: the same flow decides in poke, reschedule and deferrable mode.
 
     :param timeout: when to give up, in seconds, by default after 12 hours
     :param deferrable: whether to wait in the triggerer, which holds no worker; by default as Airflow's
-        ``[operators] default_deferrable`` says. ``poke_interval`` then is the longest pause between two
-        polls, ``mode`` does not matter, and ``timeout`` and ``soft_fail`` mean what they always mean
+        ``[operators] default_deferrable`` says. Then ``poke_interval`` is the longest pause between two
+        polls, and ``mode`` has no effect; ``timeout`` and ``soft_fail`` work as usual
     :param defer_after: how long to wait in the worker before deferring, in seconds
     :param end_from_trigger: whether a deferred task that went well ends in the triggerer, without coming
-        back to a worker: sooner and cheaper. A task that would lose something there, such as its
-        ``outlets`` or success callbacks, comes back all the same, and says so in its log
+        back to a worker. This is sooner and cheaper. A task that would lose something there, such as its
+        ``outlets`` or success callbacks, still comes back, and says so in its log
     :param zilliz_conn_id: :ref:`Airflow connection <howto/connection>` of type ``zilliz`` (templated)
     """
 
@@ -71,7 +71,7 @@ class ZillizSensor(ZillizTask, BaseSensorOperator):
 
     @abstractmethod
     def trigger(self, **timing: Any) -> ZillizTrigger:
-        """Return the trigger that waits, be it here or in the triggerer; its event has the XCom."""
+        """Return the trigger that waits, here or in the triggerer. Its event brings the XCom."""
 
     def poke(self, context: Context) -> PokeReturnValue:
         with translate_errors(self):
@@ -80,7 +80,7 @@ class ZillizSensor(ZillizTask, BaseSensorOperator):
         return PokeReturnValue(is_done=seen is not None, xcom_value=seen)
 
     def execute(self, context: Context) -> Any:
-        # Through resume_execution, for that is where Airflow applies soft_fail when nothing is poked.
+        # Airflow applies soft_fail outside poke only in resume_execution, so go through it.
         self.resume_execution(self._prepare.__name__, None, context)
         if not self.deferrable:
             try:
@@ -96,10 +96,10 @@ class ZillizSensor(ZillizTask, BaseSensorOperator):
         except AirflowSkipException:
             raise
         except Exception as error:
-            # Airflow itself applies it to its own errors only, and before 3.0 not at all.
+            # Airflow applies never_fail only to its own errors, and before 3.0 not at all.
             if getattr(self, "never_fail", False):
                 raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
-            # Airflow 3.0 forgets it when it ends a deferral itself.
+            # Airflow 3.0 ignores soft_fail when it ends a deferral itself.
             if self.soft_fail and isinstance(error, AirflowSensorTimeout):
                 raise AirflowSkipException(str(error)) from error
             raise

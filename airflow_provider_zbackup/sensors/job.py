@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 class ZillizJobSensor(ZillizSensor):
     """
-    Wait until a job in Zilliz Cloud has ended well, and fail at once when it fails or is cancelled.
+    Wait until a job in Zilliz Cloud has ended well; fail at once if it fails or is cancelled.
 
     .. seealso:: `Describe Job <https://docs.zilliz.com/reference/restful/describe-job-v2>`__
 
     :param job_id: id of the job, or the whole result of a
-        :class:`~airflow_provider_zbackup.operators.backup.ZillizCreateBackupOperator`, which serves even
-        when no job id is known (templated)
+        :class:`~airflow_provider_zbackup.operators.backup.ZillizCreateBackupOperator`, which works even
+        if no job id is known (templated)
     :param deferrable: see :class:`~airflow_provider_zbackup.sensors.base.ZillizSensor`, also for
         ``defer_after``, ``end_from_trigger`` and ``zilliz_conn_id``
     :return: the job in its last state, as plain JSON: ``job_id``, ``type``, ``status``, ``progress``,

@@ -15,8 +15,8 @@ class ZillizBackupTrigger(ZillizResultTrigger[Backup]):
     """
     Waits until a backup's job has ended well and the backup is AVAILABLE.
 
-    :param result: its ``cluster_id``, ``backup_id`` and ``job_id`` say what is waited for; without a job id
-        it is the backup's status
+    :param result: has ``cluster_id``, ``backup_id`` and ``job_id``; without a job id only the backup's status
+        counts
     """
 
     facts = frozenset({"backup_name", "backup_type", "status", "size", "region_id", "create_time"})
@@ -32,7 +32,7 @@ class ZillizNoActiveBackupTrigger(ZillizTrigger):
 
     :param cluster_id: the cluster to watch
     :param project_id: the project to watch instead
-    :param to_submit: whether the task starts a job next
+    :param to_submit: whether the task submits a job next
     """
 
     def __init__(

@@ -17,26 +17,26 @@ from airflow_provider_zbackup.zilliz.models import Answer
 
 A = TypeVar("A", bound=Answer)
 
-#: For how long in a row the API key may be refused, in seconds: somebody may be exchanging it.
+#: How long a trigger rides out a refused API key, in seconds: somebody may be exchanging it.
 KEY_GRACE = 120.0
 
 
 class ZillizTrigger(BaseTrigger):
     """
-    Base of the triggers: runs a flow in the triggerer and brings its result, or its error, as the event.
+    Base of the triggers: runs a flow in the triggerer; the event brings its result or its error.
 
-    Workers run the very same flow, by :meth:`wait_in_worker`, before they defer, or instead.
+    Workers run the same flow, by :meth:`wait_in_worker`, before they defer or instead.
 
-    All arguments are plain JSON, and none is secret, since Airflow stores them as they are. Times are
-    seconds since the epoch, so that a trigger which moves to another triggerer keeps its deadline.
+    Airflow stores the arguments as they are, so all are plain JSON and none is secret. Times are seconds
+    since the epoch, so a trigger that moves to another triggerer keeps its deadline.
 
     :param zilliz_conn_id: Airflow connection of type ``zilliz``
     :param deadline: when to give up
     :param poll_interval: longest pause between two polls, in seconds
     :param since: when the work began, where that is known
     :param not_before: when to poll for the first time
-    :param end_from_trigger: whether to end the task here when all went well. A failure always goes to a
-        worker: Airflow before 3.3 would not retry it otherwise
+    :param end_from_trigger: whether to end the task here after a success. A failure always goes to a worker:
+        else Airflow before 3.3 would not retry it
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class ZillizTrigger(BaseTrigger):
 
     @abstractmethod
     def flow(self, wait: Wait) -> Flow[dict[str, Any]]:
-        """Return the flow; its result is the event, whose ``result`` is the task's."""
+        """Return the flow. It returns the event, whose ``result`` is the task's result."""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         kind = type(self)
@@ -83,7 +83,6 @@ class ZillizTrigger(BaseTrigger):
         """
         Wait here and now.
 
-        :param hook: of the connection that is named
         :param note: writes a line to the log
         :param leave_after: when to stop waiting unless the end is near, in seconds since the epoch
         :return: the task's result; ``None`` if it was time to leave
@@ -102,9 +101,9 @@ class ZillizTrigger(BaseTrigger):
             event = {"status": "success", **result}
         except ZillizError as error:
             event = {"status": "error", "error": error.to_dict()}
-        # An error may come before the flow's own first pause.
+        # After an early error the flow's own first pause did not happen.
         await hook.clock.asleep(max(0.0, (self.not_before or 0.0) - hook.clock.time()))
-        # Without a task instance this is dag.test(), which can do nothing but resume.
+        # No task instance means dag.test(), which can only resume the task.
         if self.end_from_trigger and event["status"] == "success" and self.task_instance is not None:
             xcoms = await push_from_trigger(self.task_instance, "return_value", event["result"])
             yield TaskSuccessEvent(xcoms=xcoms)
@@ -114,12 +113,12 @@ class ZillizTrigger(BaseTrigger):
 
 class ZillizResultTrigger(ZillizTrigger, Generic[A]):
     """
-    Base of the triggers that wait for what a task has started, and complete the task's result.
+    Base of the triggers that wait for what a task started, and complete the task's result.
 
-    :param result: what the task knows already
+    :param result: the result as far as it is known
     """
 
-    #: Which fields of what was made go into the result.
+    #: The fields of the finished product that go into the result.
     facts: ClassVar[frozenset[str]]
 
     def __init__(self, *, result: dict[str, Any], **kwargs: Any) -> None:
@@ -128,7 +127,7 @@ class ZillizResultTrigger(ZillizTrigger, Generic[A]):
 
     @abstractmethod
     def end(self, wait: Wait) -> Flow[A | None]:
-        """Return the flow that waits for what was started, and gives it as it is in the end."""
+        """Return the flow that waits for the product, and returns it in its last state."""
 
     def serialized_fields(self) -> dict[str, Any]:
         return {"result": self.result}
@@ -138,6 +137,6 @@ class ZillizResultTrigger(ZillizTrigger, Generic[A]):
         return {"result": made and self.completed(made)}
 
     def completed(self, made: A) -> dict[str, Any]:
-        """Return the result with all that can be seen in the end; what cannot be seen takes nothing away."""
+        """Return the result with the known facts of the product; unknown ones overwrite nothing."""
         facts = made.model_dump(mode="json", include=set(self.facts))
         return self.result | {name: value for name, value in facts.items() if value not in (None, "")}

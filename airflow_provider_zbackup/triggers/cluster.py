@@ -13,8 +13,7 @@ class ZillizRestoredClusterTrigger(ZillizResultTrigger[Cluster]):
     """
     Waits until the job that restores a cluster has ended well and the cluster is RUNNING.
 
-    :param result: its ``cluster_id`` and ``job_id`` say what is waited for; without a job id it is the
-        cluster's status
+    :param result: has ``cluster_id`` and ``job_id``; without a job id only the cluster's status counts
     """
 
     facts = frozenset({"cluster_name", "status", "connect_address"})

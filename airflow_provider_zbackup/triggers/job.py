@@ -12,7 +12,7 @@ from airflow_provider_zbackup.zilliz.flows.waiting import wait_for_job_or_backup
 
 class ZillizJobTrigger(ZillizTrigger):
     """
-    Waits until a job has ended; the event brings the job, or the error that it ended with.
+    Waits until a job has ended. The event brings the job, or its error.
 
     .. seealso:: `Describe Job <https://docs.zilliz.com/reference/restful/describe-job-v2>`__
 

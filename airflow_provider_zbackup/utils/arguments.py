@@ -1,8 +1,8 @@
 """
-Checks of what DAG authors write, at parse time where the value is known and before anything is sent else.
+Checks of what DAG authors write: at parse time if the value is known, else before anything is sent.
 
-At parse time a Jinja template or an XComArg passes; when the task runs, ``rendered`` is set and it has to
-be the value itself.
+At parse time a Jinja template or an XComArg passes. When the task runs, ``rendered`` is set and the value
+itself is checked.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import Any
 from airflow_provider_zbackup.zilliz import checks
 from airflow_provider_zbackup.zilliz.checks import ArgumentError
 
-#: Name of the connection that is used where none is named.
 DEFAULT_CONN_ID = "zilliz_default"
 
 
@@ -86,7 +85,7 @@ def check_count(name: str, value: Any, *, rendered: bool = False) -> None:
 
 def as_result(name: str, value: Any) -> Any:
     """
-    Return the result of another task as a mapping, also where a template made it a text; else the value.
+    Return the result of another task as a mapping, even if a template made it a text; else the value.
 
     :raises ArgumentError: when it is a text that begins like a mapping and is not JSON
     """
@@ -96,20 +95,20 @@ def as_result(name: str, value: Any) -> Any:
         return json.loads(value)
     except ValueError:
         raise ArgumentError(
-            f"{name} is a text that is not JSON: give the result of the create task as task.output, or "
+            f"{name} is a string that is not JSON: pass the result of the create task as task.output, or "
             "through the template filter tojson"
         ) from None
 
 
 def id_or_field(name: str, value: Any, field: str) -> Any:
-    """Return an id that was given as such, or as one field of the result of another task."""
+    """Return an id that is given directly, or as a field of another task's result."""
     result = as_result(name, value)
     return result.get(field) if isinstance(result, Mapping) else result
 
 
 def check_id_or_result(name: str, value: Any, *, field: str, rendered: bool = False) -> None:
     """
-    Check an id that may also be given as one field of the result of another task.
+    Check an id that is given directly, or as a field of another task's result.
 
     :raises ArgumentError: unless it is a text without white space around it
     """
@@ -124,7 +123,7 @@ class Argument:
     """
     An argument of an operator or sensor. It is checked at parse time, and again when templates are rendered.
 
-    :param check: raises :class:`ArgumentError`; is given the name, the value, and ``rendered``
+    :param check: takes the name, the value and ``rendered``; raises :class:`ArgumentError`
     :param optional: whether ``None`` means that it was not given
     """
 

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 @contextmanager
 def translate_errors(task: BaseOperator) -> Iterator[None]:
     """
-    Make the errors of Zilliz Cloud into what Airflow understands.
+    Translate the errors of Zilliz Cloud into those of Airflow.
 
-    What would fail again fails the task without retries, unless the task has a ``retry_policy``
-    (Airflow 3.3 and later) and no ``soft_fail``: the policy then decides. A sensor cannot bring a job back
-    to life, so for it the end of its job is such a failure too, and its time-out is Airflow's own.
+    A permanent error fails the task without retries, unless the task has a ``retry_policy`` (Airflow 3.3
+    and later) and no ``soft_fail``: then the policy decides. A sensor cannot restart a job, so a failed job
+    is permanent for it too. A sensor's time-out is Airflow's own.
     """
     try:
         yield
@@ -56,8 +56,8 @@ def validate_event(event: Any, *names: str) -> tuple[Any, ...]:
     """
     Return what the event of a trigger brings.
 
-    :param names: of what it has to bring
-    :raises ZillizError: the error that ended the trigger's wait, or that this is no such event
+    :param names: what it has to bring
+    :raises ZillizError: the error that ended the trigger's wait, or the event is not one of ours
     """
     match event:
         case {"status": "success"} if all(event.get(name) is not None for name in names):

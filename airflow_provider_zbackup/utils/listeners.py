@@ -1,4 +1,4 @@
-"""Airflow's listeners: plugins that it calls when a task begins or ends."""
+"""Airflow's listeners: plugins that Airflow calls when a task begins or ends."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def hears_of_success() -> bool:
-    """Tell whether a listener is called when a task has succeeded, which Airflow does in workers only."""
+    """Tell whether a listener waits for a task's success. Airflow calls listeners in workers only."""
     return bool(listener_manager().hook.on_task_instance_success.get_hookimpls())
 
 

@@ -1,4 +1,4 @@
-"""What a task keeps of the job that it starts."""
+"""What a task saves about the job that it starts."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ class SubmissionStore:
     """
     Keeps the record of a submission through the retries of one task instance.
 
-    A task that did not deliver its result finds the record again, whether it is retried or cleared. After a
-    delivery the two differ: a user who clears the task wants something new, but a task that Airflow itself
-    tries again, since its worker died before it could report success, must deliver the same once more. They
-    are told apart by ``max_tries``, which only clearing raises.
+    Before the task has delivered its result, a retry and a cleared task both find the record. After that they
+    differ. A user who clears the task wants something new. But if the worker died before it reported success,
+    Airflow retries the task, and the retry must deliver the same result. ``max_tries`` tells the two apart:
+    only clearing raises it.
 
-    :param key: which submission; one task may make several
+    :param key: the submission; one task may make several
     """
 
     def __init__(self, context: Context, key: str) -> None:
         self._store = task_state_store(context)
         self._key = key
-        # A user who edits the task's retries before clearing it could make max_tries the same again.
+        # With retries too: a user who edits them before clearing could get the same max_tries again.
         self._run = [context["ti"].max_tries, getattr(context.get("task"), "retries", None)]
 
     def load(self) -> dict[str, Any] | None:
-        """Return the record, ``None`` if there is none that counts."""
+        """Return the record; ``None`` if there is none, or if it belongs to a delivery before a clearing."""
         kept = self._store.get(self._key) or {}
         if kept.get("delivered", self._run) != self._run:
             return None

@@ -1,8 +1,8 @@
 """
-What operators and sensors have in common: checks, the hook, and how they hand a wait over to the triggerer.
+What operators and sensors share: checks, the hook, and the way from the worker to the triggerer.
 
-What they need only when a task runs is imported then: a DAG file that is parsed needs neither the hook, which
-brings pydantic's models, nor Airflow's trigger classes.
+The hook, with its pydantic models, and the triggers are imported only when a task runs: DAG files
+are parsed faster without them.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ if TYPE_CHECKING:
     from airflow_provider_zbackup.hooks.zilliz import ZillizHook
     from airflow_provider_zbackup.triggers.base import ZillizTrigger
 
-#: An event within so many seconds of the deferral can find the task not yet deferred, and fail it:
+#: An event sooner than this after the deferral, in seconds, may find the task not yet deferred and fail it:
 #: https://github.com/apache/airflow/issues/66374
 EARLIEST_EVENT = 6.0
-#: How long a deferrable task waits in its worker before it defers, by default: less makes the end of short
-#: backups noticed later, more holds a worker for nothing (docs/benchmarks.md).
+#: How long a deferrable task waits in its worker by default, in seconds. Less would notice the end of short
+#: backups later, more would hold a worker for nothing (docs/benchmarks.md).
 DEFER_AFTER = 2.0
-#: Airflow ends a deferral so many seconds after the trigger's own deadline, should the trigger be gone.
+#: If the trigger is gone, Airflow ends the deferral this long after the trigger's deadline, in seconds.
 BACKSTOP = 180.0
-NO_CANCEL = "Zilliz Cloud has no API to cancel a job: only its web console can."
+NO_CANCEL = "Only Zilliz Cloud's web console can cancel a job: there is no API for it."
 
 
 class ZillizTask:
     """
-    Mixin for operators and sensors: arguments that are declared, and a wait that moves to the triggerer.
+    Mixin for operators and sensors: declared arguments, and a wait that moves to the triggerer.
 
-    When Airflow ends a deferral - its own time-out, or a trigger that crashed - or kills the task, the
-    error and the log say what goes on in Zilliz Cloud.
+    If Airflow ends a deferral (its own time-out, or a crashed trigger) or kills the task, the error or the
+    log says what goes on in Zilliz Cloud.
     """
 
-    #: What a subclass takes; it calls :meth:`check_arguments` at the end of its ``__init__``.
+    #: Arguments of a subclass, which calls :meth:`check_arguments` at the end of its ``__init__``.
     arguments: ClassVar[tuple[Argument, ...]] = ()
-    #: What every task of this provider takes.
+    #: Arguments of every task of this provider.
     common_arguments: ClassVar[tuple[Argument, ...]] = (
         Argument("deferrable", check_flag),
         Argument("defer_after", check_seconds),
@@ -70,14 +70,14 @@ class ZillizTask:
         Check what the DAG author wrote.
 
         :param rendered: whether templates have been rendered
-        :raises ArgumentError: if an argument cannot be used
+        :raises ArgumentError: if an argument is unusable
         """
         arguments = (*self.common_arguments, *self.arguments)
         if not rendered:
             self._given = {item.name for item in arguments if getattr(self, item.name) is not None}
         for item in arguments:
             value = getattr(self, item.name)
-            # What was given must not vanish in rendering: without its collections, a backup would hold all.
+            # A given value must not render to None: without its collections, a backup would hold everything.
             if value is not None or not item.optional or item.name in self._given:
                 item.check(item.name, value, rendered=rendered or item.name not in self.template_fields)
 
@@ -86,13 +86,13 @@ class ZillizTask:
         raise NotImplementedError
 
     def cap_to_execution_timeout(self, seconds: float) -> float:
-        """Return a time to wait, at most ``execution_timeout``, which Airflow 3 ignores while deferred."""
+        """Limit a wait to ``execution_timeout``, because Airflow 3 ignores that while a task is deferred."""
         limit: timedelta | None = self.execution_timeout  # type: ignore[attr-defined]
         return seconds if limit is None else min(seconds, limit.total_seconds())
 
     def wait(self, trigger: ZillizTrigger, *, then: Callable[..., Any], at_once: bool = False) -> Any:
         """
-        Wait in this worker; if the task is deferrable only for ``defer_after``, and then in the triggerer.
+        Wait in this worker. A deferrable task moves to the triggerer after ``defer_after``.
 
         :param then: the method of this task that gets the trigger's event
         :param at_once: whether a deferrable task defers without a first poll here
@@ -106,7 +106,7 @@ class ZillizTask:
         if trigger.end_from_trigger and (lost := self.lost_in_trigger()):
             trigger.end_from_trigger = False
             self.log.info(  # type: ignore[attr-defined]
-                "In the triggerer Airflow would lose %s: this task comes back to a worker to end.",
+                "Ending in the triggerer would lose %s, so this task returns to a worker.",
                 ", ".join(lost),
             )
         self.defer_to(trigger, then)
@@ -124,11 +124,10 @@ class ZillizTask:
 
     def lost_in_trigger(self) -> list[str]:
         """
-        Return, in words, what Airflow would lose of this task if a trigger ended it.
+        Return, in words, what this task would lose if a trigger ended it.
 
-        This names all that Airflow does in a worker, and only there, when a task has succeeded, but for
-        metrics. A task that would lose anything of it comes back to a worker, whatever
-        ``end_from_trigger`` says.
+        The list holds all, except metrics, that Airflow does only in a worker when a task succeeds. A task
+        that would lose any of it comes back to a worker, even with ``end_from_trigger``.
         """
         task: Any = self
         own = __name__.partition(".")[0]
@@ -163,8 +162,8 @@ class ZillizTask:
             return self.describe_remote_work(context)
         except Exception:
             # The error that ended the deferral matters more than this addition to it.
-            self.log.exception("Cannot tell what goes on.")  # type: ignore[attr-defined]
+            self.log.exception("Cannot tell what is running in Zilliz Cloud.")  # type: ignore[attr-defined]
             return "What this task started may still be running."
 
     def on_kill(self) -> None:
-        self.log.warning("This task was killed. What it waits for goes on. %s", NO_CANCEL)  # type: ignore[attr-defined]
+        self.log.warning("Killing this task stops nothing in Zilliz Cloud. %s", NO_CANCEL)  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
 """
-XComs in unusual places: pushed by a trigger, or kept by Airflow itself whatever backend the user has.
+XComs in unusual places: pushed by a trigger, or kept in Airflow's database despite a custom XCom backend.
 
-An XCom backend is a class of the user's that keeps XComs elsewhere, and puts a path into Airflow's database.
+An XCom backend is a user's class that keeps XComs elsewhere, and only a path in Airflow's database.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import XCom
 
 
 class TaskInstanceKey(Protocol):
-    """What names a task instance."""
+    """Identifies a task instance."""
 
     dag_id: str
     task_id: str
@@ -21,15 +21,15 @@ class TaskInstanceKey(Protocol):
 
 
 def has_backend() -> bool:
-    """Tell whether Airflow keeps XComs in a backend of the user's."""
+    """Tell whether the user has a custom XCom backend."""
     return XCom is not _base_xcom()
 
 
 def push_past_backend(ti: Any, key: str, value: str) -> None:
     """
-    Push an XCom for Airflow itself, which looks into its database only.
+    Push an XCom that Airflow itself reads, because it reads only its database.
 
-    Airflow 3 does so with links when a task leaves its worker, by the same private function.
+    Airflow 3 pushes links with the same private function when a task leaves its worker.
     """
     if not has_backend():
         ti.xcom_push(key=key, value=value)
@@ -45,7 +45,7 @@ def read_past_backend(ti: TaskInstanceKey, key: str) -> Any:
         return XCom.get_value(key=key, ti_key=ti)
     if hasattr(XCom, "_get_xcom_db_ref"):
         return XCom._get_xcom_db_ref(key=key, **_names(ti)).value
-    # Airflow 2, where this runs in the web server.
+    # Airflow 2: this runs in the web server.
     from airflow.utils.session import create_session
 
     base = _base_xcom()
@@ -64,9 +64,9 @@ def read_past_backend(ti: TaskInstanceKey, key: str) -> Any:
 
 def can_push_from_trigger() -> bool:
     """
-    Tell whether a trigger can push a task's result so that other tasks get it as it is.
+    Tell whether a trigger can push a task's result unchanged.
 
-    Airflow 3 stores what comes with a ``TaskSuccessEvent`` as JSON within JSON: other tasks get a text.
+    Airflow 3 stores the XComs of a ``TaskSuccessEvent`` as JSON within JSON, so other tasks get a text.
     """
     return hasattr(XCom, "aset") or not hasattr(XCom, "_set_xcom_in_db")
 

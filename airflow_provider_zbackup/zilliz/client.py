@@ -1,8 +1,8 @@
 """
 The only module that speaks HTTP: it sends operations and drives flows, for workers and for triggerers.
 
-Only httpx's transports are used, because its clients log a line for each request: a task that polls for hours
-would fill its log. A transport also follows no redirect, so the key never goes to another host.
+It uses httpx's transports, not its clients: a client logs each request, and would fill the log of a task that
+polls for hours. A transport also follows no redirect, so the key never goes to another host.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-#: An answer larger than this, in bytes, is not one of Zilliz Cloud's.
+#: A larger answer cannot come from Zilliz Cloud, in bytes.
 LARGEST_ANSWER = 16 * 1024 * 1024
-#: How long nobody sends after "too many requests" that does not say how long, in seconds.
+#: The pause after "too many requests" without ``Retry-After``, in seconds.
 THROTTLED_PAUSE = 1.0
-#: Requests that one asynchronous client has under way at the same time, each in a thread.
+#: Requests that one asynchronous client sends at the same time, each in a thread.
 CONCURRENCY = 8
-#: A triggerer only reads, so that a connection which the server has just closed does no harm; most of
-#: its pauses are longer than the 5 s for which httpx keeps a connection, and a new one costs a handshake.
+#: A triggerer mostly pauses for longer than the 5 s for which httpx keeps a connection, and a new one costs a
+#: handshake. It only reads, so a connection that the server has just closed does no harm.
 _TRIGGERER_LIMITS = httpx.Limits(max_connections=CONCURRENCY, keepalive_expiry=55.0)
 _SUCCESS_CODES = (0, 200)
 _CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
@@ -77,10 +77,10 @@ def ssl_context(settings: ClientSettings | None = None) -> ssl.SSLContext:
     """
     Return the SSL context of the process for these settings.
 
-    Its certificates are those of ``ca_bundle``, else of the environment: ``SSL_CERT_FILE`` and
-    ``SSL_CERT_DIR``, as in httpx, then ``REQUESTS_CA_BUNDLE``; else those that come with httpx.
+    The certificates come from ``ca_bundle``, else from ``SSL_CERT_FILE``, ``SSL_CERT_DIR`` or
+    ``REQUESTS_CA_BUNDLE`` of the environment, else from httpx.
 
-    :raises ZillizConfigurationError: when there are no certificates in the file, or it cannot be read
+    :raises ZillizConfigurationError: when the file has no certificates or cannot be read
     """
     environment = {name: os.environ.get(name) for name in _CERTIFICATE_VARIABLES}
     name = next((name for name, path in environment.items() if path), None)
@@ -98,7 +98,7 @@ def ssl_context(settings: ClientSettings | None = None) -> ssl.SSLContext:
 
 @cache
 def _load_certificates(path: str | None, is_directory: bool) -> ssl.SSLContext:
-    """Return one context for all; making it takes 20 ms, so never on an event loop."""
+    """Return one context for all. Making it takes 20 ms, so never do it on an event loop."""
     if path is None:
         return httpx.create_ssl_context()
     if is_directory or os.path.isdir(path):
@@ -139,10 +139,10 @@ def _is_in(host: str, port: int, entry: str) -> bool:
 
 def _make_transport(settings: ClientSettings, **options: Any) -> httpx.BaseTransport:
     """
-    Return what sends requests, by way of the proxy that the environment asks for.
+    Return a transport that uses the proxy of the environment.
 
-    :raises ZillizConfigurationError: when the certificates or the proxy cannot be used; no text shows any
-        part of the proxy's address, which may hold a password
+    :raises ZillizConfigurationError: when the certificates or the proxy are unusable; the text shows no part
+        of the proxy's address, which may hold a password
     """
     context, address = ssl_context(settings), proxy_for(settings.base_url)
     variables = f"{httpx.URL(settings.base_url).scheme}_proxy or all_proxy"
@@ -152,16 +152,14 @@ def _make_transport(settings: ClientSettings, **options: Any) -> httpx.BaseTrans
     except ImportError:
         problem = f"A SOCKS proxy needs 'httpx[socks]' installed. The environment ({variables}) asks for one."
     except (ValueError, httpx.InvalidURL):
-        problem = (
-            f"The proxy's address in the environment ({variables}) is not one such as http://proxy:3128."
-        )
+        problem = f"The proxy in the environment ({variables}) is not a URL such as http://proxy:3128."
     raise ZillizConfigurationError(problem, unprocessed=True)
 
 
 def _read_proxy(address: str, context: ssl.SSLContext) -> httpx.Proxy:
     url = httpx.URL(address)
     rest = url.raw_path.decode() + url.fragment
-    # A password that is not quoted, or a typing error such as "http//proxy", makes a host of something else.
+    # After an unquoted password, or an error such as "http//proxy", the parsed host is not the proxy.
     if not url.host or "%" in url.host or rest.startswith("//") or any(mark in rest for mark in ":@?"):
         raise ValueError("no host")
     if url.port is not None and not 0 < url.port < 65536:
@@ -223,7 +221,7 @@ class _Exchange:
         return bytes(content)
 
     def _no_answer(self, operation: Operation[Any], error: httpx.RequestError) -> ZillizConnectionError:
-        """Return what it means that a request got no (whole) answer."""
+        """Return the error for a request that got no answer, or only a part of one."""
         return ZillizConnectionError(
             f"No answer from {self._base_url.host}: {self._scrub(self._explain(error))}.",
             operation=str(operation),
@@ -243,13 +241,13 @@ class _Exchange:
         return reason
 
     def _read(self, operation: Operation[T], response: httpx.Response, content: bytes) -> Reply[T]:
-        """Return what the server answered; raises what it means if that is not a success."""
+        """Return the answer of a success; raise the error of anything else."""
         status = response.status_code
         request_id = self._scrub(response.headers.get("requestid", ""))[:100] or None
         server_time = parse_http_date(response.headers.get("date"))
         envelope, code = read_envelope(content)
         if status < 300 and code in _SUCCESS_CODES and envelope is not None:
-            # The reference draws the fields of one answer beside `code` instead of under `data`.
+            # The reference shows the fields of one answer beside `code` instead of under `data`.
             data = envelope.get("data", envelope)
             try:
                 answer = operation.read(data)
@@ -259,7 +257,7 @@ class _Exchange:
                 if operation.is_answered_by(answer):
                     return Reply(answer, server_time)
                 raise ZillizProtocolError(
-                    "Zilliz Cloud answered about something else than was asked for.",
+                    "Zilliz Cloud's answer has another id than the request.",
                     operation=str(operation),
                     request_id=request_id,
                 )
@@ -270,7 +268,7 @@ class _Exchange:
                 operation=str(operation),
                 http_status=status,
                 request_id=request_id,
-                # What is redirected was not done.
+                # A redirect means that nothing was done.
                 unprocessed=300 <= status < 400,
             )
         kind = classify(status, code or 0)
@@ -289,17 +287,17 @@ class _Exchange:
             http_status=status,
             request_id=request_id,
             retry_after=retry_after,
-            # A refusal says that nothing was done; a server in trouble may have done it before.
+            # A refusal means that nothing was done. A server error may come after the work was done.
             unprocessed=kind is not ZillizServerError,
         )
 
     def _scrub(self, text: str) -> str:
-        """A server, or a proxy, that repeats the key must not bring it into a log."""
+        """Remove the key, since a server or a proxy may repeat it in a text that is logged."""
         return text.replace(self.settings.api_key, "***")
 
 
 def too_slow(operation: Operation[Any]) -> ZillizConnectionError:
-    """Return what it means that an answer began, or was awaited, and did not end."""
+    """Return the error for an answer that did not end in time."""
     return ZillizConnectionError("Zilliz Cloud's answer did not end in time.", operation=str(operation))
 
 
@@ -354,7 +352,7 @@ class ZillizClient:
         Run a flow to its end.
 
         :param save: makes a record durable; needed by flows that start a job
-        :param keep_secret: stores what is shown only once, and tells whether it did; needed by flows that
+        :param keep_secret: stores what is shown only once, and returns whether it did; needed by flows that
             get a password
         :param note: writes a line to the log
         :return: what the flow returns; raises what it raises
@@ -393,7 +391,7 @@ class ZillizClient:
         while delay := self._budget.take(self._clock.time()):
             self._clock.sleep(delay)
         if self._makes_transport and self._process != os.getpid():
-            # A process that was forked must not share a connection with its parent.
+            # A forked process must not share a connection with its parent.
             self._transport, self._process = _make_transport(self.settings), os.getpid()
         try:
             return self._exchange.send(operation, self._transport)
@@ -404,12 +402,12 @@ class ZillizClient:
 
 class AsyncZillizClient:
     """
-    Drives flows in a triggerer, any number of them at once. Open it with :meth:`open`.
+    Drives any number of flows in a triggerer at once. Open it with :meth:`open`.
 
-    Requests are sent by a few threads: httpx's synchronous transport takes less of the processor's time
-    than its asynchronous one, and leaves the event loop alone.
+    A few threads send the requests: httpx's synchronous transport takes less processor time than its
+    asynchronous one, and does not load the event loop.
 
-    Only workers start jobs, so a flow that has something to save cannot be run here.
+    Only workers start jobs, so a flow that saves a record cannot run here.
 
     :param settings: what to connect to
     :param transport: sends the requests; closed with the client
@@ -429,9 +427,9 @@ class AsyncZillizClient:
         self._refresh = refresh
         self._clock = clock
         self._budget = RequestBudget(settings.requests_per_second)
-        # As many as there are threads, so that a request's time begins when a thread is free for it.
+        # One slot per thread, so that a request's timeout begins only when a thread is free.
         self._slots = asyncio.Semaphore(CONCURRENCY)
-        # The task that holds it sends next; the others follow in the order in which they came.
+        # Its holder sends next; the others follow in the order of arrival.
         self._turn = asyncio.Lock()
         self._answers = PollCache()
         self._refreshing = asyncio.Lock()
@@ -452,8 +450,8 @@ class AsyncZillizClient:
 
     async def aclose(self) -> None:
         await self._answers.aclose()
-        # A thread cannot be interrupted, and a socket must not be closed under one that reads from it; no
-        # event loop waits for that.
+        # A thread cannot be interrupted, and must not lose its socket while it reads. The event loop does
+        # not wait for that, so another thread does.
         threading.Thread(target=self._close, daemon=True).start()
 
     def _close(self) -> None:

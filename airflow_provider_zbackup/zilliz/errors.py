@@ -1,5 +1,5 @@
 """
-What can go wrong, classified once.
+All errors of Zilliz Cloud, and how an answer is classified.
 
 ::
 
@@ -11,7 +11,7 @@ What can go wrong, classified once.
     │   ├── ZillizUnsupportedClusterError  this cluster's plan has no backups
     │   ├── ZillizBadRequestError          an argument is wrong
     │   ├── ZillizNotFoundError            no such cluster, backup or job
-    │   └── ZillizUncertainError           a create got no answer and what came of it cannot be known
+    │   └── ZillizUncertainError           a create got no answer and nobody can tell what came of it
     ├── ZillizTransientError               passes by itself
     │   ├── ZillizConnectionError          no answer: the network, or a time-out
     │   ├── ZillizThrottledError           too many requests
@@ -27,8 +27,7 @@ What can go wrong, classified once.
     └── ZillizTimeoutError                 the deadline passed; the job may still be running
 
 Codes are those of `Error Codes <https://docs.zilliz.com/reference/restful/error-codes-v2>`__ and the few
-undocumented ones that official clients have recorded. A code outside them is never taken to mean
-anything in particular.
+undocumented ones that official clients have recorded. Nothing is concluded from any other code.
 """
 
 from __future__ import annotations
@@ -44,15 +43,15 @@ class ZillizError(Exception):
     Base of all errors of Zilliz Cloud.
 
     :param message: what happened, the reason first
-    :param operation: what was asked of Zilliz Cloud, such as ``create backup of cluster in01-x``
+    :param operation: the request, such as ``create backup of cluster in01-x``
     :param code: ``code`` of the API's answer
     :param http_status: HTTP status of the answer
     :param request_id: the answer's ``requestid`` header, which Zilliz support asks for
     :param retry_after: seconds that the server asked to wait
-    :param unprocessed: whether it is certain that the server did not do what was asked
+    :param unprocessed: whether the server certainly did not carry out the request
     """
 
-    #: Begins the message of an answer of this kind.
+    #: Beginning of the message.
     reason = "Zilliz Cloud refused"
     #: What to do about it.
     hint = ""
@@ -133,7 +132,7 @@ class ZillizUnsupportedClusterError(ZillizPermanentError):
 class ZillizBadRequestError(ZillizPermanentError):
     """An argument of the call is wrong."""
 
-    reason = "Not accepted"
+    reason = "Bad request"
 
 
 class ZillizNotFoundError(ZillizPermanentError):
@@ -143,7 +142,7 @@ class ZillizNotFoundError(ZillizPermanentError):
 
 
 class ZillizUncertainError(ZillizPermanentError):
-    """A call got no usable answer, and it cannot be known what came of it: somebody has to check."""
+    """A call got no usable answer, and nobody but the user can find out what came of it."""
 
 
 class ZillizTransientError(ZillizError):
@@ -163,21 +162,21 @@ class ZillizThrottledError(ZillizTransientError):
 class ZillizServerError(ZillizTransientError):
     """The service, or a gateway before it, is in trouble."""
 
-    reason = "Zilliz Cloud is in trouble"
+    reason = "Zilliz Cloud server error"
 
 
 class ZillizProtocolError(ZillizTransientError):
-    """The answer is not what the API's documents describe."""
+    """The answer does not match the API's documents."""
 
 
 class ZillizRefusedError(ZillizError):
-    """The server declined with a catch-all code or with one that is documented nowhere."""
+    """The server declined with a catch-all code or an undocumented one."""
 
 
 class ZillizConflictError(ZillizError):
     """Another backup is in the way."""
 
-    #: Whether only a backup of another cluster was found that may be in the way.
+    #: Whether the cause is a guess: only backups of other clusters were found.
     is_guess = False
     reason = "Another job is in the way"
 
@@ -191,7 +190,7 @@ class ZillizJobCanceledError(ZillizJobFailedError):
 
 
 class ZillizLostError(ZillizError):
-    """What was waited for disappeared, or did not become available though its job ended well."""
+    """The backup or cluster disappeared, or never became available although its job ended well."""
 
 
 class ZillizBackupLostError(ZillizLostError):
@@ -205,7 +204,7 @@ class ZillizClusterLostError(ZillizLostError):
 class ZillizTimeoutError(ZillizError):
     """The deadline passed. What was waited for may still be going on."""
 
-    hint = "Whatever was waited for goes on."
+    hint = "It may still be running in Zilliz Cloud."
 
 
 _LIST_CLUSTERS = "ZillizHook().list_clusters() shows the clusters that the key can see."
@@ -234,8 +233,8 @@ def classify(http_status: int, code: int) -> type[ZillizError]:
     no code, and any other status                     :class:`ZillizRefusedError`
     ================================================  ==========================================
 
-    Most failures come with HTTP 200. HTTP 403 and 404 without a code come from a gateway, and tell nothing
-    of clusters or backups.
+    Most failures come with HTTP 200. HTTP 403 and 404 without a code come from a gateway, so they say nothing
+    about clusters or backups.
 
     :param http_status: HTTP status of the answer
     :param code: the answer's ``code``, 0 where it has none

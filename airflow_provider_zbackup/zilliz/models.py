@@ -1,9 +1,9 @@
 """
-What the Zilliz Cloud API says, as pydantic models: lenient in, exact out.
+Answers and requests of the Zilliz Cloud API, as pydantic models: lenient in, exact out.
 
-Answers accept unknown fields, missing fields, nulls and values of the wrong type, because the API's own
-documents disagree about many of them: such a field simply has its default. Only a list must be there.
-Requests are sent with exactly the fields that were asked for.
+The API's own documents disagree about many fields. So answers may have unknown fields, missing fields, nulls
+and values of the wrong type: such a field gets its default. Only a list must be there. Requests have exactly
+the fields that were given.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ from airflow_provider_zbackup.zilliz.checks import check_backup_scope, check_id,
 
 
 def normalise_state(value: str) -> str:
-    """Return a state in one spelling: the documents write ``IN_PROGRESS`` and ``IN PROGRESS`` alike."""
+    """Return a state in one spelling: the documents write both ``IN_PROGRESS`` and ``IN PROGRESS``."""
     return value.strip().upper().replace(" ", "_").replace("-", "_")
 
 
 def as_utc(value: datetime) -> datetime:
-    """Return the time in UTC; the API's times are UTC even where they do not say so."""
+    """Return the time in UTC; the API's times without a zone are UTC too."""
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def as_percentage(value: Any) -> int:
-    """Return a progress, which the API sends as text such as ``"40"``, as a number from 0 to 100."""
+    """Return a progress as a number from 0 to 100; the API sends text such as ``"40"``."""
     return max(0, min(100, int(float(str(value).strip().rstrip("%")))))
 
 
 def is_default_database(name: str | None) -> bool:
-    """Tell whether a database name means the default database: the API prints it as an empty text."""
+    """Tell whether a name means the default database, which the API shows as an empty text."""
     return name in (None, "", "default")
 
 
@@ -70,7 +70,7 @@ def read_envelope(content: bytes) -> tuple[dict[str, Any] | None, int | None]:
 
 
 class Answer(BaseModel):
-    """Base of everything that the API answers."""
+    """Base of all answers."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -148,7 +148,7 @@ class Backup(Answer):
 
     @property
     def is_running(self) -> bool:
-        """Whether it may still be in the making; a state that nobody has documented means that it is."""
+        """Whether it may still be in the making; an undocumented status counts as running."""
         return not (self.is_available or self.is_deleted or self.is_failed)
 
     @property
@@ -161,14 +161,14 @@ class Backup(Answer):
 
     @property
     def is_failed(self) -> bool:
-        """Whether it will never be available; no such status is documented, but jobs have these."""
+        """Whether it will never be available. Backups have no documented status for this; jobs have these."""
         return self.status in ("FAILED", "ERROR", "CANCELED", "CANCELLED")
 
     def may_block(self, now: datetime | None) -> bool:
         """
-        Tell whether it may keep others from being created.
+        Tell whether it may be in the way of another backup.
 
-        A status that nobody has documented does so only while the backup is young: none takes a day.
+        With an undocumented status it is so only for a day, since no backup takes longer.
 
         :param now: the server's time
         """
@@ -193,7 +193,7 @@ class Backup(Answer):
 
 
 def _with_empty_list(data: Any, items: str) -> Any:
-    """Accept an empty list in any dress; but an answer that has no list must not read as an empty one."""
+    """Accept an empty list in any form; but an answer without a list must not count as an empty list."""
     if isinstance(data, dict) and data.get(items) is None and (items in data or data.get("count") == 0):
         return data | {items: []}
     return data
@@ -219,7 +219,7 @@ class Job(Answer):
     """
     A job, as `Describe Job <https://docs.zilliz.com/reference/restful/describe-job-v2>`__ shows it.
 
-    Success is an allow-list of one state. A state that nobody has documented means still running.
+    Only one status means success. An undocumented status counts as running.
     """
 
     job_id: str = ""
@@ -267,7 +267,7 @@ class Cluster(Answer):
 
     @property
     def can_have_backups(self) -> bool:
-        """Whether it is Dedicated, as far as it tells: Free and Serverless clusters have no backups."""
+        """Whether it is neither Free nor Serverless, since those have no backups."""
         return not {"FREE", "SERVERLESS"} & {self.deployment_option.upper(), self.plan.upper()}
 
 
@@ -280,7 +280,7 @@ class ClusterPage(Answer):
     @model_validator(mode="before")
     @classmethod
     def _accept_bare_list(cls, data: Any) -> Any:
-        """The reference's schema says that the answer is a bare list; its example says an object."""
+        """Accept both forms: the reference's schema shows a bare list, its example an object."""
         return {"clusters": data} if isinstance(data, list) else _with_empty_list(data, "clusters")
 
     @property
@@ -309,7 +309,7 @@ class Request(BaseModel):
     )
 
     def body(self) -> dict[str, Any]:
-        """Return the JSON document that goes over the wire."""
+        """Return the JSON body."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
@@ -345,8 +345,8 @@ class CreateBackupRequest(Request):
 
         :param collections: names of the collections; ``None`` backs up the whole cluster
         :param database: the collections' database; ``None`` means the default one
-        :param copy_to_regions: region ids, each of which gets a permanent copy
-        :raises ArgumentError: when that cannot be meant, such as one text instead of a list
+        :param copy_to_regions: ids of regions that each get a permanent copy
+        :raises ArgumentError: when an argument is unusable, such as a text instead of a list
         """
         if collections is not None:
             check_names("collections", collections, of="collection names")
@@ -368,10 +368,10 @@ class CreateBackupRequest(Request):
 
     def covers_same(self, backup: Backup) -> bool | None:
         """
-        Tell whether a backup has just the content that this request asks for.
+        Tell whether a backup has exactly the content that this request asks for.
 
         :param backup: the backup as Describe Backup shows it
-        :return: ``None`` when the backup does not (yet) say what it holds
+        :return: ``None`` when the backup does not (yet) show its content
         """
         if not backup.backup_type:
             return None

@@ -1,4 +1,4 @@
-"""Each endpoint of the API as one small immutable value: what to send, what comes back, may it be re-sent."""
+"""Each endpoint of the API as an immutable value: the request, the type of the answer, whether to retry."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class Operation(Generic[T]):
     """
     One call of the API.
 
-    :param name: what the call does, in words
-    :param subject: what it does that to, for logs and errors
+    :param name: the call in words, such as ``describe job``
+    :param subject: what the call is about, for logs and errors
     :param path: below the base URL, quoted
     :param answer: type of the answer's ``data``
-    :param answer_id: name and value of the id that the answer has to have, if it has one
-    :param idempotent: whether sending it a second time does no harm
-    :param max_age: how old an answer to somebody else who asked the same may be, in seconds
+    :param answer_id: name and value that an id in the answer must have
+    :param idempotent: whether sending it twice does no harm
+    :param max_age: how old a shared answer may be, in seconds
     """
 
     name: str
@@ -59,7 +59,7 @@ class Operation(Generic[T]):
         return f"{self.name} {self.subject}".rstrip()
 
     def accept_cached(self, max_age: float) -> Operation[T]:
-        """Return the same operation, content with an answer that somebody else got a moment ago."""
+        """Return the operation, allowed to share an answer up to that age."""
         return replace(self, max_age=max_age)
 
     def read(self, data: Any) -> T:
@@ -68,7 +68,7 @@ class Operation(Generic[T]):
         return reader.validate_python(data)
 
     def is_answered_by(self, answer: T) -> bool:
-        """Tell whether an answer is about what was asked for, as far as it tells."""
+        """Tell whether an answer has the id that was asked for; an answer without an id passes."""
         if self.answer_id is None:
             return True
         name, value = self.answer_id
@@ -81,10 +81,10 @@ def _reader(answer: Any) -> TypeAdapter[Any]:
 
 
 def _path(*parts: str) -> str:
-    """Join path segments; ids come from users, so each is quoted whole, and dots cannot climb."""
+    """Join path segments. Ids come from users, so each is quoted, and ``..`` is refused."""
     segments = [quote(part, safe="") for part in parts]
     if any(segment in ("", ".", "..") for segment in segments):
-        raise ZillizBadRequestError(f"Not a usable id in {'/'.join(segments)!r}.", unprocessed=True)
+        raise ZillizBadRequestError(f"Unusable id in {'/'.join(segments)!r}.", unprocessed=True)
     return "/v2/" + "/".join(segments)
 
 

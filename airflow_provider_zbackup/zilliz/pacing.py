@@ -11,9 +11,9 @@ from email.utils import parsedate_to_datetime
 
 from airflow_provider_zbackup.zilliz.errors import ZillizThrottledError
 
-#: The shortest pause between two polls, but for one that ends when a wait ends.
+#: The shortest pause between two polls, except the last pause before a deadline.
 SHORTEST_PAUSE = 1.0
-#: A server that asks for more patience than this is asked again nevertheless.
+#: A longer ``Retry-After`` is cut to this.
 LONGEST_RETRY_AFTER = 120.0
 
 
@@ -57,18 +57,17 @@ def poll_pause(age: float, progress: int | None, longest: float) -> float:
     """
     Return the pause before the next poll at something that is under way.
 
-    Without progress it is a tenth of the age, so that the end is noticed within a tenth of the whole; a
-    young job is looked at every second or two. With progress it is half of what seems to remain, which
-    takes fewer looks; but no more than half of the age, since progress may jump. ``benchmarks/pacing.py``
-    shows what that comes to.
+    Without progress it is a tenth of the age, so the end is noticed within a tenth of the whole time; a young
+    job is polled every second or two. With progress it is half of the estimated rest, which takes fewer
+    polls, but at most half of the age, since progress may jump. ``benchmarks/pacing.py`` shows the effect.
 
-    :param age: how long the work has been going on
-    :param progress: how much of it is done, in per cent, where that is known
+    :param age: how long the work has taken so far
+    :param progress: how much of the work is done, in per cent, where known
     :param longest: the user's limit
     """
     if progress:
         remaining = age * (100 - progress) / progress
-        # Work that stays at its end for long is not looked at every second for ever.
+        # Work may stay near its end for long: do not poll it every second.
         pause = max(min(age, remaining) / 2, age / 200)
     else:
         pause = max(min(2.0, age / 3), age / 10)
@@ -106,14 +105,14 @@ def parse_http_date(value: str | None) -> datetime | None:
 
 class RequestBudget:
     """
-    Keeps the requests of one client below a rate, and holds them all after "too many requests".
+    Keeps the requests of one client below a rate, and stops them for a while after "too many requests".
 
     :param per_second: requests per second in the long run
     """
 
     def __init__(self, per_second: float) -> None:
         self._interval = 1 / per_second
-        # A short burst is harmless, and lets the few requests of one task pass without any pause.
+        # A short burst is harmless, and spares the few requests of one task any pause.
         self._burst = max(0.0, 1.0 - self._interval)
         self._next = 0.0
         self._held_until = 0.0
@@ -121,9 +120,9 @@ class RequestBudget:
 
     def take(self, now: float) -> float:
         """
-        Return 0 if one may send now, which is counted; else how long to wait before asking again.
+        Return 0 and count a request if it may be sent now; else return how long to wait before asking again.
 
-        :raises ZillizThrottledError: while all are held, since how to wait for longer is not decided here
+        :raises ZillizThrottledError: during a stop after "too many requests": the caller decides how to wait
         """
         if now < self._seen:
             # The clock has been set back.
@@ -132,7 +131,7 @@ class RequestBudget:
         self._seen = now
         if now < self._held_until:
             raise ZillizThrottledError(
-                "Too many requests: Zilliz Cloud has just said so, so nothing was sent.",
+                "Too many requests: Zilliz Cloud asked to wait, so nothing was sent.",
                 retry_after=self._held_until - now,
                 unprocessed=True,
             )
@@ -142,5 +141,5 @@ class RequestBudget:
         return 0.0
 
     def hold(self, until: float) -> None:
-        """Let nobody send before a moment."""
+        """Stop all requests until a moment."""
         self._held_until = max(self._held_until, until)

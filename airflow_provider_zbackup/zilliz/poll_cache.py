@@ -1,4 +1,4 @@
-"""One answer for all who ask the same at about the same time."""
+"""One answer for all requests that ask the same at about the same time."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from airflow_provider_zbackup.zilliz.operations import Operation
 
 T = TypeVar("T")
 
-#: No answer is shared that is older than this, in seconds.
+#: Older answers are never shared, in seconds.
 LONGEST_AGE = 60.0
 
 
 class PollCache:
     """
-    What one client has asked lately, and what is being asked.
+    The recent and the pending requests of one client.
 
-    A caller that asks the same while an answer is under way waits for that answer. A later caller gets it
-    too, if it is not older than its operation's ``max_age``.
+    A caller that asks the same as a pending request waits for its answer. A later caller gets the answer too,
+    unless it is older than the ``max_age`` of the caller's operation.
     """
 
     def __init__(self) -> None:
-        # In the order of asking, so that the oldest are the first to be dropped.
+        # In the order of asking: the oldest are dropped first.
         self._asked: dict[Operation[Any], tuple[float, asyncio.Task[Reply[Any]]]] = {}
 
     async def get(
         self, operation: Operation[T], time: float, ask: Callable[[], Coroutine[Any, Any, Reply[T]]]
     ) -> Reply[T]:
         """
-        Return an answer to an operation, asking only if no shared one serves.
+        Return a shared answer if one is fresh enough, else ask.
 
         :param time: now, in seconds
         :param ask: sends the operation
@@ -45,7 +45,7 @@ class PollCache:
         ):
             self._asked.pop(operation, None)
             self._drop_old(time)
-            # A task of its own, since the caller that asked first may be cancelled while others wait.
+            # A task of its own: the first caller may be cancelled while others wait.
             answer = asyncio.create_task(ask())
             self._asked[operation] = (time, answer)
         try:
@@ -71,5 +71,5 @@ class PollCache:
 
 
 def _failed(answer: asyncio.Task[Reply[Any]]) -> bool:
-    """Tell whether there is no answer to share; looking also keeps asyncio from reporting a lost error."""
+    """Tell whether there is no answer to share. The look also stops asyncio's warning of a lost error."""
     return answer.cancelled() or answer.exception() is not None

@@ -1,4 +1,4 @@
-"""What a client needs to know."""
+"""Settings of a client."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ DEFAULT_BASE_URL = "https://api.cloud.zilliz.com"
 @dataclass(frozen=True)
 class ClientSettings:
     """
-    What a client needs to know.
+    Settings of a client.
 
-    :param api_key: secret
     :param base_url: without ``/v2`` and without a trailing slash
     :param timeout: longest silence of the server during one request, in seconds
-    :param requests_per_second: what one client sends at most in the long run; the API allows about 20
-    :param conflict_codes: codes by which the server says that another backup is in the way
+    :param requests_per_second: limit of one client in the long run; the API allows about 20
+    :param conflict_codes: codes that mean that another backup is in the way
     :param ca_bundle: path of a PEM file with the certificates to trust, instead of those of the environment
-    :param source: what the settings are of, for the texts of errors
+    :param source: where the settings come from, for error texts
     """
 
     api_key: str = field(repr=False)
@@ -32,7 +31,7 @@ class ClientSettings:
 
 
 def is_loopback(host: str | None) -> bool:
-    """Tell whether a host is this machine, so that nothing sent to it is seen on a network."""
+    """Tell whether a host is this machine, so that requests to it stay off the network."""
     try:
         return ipaddress.ip_address(host or "").is_loopback
     except ValueError:

@@ -159,7 +159,9 @@ def test_of_two_backups_that_may_be_ours_none_is_taken_and_none_made(world: Worl
     world.control_plane.configure(list_lag=10, job_seconds=0.2)
     world.fault("create_backup", times=1, drop=True, after=True)
     world.clock.at(0.001, lambda: world.someone_backs_up(seconds=0))
-    with pytest.raises(AirflowFailException, match="2 backups may have come of a call") as caught:
+    with pytest.raises(
+        AirflowFailException, match="2 backups may be from this task's unanswered call"
+    ) as caught:
         create(deferrable=deferrable).run()
     assert isinstance(caught.value.__cause__, ZillizUncertainError)
     for backup in world.backups():

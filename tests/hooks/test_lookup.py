@@ -195,7 +195,7 @@ def test_what_was_read_and_is_malformed_would_fail_again(
             vault.value = value
         error = error_of(read)
         assert type(error) is ZillizConfigurationError
-        assert "is neither a connection URI nor JSON of one" in str(error)
+        assert "holds neither a connection URI nor connection JSON" in str(error)
     assert clock.now == begin
 
 

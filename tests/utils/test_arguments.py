@@ -47,46 +47,46 @@ BAD_ID = [
     (" in01-1", "has white space around it: ' in01-1'"),
     ("in01-1\n", r"has white space around it: 'in01-1\\n'"),
     ("None", "is 'None': its template found nothing to render"),
-    (5, "must be a text, not int"),
-    (1.5, "must be a text, not float"),
-    (True, "must be a text, not bool"),
-    (b"in01-1", "must be a text, not bytes"),
-    (["in01-1"], "must be a text, not list"),
+    (5, "must be a string, not int"),
+    (1.5, "must be a string, not float"),
+    (True, "must be a string, not bool"),
+    (b"in01-1", "must be a string, not bytes"),
+    (["in01-1"], "must be a string, not list"),
 ]
 BAD_NAMES = [
-    ([], "must not be an empty list; leave it out for none"),
-    ((), "must not be an empty list; leave it out for none"),
-    ("orders", r"must be a list of .*, not one text: write \['orders'\]"),
-    ("orders,customers", r"must be a list of .*, not one text: write \['orders,customers'\]"),
-    ("['orders', 'customers']", "must be a list of .*, not one text.*render_template_as_native_obj=True"),
-    ("", "must be a list of .*, not one text"),
-    ("None", "must be a list of .*, not one text"),
+    ([], "must not be an empty list; leave it out instead"),
+    ((), "must not be an empty list; leave it out instead"),
+    ("orders", r"must be a list of .*, not a string: write \['orders'\]"),
+    ("orders,customers", r"must be a list of .*, not a string: write \['orders,customers'\]"),
+    ("['orders', 'customers']", "must be a list of .*, not a string.*render_template_as_native_obj=True"),
+    ("", "must be a list of .*, not a string"),
+    ("None", "must be a list of .*, not a string"),
     ({"orders"}, "must be a list of .*, not set"),
     ({"orders": True}, "must be a list of .*, not dict"),
     (5, "must be a list of .*, not int"),
     (False, "must be a list of .*, not bool"),
-    (["orders", "orders"], "names the same twice: orders"),
-    (["b", "a", "b", "a"], "names the same twice: a, b"),
-    (b"orders", "must be a text, not int"),
-    (["orders", 5], "must be a text, not int"),
-    (["orders", None], "must be a text, not NoneType"),
-    ([["orders"]], "must be a text, not list"),
+    (["orders", "orders"], "has duplicates: orders"),
+    (["b", "a", "b", "a"], "has duplicates: a, b"),
+    (b"orders", "must be a string, not int"),
+    (["orders", 5], "must be a string, not int"),
+    (["orders", None], "must be a string, not NoneType"),
+    ([["orders"]], "must be a string, not list"),
     (["orders", ""], "must not be empty"),
     (["orders "], "has white space around it: 'orders '"),
     (["None"], "is 'None': its template found nothing to render"),
 ]
 BAD_RESULT = [
-    ({}, "cluster_id, in job_id, must be a text, not NoneType"),
-    ({"status": "AVAILABLE"}, "cluster_id, in job_id, must be a text, not NoneType"),
-    ({"job_id": None, "cluster_id": "in01-1"}, "backup_id, in job_id, must be a text, not NoneType"),
+    ({}, "cluster_id, in job_id, must be a string, not NoneType"),
+    ({"status": "AVAILABLE"}, "cluster_id, in job_id, must be a string, not NoneType"),
+    ({"job_id": None, "cluster_id": "in01-1"}, "backup_id, in job_id, must be a string, not NoneType"),
     ({"job_id": None, "cluster_id": "", "backup_id": "b"}, "cluster_id, in job_id, must not be empty"),
     *(
         ({"job_id": value, "cluster_id": "in01-1", "backup_id": "b"}, f"job_id, in job_id, {text}")
         for value, text in BAD_ID
     ),
-    ("{'job_id': 'job-1'}", "job_id is a text that is not JSON: .*task.output.*tojson"),
-    ('  {"job_id": ', "job_id is a text that is not JSON"),
-    ('{"cluster_id": null}', "cluster_id, in job_id, must be a text, not NoneType"),
+    ("{'job_id': 'job-1'}", "job_id is a string that is not JSON: .*task.output.*tojson"),
+    ('  {"job_id": ', "job_id is a string that is not JSON"),
+    ('{"cluster_id": null}', "cluster_id, in job_id, must be a string, not NoneType"),
 ]
 BAD_WHEN_RENDERED = [
     *((CREATE, {"cluster_id": value}, f"cluster_id {text}") for value, text in [*BAD_ID, (None, "must be")]),
@@ -104,9 +104,9 @@ BAD_WHEN_RENDERED = [
     ),
     *(
         (RESTORE, {"backup_id": {"backup_id": value}}, f"backup_id, in backup_id, {text}")
-        for value, text in [*BAD_ID, (None, "must be a text, not NoneType")]
+        for value, text in [*BAD_ID, (None, "must be a string, not NoneType")]
     ),
-    (RESTORE, {"backup_id": "{'backup_id': 'backup1'}"}, "backup_id is a text that is not JSON"),
+    (RESTORE, {"backup_id": "{'backup_id': 'backup1'}"}, "backup_id is a string that is not JSON"),
     *(
         (
             RESTORE,
@@ -115,7 +115,10 @@ BAD_WHEN_RENDERED = [
         )
         for value in (0, -1, "0", 1.5, True, "one", "", [1])
     ),
-    *((JOB, {"job_id": value}, f"job_id {text}") for value, text in [*BAD_ID[:-1], (None, "must be a text")]),
+    *(
+        (JOB, {"job_id": value}, f"job_id {text}")
+        for value, text in [*BAD_ID[:-1], (None, "must be a string")]
+    ),
     *((JOB, {"job_id": value}, text) for value, text in BAD_RESULT),
     *((JOB, {"zilliz_conn_id": value}, f"zilliz_conn_id {text}") for value, text in BAD_ID),
     *((GATE, {"cluster_id": value}, f"cluster_id {text}") for value, text in BAD_ID),
@@ -124,7 +127,7 @@ BAD_WHEN_RENDERED = [
     (GATE, {"cluster_id": None}, "give either cluster_id or project_id"),
 ]
 BAD_TOGETHER = [
-    (CREATE, {"collections": None, "database": "sales"}, "database goes with collections"),
+    (CREATE, {"collections": None, "database": "sales"}, "database needs collections"),
     (RESTORE, {"password_to": "variable:x"}, "give either password_to or discard_password=True"),
     (RESTORE, {"discard_password": False}, "give either password_to or discard_password=True"),
     *(
@@ -228,22 +231,22 @@ def test_what_is_nearly_a_boolean_is_told_at_parse_time(kind: type[Any], name: s
 STRANGE = object()
 #: These pass at parse time, where they may be what another task is going to return.
 UNKNOWN_WHEN_RENDERED = [
-    (CREATE, {"cluster_id": STRANGE}, "cluster_id must be a text, not object"),
-    (CREATE, {"zilliz_conn_id": STRANGE}, "zilliz_conn_id must be a text, not object"),
-    (CREATE, {"database": STRANGE}, "database must be a text, not object"),
+    (CREATE, {"cluster_id": STRANGE}, "cluster_id must be a string, not object"),
+    (CREATE, {"zilliz_conn_id": STRANGE}, "zilliz_conn_id must be a string, not object"),
+    (CREATE, {"database": STRANGE}, "database must be a string, not object"),
     (CREATE, {"collections": STRANGE}, "collections must be a list of collection names, not object"),
     (
         CREATE,
         {"collections": iter(["a"])},
         "collections must be a list of collection names, not list_iterator",
     ),
-    (CREATE, {"collections": ["a", STRANGE]}, "each of collections must be a text, not object"),
-    (CREATE, {"collections": range(2)}, "each of collections must be a text, not int"),
+    (CREATE, {"collections": ["a", STRANGE]}, "each of collections must be a string, not object"),
+    (CREATE, {"collections": range(2)}, "each of collections must be a string, not int"),
     (CREATE, {"copy_to_regions": STRANGE}, "copy_to_regions must be a list of region ids, not object"),
-    (JOB, {"job_id": STRANGE}, "job_id must be a text, not object"),
-    (JOB, {"zilliz_conn_id": STRANGE}, "zilliz_conn_id must be a text, not object"),
-    (GATE, {"cluster_id": STRANGE}, "cluster_id must be a text, not object"),
-    (GATE, {"cluster_id": None, "project_id": STRANGE}, "project_id must be a text, not object"),
+    (JOB, {"job_id": STRANGE}, "job_id must be a string, not object"),
+    (JOB, {"zilliz_conn_id": STRANGE}, "zilliz_conn_id must be a string, not object"),
+    (GATE, {"cluster_id": STRANGE}, "cluster_id must be a string, not object"),
+    (GATE, {"cluster_id": None, "project_id": STRANGE}, "project_id must be a string, not object"),
 ]
 
 
@@ -258,7 +261,7 @@ def test_what_may_be_known_later_passes_at_parse_time(
     ("given", "name", "message"),
     [
         ({"collections": ["orders"]}, "collections", "collections must be a list of .*, not NoneType"),
-        ({"database": "sales"}, "database", "database must be a text, not NoneType"),
+        ({"database": "sales"}, "database", "database must be a string, not NoneType"),
         ({"copy_to_regions": ["r"]}, "copy_to_regions", "copy_to_regions must be a list of .*, not NoneType"),
     ],
 )
@@ -302,12 +305,12 @@ def test_what_is_wrong_after_rendering_fails_the_task_for_good_before_anything_i
     [
         (CREATE, "cluster_id", "", "cluster_id must not be empty"),
         (CREATE, "cluster_id", None, "cluster_id is 'None': its template found nothing to render"),
-        (CREATE, "collections", ["orders"], "collections must be a list of collection names, not one text"),
+        (CREATE, "collections", ["orders"], "collections must be a list of collection names, not a string"),
         (CREATE, "copy_to_regions", "aws-us-west-2", "copy_to_regions must be a list of region ids"),
         (CREATE, "database", " sales", "database has white space around it"),
         (CREATE, "zilliz_conn_id", "", "zilliz_conn_id must not be empty"),
         (JOB, "job_id", None, "job_id is 'None': its template found nothing to render"),
-        (JOB, "job_id", {"job_id": "job-1"}, "job_id is a text that is not JSON: give the result"),
+        (JOB, "job_id", {"job_id": "job-1"}, "job_id is a string that is not JSON: pass the result"),
         (JOB, "zilliz_conn_id", "", "zilliz_conn_id must not be empty"),
         (GATE, "cluster_id", None, "cluster_id is 'None'"),
     ],
@@ -355,7 +358,7 @@ def test_names_that_turn_out_to_be_the_same_are_told_when_they_are_known() -> No
     operator = make(CREATE, collections=["{{ params.one }}", "{{ params.other }}"])
     ti = TaskInstance(lambda: operator)
     operator.render_template_fields(ti.context | {"params": {"one": "orders", "other": "orders"}})
-    with pytest.raises(AirflowFailException, match="names the same twice: orders"):
+    with pytest.raises(AirflowFailException, match="has duplicates: orders"):
         ti.run()
 
 

@@ -114,7 +114,7 @@ def test_a_time_out_is_airflow_s_own_for_a_sensor_and_retried_for_the_operator()
     for make in (job, gate):
         ended = outcome(make(), error)
         assert type(ended) is AirflowSensorTimeout
-        assert str(ended) == "Gave up after 60 s. Whatever was waited for goes on."
+        assert str(ended) == "Gave up after 60 s. It may still be running in Zilliz Cloud."
 
 
 @TASKS
@@ -262,10 +262,10 @@ INTENDED = stored()
 @pytest.mark.parametrize(
     ("make", "store", "named"),
     [
-        (create, RUNNING, "Backup backup1 of cluster in01-1 (job job-1) may still be in the making"),
-        (create, ADOPTED, "Backup backup1 of cluster in01-1 (job unknown) may still be in the making"),
-        (create, INTENDED, "This task knows of no backup yet that it has made from in01-1"),
-        (create, None, "This task knows of no backup yet that it has made from in01-1"),
+        (create, RUNNING, "Backup backup1 of cluster in01-1 (job job-1) may still be running"),
+        (create, ADOPTED, "Backup backup1 of cluster in01-1 (job unknown) may still be running"),
+        (create, INTENDED, "This task has not recorded a backup made from in01-1"),
+        (create, None, "This task has not recorded a backup made from in01-1"),
         (job, None, "Job job-1 may still be running"),
         (
             lambda: job({"job_id": None, "cluster_id": "in01-1", "backup_id": "backup1"}),
@@ -343,7 +343,7 @@ def test_a_killed_task_says_what_stays(make: Callable[..., Any], mocker: MockerF
     task.on_kill()
     (call,) = warning.call_args_list
     said = call.args[1] % call.args[2:]
-    assert said == f"This task was killed. What it waits for goes on. {NO_CANCEL}"
+    assert said == f"Killing this task stops nothing in Zilliz Cloud. {NO_CANCEL}"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from airflow_provider_zbackup.zilliz.checks import ArgumentError, check_id, chec
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (5, "x must be a text, not int"),
+        (5, "x must be a string, not int"),
         (" ", "x must not be empty"),
         (" a", "x has white space around it: ' a'"),
         ("None", "x is 'None': its template found nothing to render"),

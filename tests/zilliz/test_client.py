@@ -225,7 +225,7 @@ def test_a_refusal_means_not_done_whatever_the_status(status: str, code: int) ->
             "Not found: No job.",
         ),
         (answer({"code": 1, "message": None}), "Zilliz Cloud refused: OK"),
-        (answer(b"?", "502 Bad Gateway"), "Zilliz Cloud is in trouble: Bad Gateway"),
+        (answer(b"?", "502 Bad Gateway"), "Zilliz Cloud server error: Bad Gateway"),
         (
             answer({"code": 1, "message": f"Bad key {KEY}!"}),
             "Zilliz Cloud refused: Bad key ***!",

@@ -109,7 +109,7 @@ def test_what_did_not_arrive_is_sent_again() -> None:
     assert create(driver, answer_time=30.0).backup_id == "new"
     assert driver.calls == ["list backups"] + ["create backup"] * 3
     assert len(driver.pauses) == 2
-    assert driver.notes[0].startswith("Unsent. No backup came of it. Sending it again in 1 s.")
+    assert driver.notes[0].startswith("Unsent. No backup was made. Sending again in 1 s.")
 
 
 def test_each_create_has_its_own_time_to_be_answered() -> None:
@@ -167,7 +167,7 @@ def test_whoever_is_in_the_way_may_be_missing_in_the_list_at_first(lag: float) -
     assert lag <= driver.elapsed <= lag + 5
     assert driver.records[-1] is None, "The next try must not take it for its own"
     assert driver.notes == [
-        "Failed to create backup (code 96038). Looking whether another backup is in the way."
+        "Failed to create backup (code 96038). Checking whether another backup is in the way."
     ]
 
 
@@ -229,7 +229,7 @@ def test_after_a_catch_all_the_next_try_looks_first() -> None:
     ],
 )
 def test_a_named_conflict_needs_nobody_in_the_list(error: ZillizError, codes: list[int]) -> None:
-    with pytest.raises(ZillizConflictError, match=r"in the way that no list shows\. ") as caught:
+    with pytest.raises(ZillizConflictError, match=r"a conflict that no list shows\. ") as caught:
         create(cloud([error], elsewhere=page()), conflict_codes=codes)
     assert caught.value.retry_after == UNEXPLAINED_PAUSE
 

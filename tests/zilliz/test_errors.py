@@ -148,7 +148,7 @@ def test_a_cluster_that_is_not_found_comes_with_the_way_to_the_right_id() -> Non
 
 
 def test_a_time_out_says_that_the_work_goes_on() -> None:
-    assert str(ZillizTimeoutError("Gave up.")) == "Gave up. Whatever was waited for goes on."
+    assert str(ZillizTimeoutError("Gave up.")) == "Gave up. It may still be running in Zilliz Cloud."
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_a_time_out_says_that_the_work_goes_on() -> None:
         (ZillizError("Down"), "Down."),
         (ZillizError("Down.", http_status=503), "Down (HTTP 503)."),
         (ZillizError("Down.", operation="list backups"), "Down (list backups)."),
-        (ZillizTimeoutError("Gave up."), "Gave up. Whatever was waited for goes on."),
+        (ZillizTimeoutError("Gave up."), "Gave up. It may still be running in Zilliz Cloud."),
     ],
 )
 def test_the_text_is_sentences_which_others_can_follow(error: ZillizError, sentence: str) -> None:

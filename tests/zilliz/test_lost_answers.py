@@ -57,7 +57,7 @@ def test_the_backup_of_a_lost_answer_is_found_in_the_list(lost: Any, lag: float)
     assert (found.backup_id, found.backup_name, found.job_id, found.adopted) == ("ours", "Name", "", True)
     assert driver.calls.count("create backup") == 1
     assert driver.steps[-1] == found.save()
-    assert driver.notes[-1].startswith("Found manual cluster backup ours (AVAILABLE, ")
+    assert driver.notes[-1].startswith("Adopted manual cluster backup ours (AVAILABLE, ")
 
 
 def test_nothing_found_is_sent_again_only_after_the_list_can_be_trusted() -> None:
@@ -110,14 +110,15 @@ def test_a_newcomer_of_unknown_type_is_looked_at(request_: CreateBackupRequest, 
 
 def test_a_newcomer_whose_type_stays_unknown_is_not_passed_over() -> None:
     unknown = backup("b", backup_type="")
-    with pytest.raises(ZillizUncertainError, match=r"backup b .*does not tell"):
+    with pytest.raises(ZillizUncertainError, match=r"backup b .*does not show"):
         create(cloud([LOST], made_later(unknown), unknown))
 
 
 def test_two_that_may_be_ours_are_one_too_many() -> None:
     driver = cloud([LOST], made_later(backup("one"), backup("two")))
     with pytest.raises(
-        ZillizUncertainError, match=r"2 backups may have come of a call.*backup one.*backup two"
+        ZillizUncertainError,
+        match=r"2 backups may be from this task's unanswered call.*backup one.*backup two",
     ):
         create(driver)
     assert driver.calls.count("create backup") == 1
@@ -160,7 +161,7 @@ def test_other_collections_are_not_ours() -> None:
 )
 def test_unknown_collections(listed: Backup, described: Any, error: type[ZillizError]) -> None:
     driver = cloud([LOST], made_later(listed), described)
-    with pytest.raises(error, match=r"collection backup new .*which collections it holds"):
+    with pytest.raises(error, match=r"collection backup new .*does not show its collections"):
         create(driver, SOME)
     assert driver.steps.count(Save(None)) == 0
 
@@ -193,16 +194,16 @@ def test_the_backup_in_the_way_is_not_adopted_for_a_conflict_code() -> None:
 @pytest.mark.parametrize(
     ("odd", "doubt"),
     [
-        (backup("b", create_time=at(-3)), "seems to have begun a moment before the call"),
-        (backup("b", creation_method="SCHEDULED"), "was created in a way that no document knows"),
-        (backup("b", backup_type=""), "does not tell which collections it holds"),
+        (backup("b", create_time=at(-3)), "seems to have begun just before the call"),
+        (backup("b", creation_method="SCHEDULED"), "has an undocumented creation method"),
+        (backup("b", backup_type=""), "does not show its collections"),
     ],
     ids=["early", "odd", "untold"],
 )
 def test_weak_evidence_is_no_proof(odd: Backup, doubt: str) -> None:
     """It may be ours, so no second one is made; and it may not, so it is not taken."""
     driver = cloud([LOST], made_later(odd), odd)
-    with pytest.raises(ZillizUncertainError, match=f"A backup may have come .*backup b .*, which {doubt}"):
+    with pytest.raises(ZillizUncertainError, match=f"A backup may be from .*backup b .*, which {doubt}"):
         create(driver)
     assert driver.calls.count("create backup") == 1
     assert driver.records[-1] is not None
@@ -210,7 +211,7 @@ def test_weak_evidence_is_no_proof(odd: Backup, doubt: str) -> None:
 
 def test_the_way_out_deletes_nothing_and_makes_a_new_one() -> None:
     driver = cloud([LOST, MADE], made_later(backup("one"), backup("two")))
-    with pytest.raises(ZillizUncertainError, match=r'successful; if not, .*on_uncertain="retry"'):
+    with pytest.raises(ZillizUncertainError, match=r'If not, set on_uncertain="retry"'):
         create(driver)
     later = cloud([MADE], lambda elapsed: page(backup("one"), backup("two")))
     made = create(later, record=driver.records[-1], on_uncertain="retry")

@@ -71,7 +71,7 @@ def test_ids_that_would_lead_elsewhere_are_refused(nothing: str) -> None:
         lambda: operations.describe_job(nothing),
         lambda: operations.describe_cluster(nothing),
     ):
-        with pytest.raises(ZillizBadRequestError, match=r"Not a usable id in '\w+/.*'\.") as caught:
+        with pytest.raises(ZillizBadRequestError, match=r"Unusable id in '\w+/.*'\.") as caught:
             make()
         assert caught.value.unprocessed
 

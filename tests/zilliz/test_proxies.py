@@ -239,9 +239,7 @@ def test_a_proxy_that_is_none_is_the_fault_of_the_environment(
 ) -> None:
     assert proxy("https://api.example", https_proxy=address)
     text = refusal_of_both_clients(ClientSettings(KEY))
-    assert text.startswith(
-        "The proxy's address in the environment (https_proxy or all_proxy) is not one such"
-    )
+    assert text.startswith("The proxy in the environment (https_proxy or all_proxy) is not a URL such")
     assert not any(part in text for part in ("pass", "word", "1234"))
 
 

@@ -93,7 +93,7 @@ def test_a_job_that_is_not_known_any_more_leaves_the_backup_to_look_at() -> None
     assert create(driver, ANSWERED) == FORGOTTEN
     assert driver.elapsed == 0
     assert driver.notes == [
-        f"Backup backup-1 of cluster in01-cluster is of an earlier try, begun {ANSWERED.first_sent}."
+        f"Backup backup-1 of cluster in01-cluster comes from an earlier try, sent {ANSWERED.first_sent}."
     ]
 
 
@@ -109,7 +109,7 @@ def test_what_is_not_found_yet_is_looked_for_again() -> None:
     assert 20 <= driver.elapsed <= 25
     assert driver.calls.count("describe job") == 1
     assert set(driver.notes[:-1]) == {
-        "Backup backup-1 of cluster in01-cluster, of an earlier try, is not found. Looking again."
+        "Backup backup-1 of cluster in01-cluster (from an earlier try) is not found yet. Looking again."
     }
 
 

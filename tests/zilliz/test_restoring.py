@@ -121,7 +121,7 @@ def test_the_cluster_of_a_lost_answer_is_found_by_its_name() -> None:
     driver = cloud([LOST], [restored()])
     found = restore(driver)
     assert (found.new_cluster_id, found.job_id, found.adopted) == ("in01-new", "", True)
-    assert driver.notes[-1] == "Found cluster in01-new (CREATING), called restored, which came of this task."
+    assert driver.notes[-1] == "Adopted cluster in01-new (CREATING) named restored: this task made it."
     assert driver.secrets == []
 
 
@@ -140,7 +140,7 @@ def test_what_cannot_be_ours_is_not_adopted(other: Cluster) -> None:
 
 
 def test_two_clusters_of_that_name_are_one_too_many() -> None:
-    with pytest.raises(ZillizUncertainError, match=r"2 clusters may have come .*in01-a.*in01-b"):
+    with pytest.raises(ZillizUncertainError, match=r"2 clusters may be from .*in01-a.*in01-b"):
         restore(cloud([LOST], [restored("in01-a", project_id=""), restored("in01-b")]))
 
 
@@ -215,7 +215,7 @@ def test_a_name_that_is_taken_is_told_before_anything_is_sent() -> None:
     ids=["HTTP 409", "a configured code"],
 )
 def test_a_refusal_that_says_what_it_is_is_a_conflict(refusal: ZillizError, codes: list[int]) -> None:
-    with pytest.raises(ZillizConflictError, match=r"in the way that no list shows\. Busy") as caught:
+    with pytest.raises(ZillizConflictError, match=r"a conflict that no list shows\. Busy") as caught:
         cloud([refusal]).run(submit_once(submission(), conflict_codes=codes))
     assert caught.value.retry_after == UNEXPLAINED_PAUSE
 

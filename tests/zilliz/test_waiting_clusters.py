@@ -97,4 +97,4 @@ def test_a_cluster_that_does_not_exist_is_an_error() -> None:
 def test_trouble_with_the_look_at_a_cluster_is_left_to_what_follows() -> None:
     driver = scripted(ZillizServerError("Down."))
     driver.run(check_cluster("in01-new"))
-    assert driver.notes == ["Down. Going on without having seen cluster in01-new."]
+    assert driver.notes == ["Down. Going on without checking cluster in01-new."]

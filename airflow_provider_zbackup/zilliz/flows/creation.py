@@ -1,7 +1,7 @@
 """
-Creating a backup: what is special to it when it is submitted exactly once.
+Creating a backup exactly once: what differs from other submissions.
 
-What came of a call that got no answer is searched for in the list of backups.
+If a call gets no answer, the list of backups is searched for what came of it.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ from airflow_provider_zbackup.zilliz.flows.submission import (
 from airflow_provider_zbackup.zilliz.models import Backup, BackupCreation, CreateBackupRequest
 from airflow_provider_zbackup.zilliz.operations import Operation, create_backup, describe_backup
 
-#: Older backups are not recorded as known: their creation time shows that they did not come of the call.
+#: Older backups need no record: their creation time alone shows that the call did not make them.
 REMEMBERED_AGE = timedelta(hours=1)
-#: By so much, in seconds, the time of a backup's creation may be behind the service's answers at the most.
+#: A backup's creation time may be behind the clock of the service's answers by at most this, in seconds.
 LONGEST_SKEW = 60.0
 
 
@@ -67,13 +67,13 @@ class CreateRecord(Record):
 
 
 class Evidence(Enum):
-    """Whether a backup came of a call that got no answer; the value of what leaves a doubt says which."""
+    """Whether a backup came of a call that got no answer. The value is the doubt that remains, if any."""
 
     OURS = ""
-    NOT_OURS = "did not come of it"
-    UNTOLD = "does not tell which collections it holds"
-    EARLY = "seems to have begun a moment before the call"
-    ODD = "was created in a way that no document knows"
+    NOT_OURS = "is not its result"
+    UNTOLD = "does not show its collections"
+    EARLY = "seems to have begun just before the call"
+    ODD = "has an undocumented creation method"
 
 
 def evaluate_candidate(record: CreateRecord, request: CreateBackupRequest, backup: Backup) -> Evidence:
@@ -159,16 +159,16 @@ class CreateBackupSubmission(Submission[CreateRecord]):
     def started(self, record: CreateRecord, answer: BackupCreation) -> Flow[CreateRecord]:
         yield from ()
         if not answer.backup_id:
-            raise ZillizProtocolError("Zilliz Cloud answered a create without the id of the backup.")
+            raise ZillizProtocolError("Zilliz Cloud accepted the create but sent no backup id.")
         return record.model_copy(update=answer.model_dump())
 
     def search(self, record: CreateRecord) -> Flow[Findings[CreateRecord]]:
         listed = yield from all_backups(cluster_id=self.cluster_id)
-        # By id, since a backup that changes between two pages is listed twice.
+        # By id: a backup that changes between two pages is listed twice.
         backups = {backup.backup_id: backup for backup in listed.value}
         found = yield from self._candidates(record, backups, describe_all=False)
         if len(found) > 1 and self.request.cross_region_copies:
-            # Lists may show copies as backups, and do not tell their regions.
+            # Lists may show copies as backups, without their regions.
             found = yield from self._candidates(record, found, describe_all=True)
         candidates = [
             Candidate(
@@ -188,7 +188,7 @@ class CreateBackupSubmission(Submission[CreateRecord]):
     def _candidates(
         self, record: CreateRecord, backups: Mapping[str, Backup], *, describe_all: bool
     ) -> Flow[dict[str, Backup]]:
-        """Return what may have come of the create; lists do not show which collections a backup holds."""
+        """Return what may have come of the create. Lists show no collections, so some must be described."""
         candidates = {}
         for backup_id, listed in backups.items():
             backup, evidence = listed, evaluate_candidate(record, self.request, listed)
@@ -215,10 +215,10 @@ class CreateBackupSubmission(Submission[CreateRecord]):
 
         def was_in_the_way(backup: Backup) -> bool:
             begun = backup.create_time
-            # What began after the refusal may be what the server has done all the same.
+            # A backup that began after the refusal may be ours: the server may have made it all the same.
             if begun and begun_by and begun > begun_by:
                 return False
-            # What was short may have ended before the list shows it.
+            # A short backup may have ended before the list shows it.
             is_new = begun is None or begun >= record.first_sent - REMEMBERED_AGE
             return backup.is_running or (is_new and backup.backup_id not in record.known)
 
@@ -231,10 +231,10 @@ class CreateBackupSubmission(Submission[CreateRecord]):
             if blocking:
                 return _conflict(blocking, here.server_time, refusal)
             try:
-                # Whether one manual backup at a time means per cluster or in all is documented nowhere.
+                # No document says whether "one manual backup at a time" is per cluster or for all.
                 everywhere = yield from all_backups()
             except ZillizError:
-                # The key may be for this cluster alone; what counts is why the create was refused.
+                # The key may be for this cluster alone. The reason of the refusal matters more.
                 everywhere = Reply([])
             blocking = [backup for backup in everywhere.value if backup.is_manual and was_in_the_way(backup)]
             if blocking:
@@ -244,7 +244,7 @@ class CreateBackupSubmission(Submission[CreateRecord]):
                 return conflict
             return unexplained_conflict(refusal) if is_conflict else None
 
-        yield Pause(0, f"{refusal} Looking whether another backup is in the way.")
+        yield Pause(0, f"{refusal} Checking whether another backup is in the way.")
         conflict = yield from poll_through_lag(poll, lambda found: found is not None, lambda *_: LIST_LAG)
         if conflict is not None:
             raise conflict from refusal

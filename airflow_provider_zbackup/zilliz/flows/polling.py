@@ -22,13 +22,13 @@ from airflow_provider_zbackup.zilliz.pacing import backoff, poll_pause
 
 T = TypeVar("T")
 
-#: A job or backup may be unknown to look-ups for so long after its creation, in seconds.
+#: Look-ups may not find a job or backup for this long after its creation, in seconds.
 LOOK_UP_LAG = 30.0
-#: A wait gives up when it gets nothing but refusals whose codes say nothing for so long, in seconds.
+#: A wait gives up after this long of refusals whose codes are not understood, in seconds.
 LONGEST_REFUSAL = 300.0
-#: Even when nothing changes, a wait writes a line to the log this often, in seconds.
+#: A wait writes to the log this often, in seconds, even when nothing changes.
 LONGEST_SILENCE = 300.0
-#: A wait whose end is nearer than this is not handed over, in seconds.
+#: A wait that ends within this time is not handed over, in seconds.
 NEAR_END = 6.0
 #: Pause between two polls that confirm each other, in seconds.
 CONFIRMATION_PAUSE = 2.0
@@ -38,15 +38,15 @@ class Wait(NamedTuple):
     """
     How to wait for something that is under way.
 
-    Times are seconds since the epoch, so that they mean the same in every process that a wait moves to.
+    Times are seconds since the epoch, because a wait can move to another process.
 
     :param deadline: when to give up
     :param longest_pause: the longest pause between two polls, in seconds
     :param since: when the work began, where that is known
-    :param leave_after: when to hand the wait over to somebody else, unless the end is near
+    :param leave_after: when to hand the wait over, unless the end is near
     :param not_before: when to poll for the first time
-    :param key_grace: for how long in a row the API key may be refused, or its Airflow connection be unusable,
-        in seconds: somebody may be exchanging it
+    :param key_grace: for how long, in seconds, to ride out a refused API key or an unusable connection:
+        somebody may be exchanging the key
     """
 
     deadline: float
@@ -61,10 +61,10 @@ class PollResult(NamedTuple):
     """
     What one poll showed.
 
-    :param state: what is the case, in words; the log tells when it changes
+    :param state: the state in words; the log shows each change
     :param done: whether the wait is over
     :param progress: per cent, where known
-    :param age: how long the work has been going on, in seconds, where known
+    :param age: how long the work has taken so far, in seconds, where known
     :param to_confirm: whether one more poll is needed to be sure
     """
 
@@ -82,7 +82,7 @@ class Finish(NamedTuple):
 
 
 class HandOver(NamedTuple):
-    """It is time to leave the wait to somebody else."""
+    """It is time to leave the wait to another process."""
 
     note: str
 
@@ -92,7 +92,7 @@ class PollAgain(NamedTuple):
     The wait goes on.
 
     :param pause: before the next poll, in seconds
-    :param note: a line for the log, if there is anything new to tell
+    :param note: a line for the log, if there is news
     :param max_age: how old an answer the next poll may share, in seconds
     """
 
@@ -103,7 +103,7 @@ class PollAgain(NamedTuple):
 
 class WaitState:
     """
-    Decides what follows a poll. It sends nothing and reads no clock.
+    Decides what follows a poll, without I/O or clock.
 
     ==================================  ===================================================================
     what the poll showed                what follows
@@ -121,7 +121,6 @@ class WaitState:
     error, at ``leave_after``
     ==================================  ===================================================================
 
-    :param wait: how to wait
     :param begin: when the wait began, in seconds since the epoch
     """
 
@@ -164,11 +163,11 @@ class WaitState:
             if time < self._wait.leave_after:
                 pause = min(pause, self._wait.leave_after - time)
         pause = max(0.1, min(pause, self._wait.deadline - time))
-        # Sharing answers, many who wait for one thing send hardly more requests than one.
+        # Waits share answers, so many waits for one thing send hardly more requests than one.
         return PollAgain(pause, self._note(result, pause, time), 0.0 if result.to_confirm else pause / 2)
 
     def _raise_unless_it_may_pass(self, error: ZillizError, time: float) -> None:
-        """Raise an error that cannot pass, or that has been there for too long."""
+        """Raise an error that cannot pass, or that has lasted too long."""
         match error:
             case ZillizTransientError():
                 # After trouble nobody knows for how long it has been so.
@@ -212,11 +211,10 @@ def wait_until(
     poll: Callable[[float], Flow[Reply[T]]], evaluate: Callable[[T, datetime | None], PollResult], wait: Wait
 ) -> Flow[T | None]:
     """
-    Poll until what is waited for has happened.
+    Poll until the wait is over.
 
-    :param poll: gives a flow that polls once; it may share an answer of the age that it is given
-    :param evaluate: tells what a poll showed; raises if what is waited for can never happen any more
-    :param wait: how to wait
+    :param poll: gives a flow that polls once; it may share an answer up to the given age
+    :param evaluate: tells what a poll showed; raises if success is no longer possible
     :return: the last poll; ``None`` if it was time to hand over
     :raises ZillizTimeoutError: when the deadline has passed
     """

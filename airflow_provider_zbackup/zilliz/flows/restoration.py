@@ -1,7 +1,7 @@
 """
-Restoring a backup into a new cluster: what is special to it when it is submitted exactly once.
+Restoring a backup into a new cluster exactly once: what differs from other submissions.
 
-Names of clusters are unique in a project, so what came of a call that got no answer is searched for by name.
+Cluster names are unique in a project. So if a call gets no answer, the new cluster is searched for by name.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class RestoreClusterRecord(Record):
     What is saved of a restore. It never holds the password.
 
     :param new_cluster_id: the cluster that came of it
-    :param username: whom the password is for
+    :param username: the user of the password
     :param password_kept: whether the password was stored where the user asked
     """
 
@@ -54,8 +54,6 @@ class RestoreClusterSubmission(Submission[RestoreClusterRecord]):
     Restores a backup into a new cluster, or finds what came of an earlier call.
 
     :param cluster_id: the cluster that the backup is of
-    :param backup_id: the backup to restore
-    :param cluster_name: name of the new cluster
     :param collection_status: ``"KEEP"`` or ``"RELEASE"``
     :param project_id: project of the new cluster; ``None`` means that of the source cluster
     :param cu_size: size of the new cluster in compute units; ``None`` means that of the source cluster
@@ -101,7 +99,7 @@ class RestoreClusterSubmission(Submission[RestoreClusterRecord]):
             cu_size = cu_size or source.cu_size
             if not project_id or not cu_size:
                 raise ZillizBadRequestError(
-                    f"Give project_id and cu_size: cluster {self.cluster_id} does not tell both.",
+                    f"Give project_id and cu_size: cluster {self.cluster_id} does not show both.",
                     unprocessed=True,
                 )
         request = RestoreClusterRequest(
@@ -128,10 +126,10 @@ class RestoreClusterSubmission(Submission[RestoreClusterRecord]):
         return restore_cluster(self.cluster_id, self.backup_id, _request(record))
 
     def started(self, record: RestoreClusterRecord, answer: ClusterRestoration) -> Flow[RestoreClusterRecord]:
-        # First of all, since it is shown only this once.
+        # First of all: the API shows the password only this once.
         is_kept = yield KeepSecret(answer.username, answer.password)
         if not answer.cluster_id:
-            raise ZillizProtocolError("Zilliz Cloud answered a restore without the id of the new cluster.")
+            raise ZillizProtocolError("Zilliz Cloud accepted the restore but sent no cluster id.")
         return record.model_copy(
             update={
                 "new_cluster_id": answer.cluster_id,
@@ -147,7 +145,7 @@ class RestoreClusterSubmission(Submission[RestoreClusterRecord]):
         found = {
             cluster.cluster_id: Candidate(
                 record.model_copy(update={"new_cluster_id": cluster.cluster_id, "adopted": True}),
-                f"cluster {cluster.cluster_id} ({cluster.status or 'no status'}), called {self.cluster_name}",
+                f"cluster {cluster.cluster_id} ({cluster.status or 'no status'}) named {self.cluster_name}",
                 not cluster.is_running,
             )
             for cluster in listed.value

@@ -1,6 +1,6 @@
 """
-The steps that flows are made of, the one loop that runs any flow, and the smallest flows: send, retry, poll
-through a lag, read all pages.
+The steps of flows, the one loop that runs any flow, and the smallest flows: send, retry, poll through a lag,
+read all pages.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from airflow_provider_zbackup.zilliz.pacing import backoff
 
 T = TypeVar("T")
 
-#: A request is sent at most this often while it fails with transient errors.
+#: After transient errors, a request is sent at most this often in all.
 ATTEMPTS = 6
 
 
@@ -58,10 +58,10 @@ class Save(NamedTuple):
 
 class KeepSecret(NamedTuple):
     """
-    Step: store what the API shows only once, before anything else can fail. Gives whether it is stored.
+    Step: store what the API shows only once, before anything else can fail, and get whether it is stored.
 
-    :param username: whom the secret is for
-    :param secret: ``None`` if the API did not show it after all
+    :param username: the user of the secret
+    :param secret: ``None`` if the API did not show it
     """
 
     username: str
@@ -72,7 +72,6 @@ class Reply(NamedTuple, Generic[T]):
     """
     The answer to an operation.
 
-    :param value: the answer's data
     :param server_time: the answer's ``Date`` header
     """
 
@@ -86,9 +85,9 @@ Flow: TypeAlias = Generator[Step, Any, T]
 
 async def drive(flow: Flow[T], take: Callable[[Step], Awaitable[Any]]) -> T:
     """
-    Run a flow to its end. This loop is the only one: clients differ in how they take a step.
+    Run a flow to its end. Both clients use this loop; they differ only in how they take a step.
 
-    The flow is closed whatever happens, also when taking a step fails with an error that no flow handles.
+    The flow is always closed, even after an error that no flow handles.
 
     :param take: takes a step and returns its outcome; a :class:`ZillizError` goes to the flow
     """
@@ -108,14 +107,14 @@ async def drive(flow: Flow[T], take: Callable[[Step], Awaitable[Any]]) -> T:
 
 
 def drive_blocking(flow: Flow[T], take: Callable[[Step], Any]) -> T:
-    """Run a flow to its end where blocking is fine, as it is in a worker; see :func:`drive`."""
+    """Run a flow to its end where it may block, as in a worker; see :func:`drive`."""
 
     async def take_now(step: Step) -> Any:
         return take(step)
 
     running = drive(flow, take_now)
     try:
-        # Nothing in it ever awaits, so the first step of the coroutine is its last.
+        # Nothing here awaits, so one step runs the whole coroutine.
         running.send(None)
     except StopIteration as end:
         result: T = end.value
@@ -135,7 +134,7 @@ def send(operation: Operation[T]) -> Flow[Reply[T]]:
 
 
 def retrying(operation: Operation[T], attempts: int = ATTEMPTS) -> Flow[Reply[T]]:
-    """Send an operation, and send it again after a transient error if that can do no harm."""
+    """Send an operation, and retry it after a transient error if that does no harm."""
     pauses = backoff()
     while True:
         try:
@@ -155,11 +154,11 @@ def poll_through_lag(
     note: str | None = None,
 ) -> Flow[T]:
     """
-    Poll until something is found, or until no lag of the service can explain that it is not.
+    Poll until something is found, or until the service's lag can no longer hide it.
 
     :param poll: gives a flow that looks once
-    :param is_found: whether a poll shows what was looked for
-    :param lag: for how long to poll, in seconds, by the time and the result of the first poll
+    :param is_found: tells whether a poll found it
+    :param lag: gives the seconds to poll, from the time and the result of the first poll
     :param note: a line for the log before each further poll
     :return: what the last poll showed
     """
@@ -173,7 +172,7 @@ def poll_through_lag(
         time = yield from now()
         if until is None:
             until = time + lag(time, result)
-        # What a slow poll shows is as old as its beginning.
+        # The answer of a slow poll is as old as the poll's beginning.
         if begun >= until:
             return result
         begun = yield Pause(max(0.0, min(next(pauses), until - time)), note)
@@ -185,13 +184,13 @@ def all_pages(
     """
     Return the items of all pages of a list.
 
-    The last page is the one that is not full, because the documents disagree about what ``count`` means. A
-    server that answers the same page again and again ends the list too.
+    A page that is not full is the last one: the documents disagree about the meaning of ``count``. A page
+    with nothing new ends the list too, since a server may repeat one page for ever.
 
     :param page: gives the operation for a page by its number, from 1
     :param attempts: how often each page is asked for
     """
-    # An item that changes between two pages is listed as both.
+    # An item that changes between two pages is kept in both versions.
     items: dict[Any, None] = {}
     number = 1
     while True:
@@ -226,13 +225,13 @@ def find_backup(
     """
     Return a backup.
 
-    :raises ZillizNotFoundError: when there is none of that id
-    :raises ZillizRefusedError: when there is, but it cannot be described
+    :raises ZillizNotFoundError: when no backup has that id
+    :raises ZillizRefusedError: when the backup exists but cannot be described
     """
     try:
         return (yield from retrying(describe_backup(cluster_id, backup_id).accept_cached(max_age), attempts))
     except ZillizRefusedError as refusal:
-        # No code is documented for a backup that does not exist, so the list has to say whether it does.
+        # No code for "no such backup" is documented, so the list decides.
         listed = yield from all_backups(cluster_id=cluster_id, max_age=max_age, attempts=attempts)
         if any(backup.backup_id == backup_id for backup in listed.value):
             raise

@@ -1,9 +1,9 @@
 """
 Starting a job exactly once, whatever fails.
 
-The calls that start a job have no idempotency key, and what they make is billed. So what is about to be sent
-is saved before, and what came of it after; and while the outcome is not known, the service is searched for it
-instead of the call being sent again.
+The calls that start a job have no idempotency key, and what they make is billed. So a record is saved before
+the call and completed after it. While the outcome is not known, the call is not sent again: the service is
+searched for what came of it.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ from airflow_provider_zbackup.zilliz.flows.steps import (
 from airflow_provider_zbackup.zilliz.operations import Operation, describe_job
 from airflow_provider_zbackup.zilliz.pacing import backoff
 
-#: Something new may be missing in lists for so long, in seconds.
+#: Lists may not show something new for this long, in seconds.
 LIST_LAG = 15.0
-#: A call may still be carried out so long after the client gave it up, in seconds.
+#: The server may still carry out a call this long after the client gave up on it, in seconds.
 LATENESS = 45.0
-#: However late the server may still do what was sent, it is not searched for any longer, in seconds.
+#: A search never takes longer than this, in seconds, however late the server may be.
 LONGEST_SEARCH = 300.0
-#: After a conflict that no list explains, the call is not sent again sooner, in seconds.
+#: The shortest pause after a conflict that no list explains, in seconds.
 UNEXPLAINED_PAUSE = 10.0
-#: If saving the record takes longer, in seconds, the record is saved again with the time that this took.
+#: If saving the record takes longer than this, in seconds, it is saved again with the later time.
 SAVE_TIME = 10.0
-#: The call is sent at most this often while it certainly or apparently does not arrive.
+#: The call is sent at most this often in all; only if nothing came of it is it sent again.
 SUBMIT_ATTEMPTS = 4
-#: The clocks of the service's own machines may differ by so much, in seconds.
+#: The clocks of the service's machines may differ by this much, in seconds.
 CLOCK_TOLERANCE = 2.0
 
 
@@ -61,11 +61,11 @@ class Record(BaseModel):
     What is saved of a submission. Times are the server's.
 
     :param cluster_id: the cluster that the backup is of
-    :param request: the body that is sent
-    :param first_sent: when it was sent first
-    :param answer_by: when the client gives up what was sent last, at the latest
-    :param job_id: the job that was started; empty while it is not known
-    :param adopted: whether what came of the call was found by a search, because the call got no answer
+    :param request: the body of the call
+    :param first_sent: when the call was sent first
+    :param answer_by: when the client gives up on the last call, at the latest
+    :param job_id: empty while it is not known
+    :param adopted: whether the call got no answer and a search found what came of it
     """
 
     model_config = ConfigDict(frozen=True, defer_build=True)
@@ -86,7 +86,7 @@ class Record(BaseModel):
         return Save(self.model_dump(mode="json"))
 
     def answered_within(self, seconds: float) -> Self:
-        """Return the record for a call that is answered so many seconds after the first one was sent."""
+        """Return the record for a call that is answered this long after the first one was sent."""
         return self.model_copy(update={"answer_by": self.first_sent + timedelta(seconds=seconds)})
 
 
@@ -105,10 +105,10 @@ class Candidate(NamedTuple, Generic[R]):
     """
     Something that may have come of a call.
 
-    :param record: the record, should it have
+    :param record: the record to save if it did
     :param description: for logs and errors
     :param is_running: whether it is still in the making
-    :param doubt: why it may not have come of the call, even if nothing else did
+    :param doubt: why it may not have come of the call, even if it is the only candidate
     """
 
     record: R
@@ -121,9 +121,8 @@ class Findings(NamedTuple, Generic[R]):
     """
     What one search for the outcome of a call showed.
 
-    :param candidates: what may have come of the call
     :param server_time: when the service answered, by its own clock
-    :param conflict: what is in the way of another call, in case nothing came of the first
+    :param conflict: what would be in the way of a second call, if nothing came of the first
     """
 
     candidates: Sequence[Candidate[R]]
@@ -144,13 +143,13 @@ class Submission(ABC, Generic[R]):
 
     @property
     def key(self) -> str:
-        """Where the task keeps the record: one place for each request, in whatever order it names things."""
+        """Where the task keeps the record: one key per request; the order of lists does not matter."""
         text = json.dumps(_unordered(self.identity()), sort_keys=True)
         return f"zilliz_{self.kind}_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
     @abstractmethod
     def describe(self, record: R) -> str:
-        """Return what is made, in words that begin a sentence."""
+        """Return what is made, as the beginning of a sentence."""
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:
@@ -210,11 +209,11 @@ def submit_once(
     conflict_codes: Collection[int] = (),
 ) -> Flow[R]:
     """
-    Start a job, or find the one that an earlier try of the same task has started.
+    Start a job, or find the one that an earlier try of the same task started.
 
     :param record: what an earlier try saved
-    :param only_running: whether what an earlier try has made counts only while it is still in the making,
-        since a user has cleared the task
+    :param only_running: whether to ignore what an earlier try made if it is finished, since a user has cleared
+        the task
     :param on_uncertain: what to do if it cannot be known whether the job was started: ``"fail"``, or
         ``"retry"`` to start it again
     :param answer_time: how long the server may take to answer, in seconds
@@ -233,7 +232,9 @@ def submit_once(
             else search(earlier, only_running=only_running)
         )
         if found is not None:
-            yield Pause(0, f"{submission.describe(found)} is of an earlier try, begun {found.first_sent}.")
+            yield Pause(
+                0, f"{submission.describe(found)} comes from an earlier try, sent {found.first_sent}."
+            )
             if earlier.made_id:
                 # From now on it is of this try too, so that a retry after a clearing does not start anew.
                 yield found.save()
@@ -245,7 +246,7 @@ def _read(submission: Submission[R], record: Mapping[str, Any], on_uncertain: st
     try:
         return submission.record_type.model_validate(record)
     except ValidationError as error:
-        text = f"What an earlier try of this task saved cannot be read: {dict(record)}."
+        text = f"The state saved by an earlier try cannot be read: {dict(record)}."
         if on_uncertain == "retry":
             yield Pause(0, f"{text} Starting again, as on_uncertain says.")
             return None
@@ -272,11 +273,11 @@ def _submit(
             failed = record.answered_within((yield from now()) - prepared_at)
             if not error.unprocessed:
                 unanswered = failed
-            # If nothing is in doubt, forget it: what is in the way would later pass for what came of it.
+            # If nothing is in doubt, delete the record: a search could take what is in the way for ours.
             yield unanswered.save() if unanswered else Save(None)
-            # A refusal may come from what an earlier call without an answer has started.
+            # An earlier call without an answer may have started the very job that now causes the refusal.
             if unanswered and not (error.unprocessed and isinstance(error, ZillizTransientError)):
-                yield Pause(0, f"{error} Looking whether a {submission.noun} came of it.")
+                yield Pause(0, f"{error} Checking whether it made a {submission.noun}.")
                 found = yield from search(unanswered)
                 if found is not None:
                     return found
@@ -284,7 +285,7 @@ def _submit(
             if is_conflict or isinstance(error, ZillizRefusedError):
                 yield from submission.explain(record, error, is_conflict=is_conflict)
             if isinstance(error, ZillizRefusedError):
-                # A catch-all says "failed", perhaps too early. The next try searches first.
+                # A catch-all code says "failed", perhaps too early. So the next try searches first.
                 yield failed.save()
             attempts_left -= 1
             if not attempts_left or not isinstance(error, ZillizTransientError):
@@ -292,7 +293,7 @@ def _submit(
             pause = max(next(pauses), error.retry_after or 0)
             yield Pause(
                 pause,
-                f"{error} No {submission.noun} came of it. Sending it again in {pause:.0f} s.",
+                f"{error} No {submission.noun} was made. Sending again in {pause:.0f} s.",
             )
         else:
             yield started.save()
@@ -300,7 +301,7 @@ def _submit(
 
 
 def _save_before(record: R, prepared_at: float, answer_time: float) -> Flow[R]:
-    """Save, before the call is sent, by when it is given up; a slow store must not make that too early."""
+    """Save, before the call, when the client gives up on it. A slow store must not make this too early."""
     time = yield from now()
     for _ in range(SUBMIT_ATTEMPTS):
         begun = time
@@ -309,17 +310,17 @@ def _save_before(record: R, prepared_at: float, answer_time: float) -> Flow[R]:
         if time - begun <= SAVE_TIME:
             return record
     yield Save(None)
-    raise ZillizError(f"Airflow takes {time - begun:.0f} s to save what this task does. Nothing was sent.")
+    raise ZillizError(f"Airflow takes {time - begun:.0f} s to save this task's state. Nothing was sent.")
 
 
 def _reattach(submission: Submission[R], record: R, only_running: bool) -> Flow[R | None]:
-    """Return the record if its job runs or what it made is there, ``None`` if nothing is left of it."""
+    """Return the record if its job runs or what it made exists, else ``None``."""
     refusal: ZillizRefusedError | None = None
     if record.job_id:
         try:
             job = (yield from retrying(describe_job(record.job_id))).value
         except ZillizNotFoundError:
-            # How long a finished job can be looked up is documented nowhere; what it made tells as much.
+            # The API may forget finished jobs; no document says when. What the job made tells as much.
             record = record.model_copy(update={"job_id": ""})
         except ZillizRefusedError as error:
             # No code is documented for a job that is forgotten.
@@ -336,17 +337,19 @@ def _reattach(submission: Submission[R], record: R, only_running: bool) -> Flow[
         except ZillizNotFoundError:
             return None
 
-    # Right after the call neither the job nor what it makes need be known to look-ups.
+    # Right after the call, look-ups may find neither the job nor what it makes.
     progress = yield from poll_through_lag(
         poll,
         lambda found: found is not None,
         lambda *_: LOOK_UP_LAG,
-        f"{submission.describe(record)}, of an earlier try, is not found. Looking again.",
+        f"{submission.describe(record)} (from an earlier try) is not found yet. Looking again.",
     )
     if progress is None and refusal is not None:
         raise refusal
     if progress is Progress.READY and only_running:
-        yield Pause(0, f"{submission.describe(record)}, of an earlier try, is finished. Starting anew.")
+        yield Pause(
+            0, f"{submission.describe(record)} (from an earlier try) is finished. Starting a new one."
+        )
         return None
     return record if progress in (Progress.RUNNING, Progress.READY) else None
 
@@ -358,8 +361,8 @@ def _search(
     Find what came of a call that got no answer.
 
     :return: ``None`` if nothing came of it
-    :raises ZillizConflictError: when something is in the way of another call, and may tell more when it ends
-    :raises ZillizUncertainError: when it cannot be known what came of it
+    :raises ZillizConflictError: when something is in the way, or must end before it can be told apart
+    :raises ZillizUncertainError: when nobody but the user can tell what came of it
     """
 
     def lag(time: float, findings: Findings[R]) -> float:
@@ -380,7 +383,7 @@ def _search(
         if only_running and not found.is_running:
             yield Pause(0, f"Found {found.description}, of an earlier try, which is finished. Starting anew.")
             return None
-        yield Pause(0, f"Found {found.description}, which came of this task.")
+        yield Pause(0, f"Adopted {found.description}: this task made it.")
         yield found.record.save()
         return found.record
     names = "; ".join(
@@ -390,11 +393,11 @@ def _search(
         # What it turns out to be counts for this try, also if a user has cleared the task.
         yield record.save()
         raise ZillizConflictError(
-            f"It is not known yet whether this came of a call that got no answer: {names}.", unprocessed=True
+            f"Cannot tell yet whether this task's unanswered call made this: {names}.", unprocessed=True
         )
     what = f"A {submission.noun}" if len(candidates) == 1 else f"{len(candidates)} {submission.noun}s"
     text = (
-        f"{what} may have come of a call that got no answer, sent between {record.first_sent} and "
+        f"{what} may be from this task's unanswered call, sent between {record.first_sent} and "
         f"{record.answer_by}: {names}."
     )
     if on_uncertain == "retry":
@@ -405,15 +408,15 @@ def _search(
 
 def _way_out(noun: str) -> str:
     return (
-        f"Find out in the Zilliz Cloud console whether this task has made a {noun}. If it has, mark the task "
-        'as successful; if not, give it on_uncertain="retry" and clear it.'
+        f"Check in the Zilliz Cloud console whether this task made a {noun}. If it did, mark the task "
+        'as success. If not, set on_uncertain="retry" and clear the task.'
     )
 
 
 def unexplained_conflict(refusal: ZillizError) -> ZillizConflictError:
-    """Return the conflict of a refusal that says what it is, though no list shows what is in the way."""
+    """Return the conflict for a refusal whose code says "conflict" though no list shows the cause."""
     return ZillizConflictError(
-        f"Something is in the way that no list shows. {refusal}",
+        f"Zilliz Cloud reports a conflict that no list shows. {refusal}",
         retry_after=UNEXPLAINED_PAUSE,
         unprocessed=True,
     )
@@ -424,7 +427,7 @@ def as_datetime(time: float) -> datetime:
 
 
 def _unordered(value: Any) -> Any:
-    """Return plain JSON in which the order of lists means nothing."""
+    """Return plain JSON with its lists sorted."""
     if isinstance(value, dict):
         return {name: _unordered(item) for name, item in value.items()}
     return sorted(map(_unordered, value), key=repr) if isinstance(value, list | tuple) else value

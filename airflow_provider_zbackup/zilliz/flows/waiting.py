@@ -32,7 +32,7 @@ from airflow_provider_zbackup.zilliz.pacing import jitter
 
 T = TypeVar("T")
 
-#: Tasks that wait for the same backup to end go on at random moments within so many seconds.
+#: Tasks that wait for the same backup go on at random moments within this many seconds.
 QUEUE_JITTER = 5.0
 
 
@@ -47,7 +47,7 @@ def evaluate_job(job: Job, server_time: datetime | None = None) -> PollResult:
         raise ZillizJobFailedError(f"Job {job.job_id} failed: {job.reason or 'no reason was given'}.")
     if job.is_canceled:
         raise ZillizJobCanceledError(
-            f"Job {job.job_id} was canceled: {job.reason or 'somebody cancelled it in the web console'}."
+            f"Job {job.job_id} was cancelled: {job.reason or 'somebody cancelled it in the web console'}."
         )
     progress = "" if job.progress is None else f", {job.progress} %"
     return PollResult(
@@ -90,7 +90,7 @@ def evaluate_cluster(cluster: Cluster, server_time: datetime | None = None) -> P
 
 
 def _age(begin: datetime | None, server_time: datetime | None) -> float | None:
-    """Return an age by the server's clock alone, since the worker's may be minutes off."""
+    """Return an age by the server's clock, because the worker's may be minutes off."""
     return None if begin is None or server_time is None else max(0.0, (server_time - begin).total_seconds())
 
 
@@ -115,9 +115,9 @@ def _wait_for_what_a_job_makes(
     lost: type[ZillizLostError],
 ) -> Flow[T | None]:
     """
-    Wait until a job has ended well and what it makes can be used.
+    Wait until a job has ended well and its product can be used.
 
-    No failed status of backups and clusters is documented: what cannot be found any more has failed.
+    No failed status of backups and clusters is documented, so one that is no longer found has failed.
 
     :param job_id: ``None`` waits by the status of what it makes
     """
@@ -132,7 +132,7 @@ def _wait_for_what_a_job_makes(
 
     def evaluate_near_end(value: T, server_time: datetime | None) -> PollResult:
         result = evaluate(value, server_time)
-        # What is only to be confirmed is polled as something that is at its end.
+        # After the job's end only a confirmation is missing, so poll often.
         return result._replace(progress=100) if job_ended else result
 
     try:
@@ -140,7 +140,7 @@ def _wait_for_what_a_job_makes(
     except ZillizNotFoundError as error:
         raise lost(
             f"{name[0].upper()}{name[1:]} cannot be found: its creation failed, or somebody deleted it. "
-            f"The answer was: {error}"
+            f"The answer: {error}"
         ) from error
 
 
@@ -214,7 +214,7 @@ def wait_for_job_or_backup(
 
 def check_cluster(cluster_id: str) -> Flow[None]:
     """
-    Check that a cluster can have backups, since the list is empty too for one that cannot, or does not exist.
+    Check that a cluster exists and can have backups: if not, its list of backups is just empty.
 
     :raises ZillizNotFoundError: when there is no such cluster
     :raises ZillizUnsupportedClusterError: when its plan has no backups
@@ -224,8 +224,8 @@ def check_cluster(cluster_id: str) -> Flow[None]:
     except ZillizPermanentError:
         raise
     except ZillizError as error:
-        # What follows has the same trouble, and rides it out.
-        yield Pause(0, f"{error} Going on without having seen cluster {cluster_id}.")
+        # The wait that follows rides out the same trouble.
+        yield Pause(0, f"{error} Going on without checking cluster {cluster_id}.")
         return
     if not cluster.can_have_backups:
         raise ZillizUnsupportedClusterError(
@@ -241,8 +241,8 @@ def wait_until_free(
 
     :param cluster_id: the cluster to watch
     :param project_id: the project to watch instead
-    :param to_submit: whether the task starts a job next. Then one poll is enough, since the submission looks
-        again, and tasks that wait for the same moment spread out. Else two polls in a row must show nothing
+    :param to_submit: whether the task submits a job next. Then one poll is enough, since submitting checks
+        again, and the end is spread at random. Else two polls in a row must show nothing
     :return: how many backups there are; ``None`` if it was time to hand over
     """
     free = 0
@@ -255,14 +255,14 @@ def wait_until_free(
         if running:
             free = 0
             ages = [age for backup in running if (age := _age(backup.create_time, server_time)) is not None]
-            # No age in the text: it would differ at every poll, and be logged each time.
+            # No age in the text: it would change, and be logged, at every poll.
             state = f"{where} is busy with {', '.join(backup.describe() for backup in running)}"
             return PollResult(state, age=max(ages, default=None))
         free += 1
         return PollResult(f"{where} has no running backup", done=free >= polls, to_confirm=True)
 
     def poll(max_age: float) -> Flow[Reply[list[Backup]]]:
-        # One attempt: the wait rides out trouble itself, since it knows its deadline.
+        # One attempt: the wait itself retries, until its deadline.
         return all_backups(cluster_id=cluster_id, project_id=project_id, max_age=max_age, attempts=1)
 
     backups = yield from wait_until(poll, evaluate, wait)
