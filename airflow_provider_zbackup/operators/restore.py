@@ -138,7 +138,7 @@ class ZillizRestoreClusterOperator(ZillizJobOperator["RestoreClusterRecord"]):
     def keep_secret(self, secret: KeepSecret) -> bool:
         from airflow.providers.common.compat.sdk import mask_secret
 
-        if self.password_to is None or secret.secret is None:
+        if self.password_to is None or not secret.secret:
             return False
         password = secret.secret.get_secret_value()
         mask_secret(password)

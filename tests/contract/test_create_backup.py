@@ -229,7 +229,7 @@ def test_who_may_not_wait_for_a_turn_fails_at_once(world: World, deferrable: boo
         world.someone_backs_up(seconds=100)
     begin = world.clock.now
     task = create(deferrable=deferrable, conflict_timeout=0)
-    with pytest.raises(ZillizTimeoutError, match=r"Waited 0 s for other backups to finish\. .* in the way"):
+    with pytest.raises(ZillizTimeoutError, match=r"Waited 0 s for other backups to finish\. "):
         task.run()
     assert (task.deferrals, world.clock.now) == ([], begin)
 

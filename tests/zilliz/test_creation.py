@@ -246,3 +246,15 @@ def test_who_may_not_look_at_everything_gets_the_refusal_itself(
     with pytest.raises(raised, match="Failed to create") as caught:
         create(driver, conflict_codes=codes)
     assert CATCH_ALL in (caught.value, caught.value.__cause__)
+
+
+def test_a_guess_that_is_wrong_does_not_hide_what_the_server_does_all_the_same() -> None:
+    """Another cluster's backup may explain the refusal, and need not."""
+    elsewhere = page(backup("manual", status="CREATING", cluster_id="in01-another"))
+    refused = cloud([CATCH_ALL], elsewhere=elsewhere)
+    with pytest.raises(ZillizConflictError) as caught:
+        create(refused)
+    assert caught.value.is_guess
+    late = cloud(listed=lambda elapsed: page(backup("late", create_time=at(4))))
+    found = create(late, record=refused.records[-1])
+    assert (found.backup_id, found.adopted) == ("late", True)

@@ -65,11 +65,11 @@ def test_any_other_state_means_still_running(status: str) -> None:
     [
         (job("FAILED", reason="Disk full"), ZillizJobFailedError, "Job job-1 failed: Disk full."),
         (job("ERROR"), ZillizJobFailedError, "Job job-1 failed: no reason was given."),
-        (job("CANCELED", reason="Ann"), ZillizJobCanceledError, "Job job-1 was cancelled: Ann."),
+        (job("CANCELED", reason="Ann"), ZillizJobCanceledError, "Job job-1 was canceled: Ann."),
         (
             job("CANCELLED"),
             ZillizJobCanceledError,
-            "Job job-1 was cancelled: somebody cancelled it in the web console.",
+            "Job job-1 was canceled: somebody cancelled it in the web console.",
         ),
     ],
 )

@@ -10,6 +10,7 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizClusterLostError,
     ZillizJobFailedError,
     ZillizNotFoundError,
+    ZillizRefusedError,
     ZillizServerError,
     ZillizUnsupportedClusterError,
 )
@@ -98,3 +99,10 @@ def test_trouble_with_the_look_at_a_cluster_is_left_to_what_follows() -> None:
     driver = scripted(ZillizServerError("Down."))
     driver.run(check_cluster("in01-new"))
     assert driver.notes == ["Down. Going on without checking cluster in01-new."]
+
+
+def test_a_job_that_is_refused_for_long_leaves_the_status() -> None:
+    """No code is documented for a job that is forgotten."""
+    refused = ZillizRefusedError("No such job.", code=12345)
+    driver = Driver(lambda operation: refused if operation.name == "describe job" else cluster())
+    assert driver.run(wait_for_cluster("in01-new", WAIT, job_id="job-1")) == cluster()

@@ -212,8 +212,8 @@ def submit_once(
     Start a job, or find the one that an earlier try of the same task started.
 
     :param record: what an earlier try saved
-    :param only_running: whether to ignore what an earlier try made if it is finished, since a user has cleared
-        the task
+    :param only_running: whether to ignore what an earlier try made if it is finished: a user has cleared the
+        task
     :param on_uncertain: what to do if it cannot be known whether the job was started: ``"fail"``, or
         ``"retry"`` to start it again
     :param answer_time: how long the server may take to answer, in seconds
@@ -265,7 +265,7 @@ def _submit(
     attempts_left = SUBMIT_ATTEMPTS
     pauses = backoff(first=1.0)
     while True:
-        record = yield from _save_before(record, prepared_at, answer_time)
+        record = yield from _save_before(record, prepared_at, answer_time, unanswered)
         try:
             reply = yield from send(submission.operation(record))
             started = yield from submission.started(record, reply.value)
@@ -283,7 +283,13 @@ def _submit(
                     return found
             is_conflict = isinstance(error, ZillizConflictError) or error.code in conflict_codes
             if is_conflict or isinstance(error, ZillizRefusedError):
-                yield from submission.explain(record, error, is_conflict=is_conflict)
+                try:
+                    yield from submission.explain(record, error, is_conflict=is_conflict)
+                except ZillizConflictError as conflict:
+                    if conflict.is_guess:
+                        # Should the guess be wrong, the call may still be carried out.
+                        yield failed.save()
+                    raise
             if isinstance(error, ZillizRefusedError):
                 # A catch-all code says "failed", perhaps too early. So the next try searches first.
                 yield failed.save()
@@ -300,7 +306,7 @@ def _submit(
             return started
 
 
-def _save_before(record: R, prepared_at: float, answer_time: float) -> Flow[R]:
+def _save_before(record: R, prepared_at: float, answer_time: float, unanswered: R | None) -> Flow[R]:
     """Save, before the call, when the client gives up on it. A slow store must not make this too early."""
     time = yield from now()
     for _ in range(SUBMIT_ATTEMPTS):
@@ -309,7 +315,7 @@ def _save_before(record: R, prepared_at: float, answer_time: float) -> Flow[R]:
         time = yield record.save()
         if time - begun <= SAVE_TIME:
             return record
-    yield Save(None)
+    yield unanswered.save() if unanswered else Save(None)
     raise ZillizError(f"Airflow takes {time - begun:.0f} s to save this task's state. Nothing was sent.")
 
 

@@ -15,6 +15,7 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizLostError,
     ZillizNotFoundError,
     ZillizPermanentError,
+    ZillizRefusedError,
     ZillizUnsupportedClusterError,
 )
 from airflow_provider_zbackup.zilliz.flows.polling import PollResult, Wait, wait_until
@@ -47,7 +48,7 @@ def evaluate_job(job: Job, server_time: datetime | None = None) -> PollResult:
         raise ZillizJobFailedError(f"Job {job.job_id} failed: {job.reason or 'no reason was given'}.")
     if job.is_canceled:
         raise ZillizJobCanceledError(
-            f"Job {job.job_id} was cancelled: {job.reason or 'somebody cancelled it in the web console'}."
+            f"Job {job.job_id} was canceled: {job.reason or 'somebody cancelled it in the web console'}."
         )
     progress = "" if job.progress is None else f", {job.progress} %"
     return PollResult(
@@ -127,7 +128,8 @@ def _wait_for_what_a_job_makes(
             if (yield from wait_for_job(job_id, wait)) is None:
                 return None
             job_ended = True
-        except ZillizNotFoundError as error:
+        except (ZillizNotFoundError, ZillizRefusedError) as error:
+            # No code is documented for a job that is forgotten.
             yield Pause(0, f"{error} Waiting by the status of {name} instead.")
 
     def evaluate_near_end(value: T, server_time: datetime | None) -> PollResult:
