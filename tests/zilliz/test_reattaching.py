@@ -290,7 +290,7 @@ def test_a_retry_after_a_clearing_goes_on_with_what_the_first_try_after_it_found
 def test_what_is_doubtful_while_it_runs_is_saved_anew_after_a_clearing() -> None:
     listed = backup("new", backup_type="", status="CREATING")
     driver = cloud(backups=lambda elapsed: listed, listed=lambda elapsed: page(listed))
-    with pytest.raises(ZillizConflictError, match="not known yet"):
+    with pytest.raises(ZillizConflictError, match="Cannot tell yet"):
         driver.run(submit_once(SUBMISSION, record=SENT.save().record, only_running=True))
     assert driver.records == [SENT.save().record]
 
