@@ -1,13 +1,13 @@
 """
 Back up a collection before a migration that changes it.
 
-The backup is created and waited for by tasks of their own, so that each shows in the grid, and the
-migration begins only when the backup is finished and confirmed, and when no other backup of the cluster
-is running: Zilliz advises against creating or dropping collections during any backup.
+Creating the backup and waiting for it are two tasks, so that each shows in the grid. The migration begins
+only when the backup is confirmed and no other backup of the cluster is running: Zilliz advises against
+creating or dropping collections during any backup.
 
 To run it, define the connection ``zilliz_default`` (type "Zilliz Cloud", password: an API key). Give your
-own cluster and collections when you trigger the DAG; those below are the emulator's, which needs no
-account: ``python -m airflow_provider_zbackup.emulator``.
+own cluster and collections when you trigger the DAG; the defaults below are those of the emulator, which
+needs no account: ``python -m airflow_provider_zbackup.emulator``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ with DAG(
         cluster_id="{{ params.cluster_id }}",
         collections="{{ params.collections }}",
         wait_for_completion=False,
-        deferrable=True,  # for as long as another backup is in the way
+        deferrable=True,  # frees the worker while another backup is in the way
     )
     backup_done = ZillizJobSensor(task_id="backup_done", job_id=backup.output, deferrable=True)
     no_other_backup = ZillizNoActiveBackupSensor(

@@ -1,9 +1,9 @@
 """
-Bring a backup back: restore it into a new cluster.
+Restore a backup into a new cluster.
 
 A backup of a whole cluster is always restored into a new cluster, beside the old one, so nothing is lost if
-it was the wrong backup. Give the backup's id when you trigger the DAG: the result of the task that made it,
-or Zilliz Cloud's console, shows it.
+it was the wrong backup. Give the backup's id when you trigger the DAG: it is in the result of the task that
+made it, and in Zilliz Cloud's console.
 
 The password of the new cluster, which Zilliz Cloud shows only once, goes to the Airflow Variable
 ``restored_cluster_password``.

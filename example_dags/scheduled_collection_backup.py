@@ -1,14 +1,14 @@
 """
 Back up each of a list of collections every night, one task per collection.
 
-Zilliz Cloud runs one manual backup at a time. ``max_active_tis_per_dagrun=1`` lets this DAG's own tasks
-take turns without asking the service (from Airflow 3.3 on, which counts deferred tasks too), and
-``on_conflict="wait"``, the default, lets each wait, without holding a worker, for backups of others: a
-colleague's, or an automatic one.
+Zilliz Cloud runs one manual backup at a time. With ``max_active_tis_per_dagrun=1`` this DAG's own tasks
+take turns without asking the service (Airflow 3.3 or later, which counts deferred tasks too). With
+``on_conflict="wait"``, the default, each also waits for other backups, such as a colleague's or an
+automatic one, without holding a worker.
 
 To run it, define the connection ``zilliz_default`` (type "Zilliz Cloud", password: an API key). Give your
-own cluster and collections as the DAG's params; those below are the emulator's, which needs no account:
-``python -m airflow_provider_zbackup.emulator``.
+own cluster and collections as the DAG's params; the defaults below are those of the emulator, which needs no
+account: ``python -m airflow_provider_zbackup.emulator``.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def scheduled_collection_backup() -> None:
 
     @task
     def report(backups: Any) -> list[str]:
-        """Tell what was made; a real DAG would store it, or prune older backups."""
+        """List the backups; a real DAG would store the list, or delete older backups."""
         return [f"{backup['backup_name']}: {backup['size']} bytes" for backup in backups]
 
     backups = ZillizCreateBackupOperator.partial(

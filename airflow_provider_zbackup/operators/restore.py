@@ -146,7 +146,7 @@ class ZillizRestoreClusterOperator(ZillizJobOperator["RestoreClusterRecord"]):
         try:
             set_variable(name, password, description=f"Password of {secret.username} in {self.cluster_name}")
         except Exception as error:
-            # The cluster is there and costs money: do not lose it too. The error may hold the password.
+            # The new cluster costs money, so do not lose it too. The error may hold the password.
             kind = type(error).__name__
             self.log.error("The password could not be written to the Variable %s: %s.", name, kind)
             return False

@@ -40,7 +40,7 @@ class SubmissionStore:
     def is_cleared(self) -> bool:
         """Tell whether a user has cleared the task since the record was saved."""
         kept = self._store.get(self._key) or {}
-        # Retries that were edited since are no sign of it.
+        # Edited retries are no sign of a clearing.
         return bool(kept.get("max_tries", self._run[0]) != self._run[0])
 
     def save(self, record: Mapping[str, Any] | None) -> None:

@@ -170,7 +170,7 @@ class WaitState:
         """Raise an error that cannot pass, or that has lasted too long."""
         match error:
             case ZillizTransientError():
-                # After trouble nobody knows for how long it has been so.
+                # Other trouble hides how long these have lasted, so count them from now on.
                 for passing in ("not found", "no key"):
                     self._trouble_since.pop(passing, None)
                 return

@@ -63,7 +63,7 @@ class RestoreClusterSubmission(Submission[RestoreClusterRecord]):
     noun = "cluster"
     kind = "restore_cluster"
     record_type = RestoreClusterRecord
-    # Its name is taken now, so there cannot be a second one.
+    # Its name is taken now, so a second cluster is impossible.
     starts_anew_when_cleared = False
 
     def __init__(

@@ -138,7 +138,7 @@ class Submission(ABC, Generic[R]):
     #: Names the kind of job in the task's store.
     kind: ClassVar[str]
     record_type: type[R]
-    #: Whether a task that is cleared makes a new one, if what it has made before is finished.
+    #: Whether a cleared task makes a new one if its earlier one is finished.
     starts_anew_when_cleared: ClassVar[bool] = True
 
     @property
@@ -212,8 +212,8 @@ def submit_once(
     Start a job, or find the one that an earlier try of the same task started.
 
     :param record: what an earlier try saved
-    :param only_running: whether to ignore what an earlier try made if it is finished: a user has cleared the
-        task
+    :param only_running: whether to ignore what an earlier try made if it is finished, because a user has
+        cleared the task
     :param on_uncertain: what to do if it cannot be known whether the job was started: ``"fail"``, or
         ``"retry"`` to start it again
     :param answer_time: how long the server may take to answer, in seconds
@@ -236,7 +236,7 @@ def submit_once(
                 0, f"{submission.describe(found)} comes from an earlier try, sent {found.first_sent}."
             )
             if earlier.made_id:
-                # From now on it is of this try too, so that a retry after a clearing does not start anew.
+                # Save it for this try too, or a retry after a clearing would start a new one.
                 yield found.save()
             return found
     return (yield from _submit(submission, search, answer_time, conflict_codes))
@@ -329,7 +329,7 @@ def _reattach(submission: Submission[R], record: R, only_running: bool) -> Flow[
             # The API may forget finished jobs; no document says when. What the job made tells as much.
             record = record.model_copy(update={"job_id": ""})
         except ZillizRefusedError as error:
-            # No code is documented for a job that is forgotten.
+            # No code is documented for a job that the service has forgotten.
             refusal = error
         else:
             if job.is_failed or job.is_canceled:
@@ -387,7 +387,7 @@ def _search(
     if len(candidates) == 1 and not candidates[0].doubt:
         found = candidates[0]
         if only_running and not found.is_running:
-            yield Pause(0, f"Found {found.description}, of an earlier try, which is finished. Starting anew.")
+            yield Pause(0, f"Found {found.description}, already finished. Starting a new one.")
             return None
         yield Pause(0, f"Adopted {found.description}: this task made it.")
         yield found.record.save()
@@ -396,7 +396,7 @@ def _search(
         f"{description}{doubt and ', which '}{doubt}" for _, description, _, doubt in candidates
     )
     if any(found.doubt and found.is_running for found in candidates):
-        # What it turns out to be counts for this try, also if a user has cleared the task.
+        # The result counts for this try, even if a user has cleared the task.
         yield record.save()
         raise ZillizConflictError(
             f"Cannot tell yet whether this task's unanswered call made this: {names}.", unprocessed=True
