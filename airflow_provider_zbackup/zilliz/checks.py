@@ -6,8 +6,13 @@ It imports nothing heavy, to keep the parsing of DAG files fast.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+#: As policies count them: Monday is 1.
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+#: How many days automatic backups can be kept.
+RETENTION_DAYS = (1, 30)
 
 
 class ArgumentError(ValueError):
@@ -55,6 +60,50 @@ def check_names(
     twice = sorted({item for item in known if known.count(item) > 1})
     if twice:
         raise ArgumentError(f"{name} has duplicates: {', '.join(twice)}")
+
+
+def check_number(name: str, value: Any, at_least: int, at_most: int | None = None) -> None:
+    """
+    Check a whole number; a text of digits is one too, since that is what a template renders.
+
+    :raises ArgumentError: unless it is within the limits
+    """
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    is_number = is_number or (isinstance(value, str) and value.isdecimal())
+    if not is_number or int(value) < at_least or (at_most is not None and int(value) > at_most):
+        limits = f", at least {at_least}" if at_most is None else f" from {at_least} to {at_most}"
+        raise ArgumentError(f"{name} must be a whole number{limits}, not {value!r}")
+
+
+def check_weekdays(name: str, value: Any, *, is_known: Callable[[Any], bool] = lambda item: True) -> None:
+    """
+    Check a list of weekdays.
+
+    :param is_known: tells whether a weekday is known already, so that it can be checked
+    :raises ArgumentError: unless it is a list of different weekdays, at least one
+    """
+    check_names(name, value, of="weekdays", is_known=is_known)
+    for item in value:
+        if is_known(item) and item not in WEEKDAYS:
+            raise ArgumentError(f"each of {name} must be one of {', '.join(WEEKDAYS)}, not {item!r}")
+
+
+def check_copies(name: str, value: Any, *, is_known: Callable[[Any], bool] = lambda item: True) -> None:
+    """
+    Check in which regions automatic backups are copied, and how many days each copy is kept.
+
+    :param is_known: tells whether a region or a number is known already, so that it can be checked
+    :raises ArgumentError: unless it is a mapping of region ids to numbers of days
+    """
+    if not isinstance(value, Mapping):
+        raise ArgumentError(
+            f"{name} must be a mapping of region ids to days, such as {{'aws-us-west-2': 7}}, not {value!r}"
+        )
+    for region, days in value.items():
+        if is_known(region):
+            check_id(f"each region of {name}", region)
+        if is_known(days):
+            check_number(f"the days of {region} in {name}", days, *RETENTION_DAYS)
 
 
 def check_backup_scope(collections: Any, database: Any) -> None:

@@ -14,6 +14,7 @@ import os
 import socket
 import ssl
 import threading
+import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -30,6 +31,7 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizProtocolError,
     ZillizServerError,
     ZillizThrottledError,
+    ZillizTransientError,
     classify,
 )
 from airflow_provider_zbackup.zilliz.flows.steps import (
@@ -186,7 +188,7 @@ class _Exchange:
     def send(self, operation: Operation[T], transport: httpx.BaseTransport) -> Reply[T]:
         """Send an operation once; raises :class:`ZillizError`."""
         try:
-            limit = self._clock.monotonic() + 2 * self.settings.timeout
+            limit = self._clock.monotonic() + self.settings.longest_exchange
             response = transport.handle_request(self._request(operation))
             try:
                 content = self._receive(operation, response, limit)
@@ -232,7 +234,7 @@ class _Exchange:
         reason = str(error) or type(error).__name__
         source = self.settings.source
         if "WRONG_VERSION_NUMBER" in reason:
-            return f"it seems to speak plain HTTP, not HTTPS; check the Base URL of {source}"
+            return f"it seems to speak plain HTTP, not HTTPS; try http:// in the Base URL of {source}"
         if "CERTIFICATE_VERIFY_FAILED" in reason:
             return f"its certificate is not trusted; give the CA as ca_bundle of {source} ({reason})"
         cause = error.__cause__
@@ -280,8 +282,12 @@ class _Exchange:
             retry_after = THROTTLED_PAUSE
         text = str(envelope.get("message") or "") if envelope is not None else ""
         whose = f" of {self.settings.source}" if kind is ZillizAuthenticationError else ""
+        detail = self._scrub(text or response.reason_phrase)[:500]
+        if status == 404 and not code:
+            # The API itself answers HTTP 200 to what it does not find.
+            detail += f". Check the Base URL of {self.settings.source}: the API may not be there"
         raise kind(
-            f"{kind.reason}{whose}: {self._scrub(text or response.reason_phrase)[:500]}",
+            f"{kind.reason}{whose}: {detail}",
             operation=str(operation),
             code=code or None,
             http_status=status,
@@ -324,8 +330,7 @@ class ZillizClient:
         self._clock = clock
         self._budget = RequestBudget(settings.requests_per_second)
         self._makes_transport = transport is None
-        self._transport = transport or _make_transport(settings)
-        self._process = os.getpid()
+        self._take(transport or _make_transport(settings))
 
     def __enter__(self) -> ZillizClient:
         return self
@@ -335,6 +340,11 @@ class ZillizClient:
 
     def close(self) -> None:
         self._transport.close()
+
+    def _take(self, transport: httpx.BaseTransport) -> None:
+        self._transport, self._process = transport, os.getpid()
+        # Hooks and tasks do not say when they are done with their client.
+        weakref.finalize(self, transport.close)
 
     @property
     def settings(self) -> ClientSettings:
@@ -392,10 +402,11 @@ class ZillizClient:
             self._clock.sleep(delay)
         if self._makes_transport and self._process != os.getpid():
             # A forked process must not share a connection with its parent.
-            self._transport, self._process = _make_transport(self.settings), os.getpid()
+            self._take(_make_transport(self.settings))
         try:
             return self._exchange.send(operation, self._transport)
-        except ZillizThrottledError as error:
+        except ZillizTransientError as error:
+            # Also for a sensor that pokes: its next poke may come sooner.
             self._budget.hold(self._clock.time() + (error.retry_after or 0.0))
             raise
 
@@ -514,7 +525,7 @@ class AsyncZillizClient:
                 while delay := self._budget.take(self._clock.time()):
                     await self._clock.asleep(delay)
             try:
-                async with asyncio.timeout(2 * self.settings.timeout):
+                async with asyncio.timeout(self.settings.longest_exchange):
                     return await asyncio.get_running_loop().run_in_executor(
                         self._threads, self._exchange.send, operation, self._transport
                     )

@@ -20,7 +20,7 @@ All errors of Zilliz Cloud, and how an answer is classified.
     ├── ZillizRefusedError                 declined, with a code that is a catch-all or is not documented
     ├── ZillizConflictError                another backup is in the way
     ├── ZillizJobFailedError               the job ended in failure
-    │   └── ZillizJobCanceledError         somebody cancelled the job in the console
+    │   └── ZillizJobCanceledError         somebody canceled the job in the console
     ├── ZillizLostError                    what was waited for is gone, or was never finished
     │   ├── ZillizBackupLostError          the backup
     │   └── ZillizClusterLostError         the cluster
@@ -33,9 +33,13 @@ undocumented ones that official clients have recorded. Nothing is concluded from
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from copy import copy
+from typing import Any, Self
 
-_FIELDS = ("message", "operation", "code", "http_status", "request_id", "retry_after", "unprocessed")
+#: Ids of what an error is about.
+IDS = ("job_id", "backup_id", "cluster_id")
+_FACTS = ("message", "operation", "code", "http_status", "request_id", "retry_after", "unprocessed")
+_FIELDS = (*_FACTS, *IDS)
 
 
 class ZillizError(Exception):
@@ -49,6 +53,9 @@ class ZillizError(Exception):
     :param request_id: the answer's ``requestid`` header, which Zilliz support asks for
     :param retry_after: seconds that the server asked to wait
     :param unprocessed: whether the server certainly did not carry out the request
+    :param job_id: job that was waited for; this and the two below are for callbacks
+    :param backup_id: backup that was waited for, or that is restored
+    :param cluster_id: cluster that was waited for, or that the backup is of
     """
 
     #: Beginning of the message.
@@ -66,6 +73,9 @@ class ZillizError(Exception):
         request_id: str | None = None,
         retry_after: float | None = None,
         unprocessed: bool = False,
+        job_id: str | None = None,
+        backup_id: str | None = None,
+        cluster_id: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -75,14 +85,26 @@ class ZillizError(Exception):
         self.request_id = request_id
         self.retry_after = retry_after
         self.unprocessed = unprocessed
+        self.job_id = job_id
+        self.backup_id = backup_id
+        self.cluster_id = cluster_id
 
     def __str__(self) -> str:
         facts = {"code": self.code, "HTTP": self.http_status, "requestid": self.request_id}
         known = [f"{name} {value}" for name, value in facts.items() if value is not None]
+        told = f"{self.message} {self.operation}"
+        ids = {"job": self.job_id, "backup": self.backup_id, "cluster": self.cluster_id}
+        known += [f"{name} {value}" for name, value in ids.items() if value and value not in told]
         details = ", ".join([self.operation, *known] if self.operation else known)
         sentence = self.message.rstrip(".") + (f" ({details})." if details else ".")
         hint = _HINTS.get(self.code or 0, self.hint)
         return f"{sentence} {hint}" if hint else sentence
+
+    def with_ids(self, ids: Mapping[str, str | None]) -> Self:
+        """Return a copy, since several waits may share an error, with the ids that it lacks."""
+        other = copy(self)
+        vars(other).update({name: ids.get(name) for name in IDS if getattr(self, name) is None})
+        return other
 
     def to_dict(self) -> dict[str, Any]:
         """Return the error as plain JSON, for the event of a trigger."""
@@ -186,7 +208,7 @@ class ZillizJobFailedError(ZillizError):
 
 
 class ZillizJobCanceledError(ZillizJobFailedError):
-    """Somebody cancelled the job, which only the web console can do."""
+    """Somebody canceled the job, which only the web console can do."""
 
 
 class ZillizLostError(ZillizError):
@@ -207,8 +229,15 @@ class ZillizTimeoutError(ZillizError):
     hint = "It may still be running in Zilliz Cloud."
 
 
-_LIST_CLUSTERS = "ZillizHook().list_clusters() shows the clusters that the key can see."
-_HINTS = {96018: _LIST_CLUSTERS, 96036: _LIST_CLUSTERS}
+_LIST_CLUSTERS = (
+    "A cluster's id looks like in01-xxxxxxxxxxxxxxx and is not its name. "
+    "ZillizHook().list_clusters() shows the clusters that the key can see."
+)
+_HINTS = {
+    96001: "ZillizHook().list_regions() shows the regions and their ids.",
+    96018: _LIST_CLUSTERS,
+    96036: _LIST_CLUSTERS,
+}
 _KINDS: dict[frozenset[int], type[ZillizError]] = {
     frozenset({21119, 80001, 80002, 1800}): ZillizAuthenticationError,
     frozenset({96012, 96013, 96014, 96015, 96016, 96027}): ZillizPermissionError,

@@ -1,17 +1,16 @@
 """
-Answers and requests of the Zilliz Cloud API, as pydantic models: lenient in, exact out.
+Answers of the Zilliz Cloud API, as pydantic models.
 
 The API's own documents disagree about many fields. So answers may have unknown fields, missing fields, nulls
-and values of the wrong type: such a field gets its default. Only a list must be there. Requests have exactly
-the fields that were given.
+and values of the wrong type: such a field gets its default. Only a list must be there.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -26,8 +25,6 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 from pydantic_core.core_schema import ValidationInfo
-
-from airflow_provider_zbackup.zilliz.checks import check_backup_scope, check_id, check_names
 
 
 def normalise_state(value: str) -> str:
@@ -102,12 +99,29 @@ class BackupCreation(Answer):
     job_id: str = ""
 
 
+class BackupDeletion(Answer):
+    """Answer of `Delete Backup <https://docs.zilliz.com/reference/restful/delete-backup-v2>`__."""
+
+    backup_id: str = ""
+    backup_name: str = ""
+
+
 class ClusterRestoration(Answer):
     """Answer of `Restore Cluster Backup <https://docs.zilliz.com/reference/restful/restore-cluster-backup-v2>`__."""
 
     cluster_id: str = ""
     username: str = ""
     password: SecretStr | None = None
+    job_id: str = ""
+
+
+class StartedJob(Answer):
+    """
+    Answer of `Restore Collection Backup
+    <https://docs.zilliz.com/reference/restful/restore-collection-backup-v2>`__ and
+    `Export Backup Files <https://docs.zilliz.com/reference/restful/export-backup-files-v2>`__.
+    """
+
     job_id: str = ""
 
 
@@ -122,6 +136,10 @@ class BackedUpDatabase(Answer):
 
     db_name: str = ""
     collections: tuple[BackedUpCollection, ...] = ()
+
+
+#: Collections, each with its database; ``None`` is the default database.
+Contents: TypeAlias = frozenset[tuple[str | None, str]]
 
 
 class Backup(Answer):
@@ -179,6 +197,18 @@ class Backup(Answer):
     def is_manual(self) -> bool:
         return self.creation_method == "MANUAL"
 
+    @property
+    def contents(self) -> Contents | None:
+        """The collections that it holds; ``None`` if it shows none, as in a list."""
+        return (
+            contents_of(
+                (held.db_name, item.collection_name)
+                for held in self.db_collections
+                for item in held.collections
+            )
+            or None
+        )
+
     def describe(self, now: datetime | None = None) -> str:
         """
         Return the backup's id, kind and age in words, for logs and errors.
@@ -190,6 +220,10 @@ class Backup(Answer):
         if now and self.create_time:
             age = f", {max(0, round((now - self.create_time).total_seconds()))} s old"
         return f"{kind or 'unknown'} backup {self.backup_id or '(no id)'} ({self.status or 'no status'}{age})"
+
+
+def contents_of(names: Iterable[tuple[str | None, str]]) -> Contents:
+    return frozenset((None if is_default_database(database) else database, name) for database, name in names)
 
 
 def _with_empty_list(data: Any, items: str) -> Any:
@@ -288,6 +322,49 @@ class ClusterPage(Answer):
         return self.clusters
 
 
+class ClusterDrop(Answer):
+    """Answer of `Drop Cluster <https://docs.zilliz.com/reference/restful/drop-cluster-v2>`__."""
+
+    cluster_id: str = ""
+    prompt: str = ""
+
+
+class PolicyCopy(Answer):
+    """A region in which a policy keeps copies, and for how many days."""
+
+    region_id: str = ""
+    retention_days: int = 0
+
+
+class BackupPolicy(Answer):
+    """
+    The policy for automatic backups of a cluster, as
+    `Get Backup Policy <https://docs.zilliz.com/reference/restful/get-backup-policy-v2>`__ shows it.
+
+    How a schedule reads that only the web console can make, such as a monthly one, is not documented. So the
+    schedule is kept as it was read, with all fields.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    cluster_id: str = ""
+    status: State = ""
+    start_time: Any = None
+    frequency: Any = None
+    retention_days: int = 0
+    cross_region_copies: tuple[PolicyCopy, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_none(cls, data: Any) -> Any:
+        """Accept null: how the answer looks for a cluster that never had a policy is not documented."""
+        return {"status": "DISABLED"} if data is None else data
+
+    @property
+    def is_disabled(self) -> bool:
+        return self.status == "DISABLED"
+
+
 class Project(Answer):
     """A project: `List Projects <https://docs.zilliz.com/reference/restful/list-projects-v2>`__."""
 
@@ -296,108 +373,36 @@ class Project(Answer):
     plan: str = ""
 
 
-class Request(BaseModel):
-    """Base of every request body: only the fields that were given are sent."""
+class Region(Answer):
+    """A region: `List Cloud Regions <https://docs.zilliz.com/reference/restful/list-cloud-regions-v2>`__."""
 
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        populate_by_name=True,
-        extra="forbid",
-        frozen=True,
-        strict=True,
-        defer_build=True,
-    )
-
-    def body(self) -> dict[str, Any]:
-        """Return the JSON body."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+    region_id: str = ""
+    cloud_id: str = ""
+    domain: str = ""
 
 
-class DatabaseCollections(Request):
-    """The collections of one database to back up; no ``db_name`` means the default database."""
+class StorageIntegration(Answer):
+    """A place outside of Zilliz Cloud to which backups can be exported."""
 
-    db_name: str | None = None
-    collection_names: tuple[str, ...]
-
-
-class CrossRegionCopy(Request):
-    """One permanent copy of the backup in another region of the same cloud provider."""
-
-    region_id: str
+    integration_id: str = ""
+    name: str = ""
+    status: State = ""
+    message: str = ""
+    region_id: str = ""
+    bucket_name: str = ""
 
 
-class CreateBackupRequest(Request):
-    """Body of `Create Backup <https://docs.zilliz.com/reference/restful/create-backup-v2>`__."""
+class StorageIntegrationPage(Answer):
+    """One page of the list of storage integrations."""
 
-    backup_type: str
-    db_collections: tuple[DatabaseCollections, ...] | None = None
-    cross_region_copies: tuple[CrossRegionCopy, ...] | None = None
+    page_size: int | None = None
+    storage_integrations: tuple[StorageIntegration, ...]
 
+    @model_validator(mode="before")
     @classmethod
-    def of(
-        cls,
-        collections: Collection[str] | None = None,
-        database: str | None = None,
-        copy_to_regions: Collection[str] | None = None,
-    ) -> CreateBackupRequest:
-        """
-        Return the request for a backup of the whole cluster, or of some collections of one database.
+    def _accept_empty(cls, data: Any) -> Any:
+        return _with_empty_list(data, "storageIntegrations")
 
-        :param collections: names of the collections; ``None`` backs up the whole cluster
-        :param database: the collections' database; ``None`` means the default one
-        :param copy_to_regions: ids of regions that each get a permanent copy
-        :raises ArgumentError: when an argument is unusable, such as a text instead of a list
-        """
-        if collections is not None:
-            check_names("collections", collections, of="collection names")
-        if database is not None:
-            check_id("database", database)
-        check_backup_scope(collections, database)
-        if copy_to_regions is not None:
-            check_names("copy_to_regions", copy_to_regions, of="region ids")
-        databases = None
-        if collections is not None:
-            databases = (DatabaseCollections(db_name=database, collection_names=tuple(collections)),)
-        return cls(
-            backup_type="CLUSTER" if collections is None else "COLLECTION",
-            db_collections=databases,
-            cross_region_copies=tuple(CrossRegionCopy(region_id=region) for region in copy_to_regions)
-            if copy_to_regions
-            else None,
-        )
-
-    def covers_same(self, backup: Backup) -> bool | None:
-        """
-        Tell whether a backup has exactly the content that this request asks for.
-
-        :param backup: the backup as Describe Backup shows it
-        :return: ``None`` when the backup does not (yet) show its content
-        """
-        if not backup.backup_type:
-            return None
-        if self.backup_type != backup.backup_type:
-            return False
-        if self.db_collections is None:
-            return True
-        held = {
-            (None if is_default_database(database.db_name) else database.db_name, item.collection_name)
-            for database in backup.db_collections
-            for item in database.collections
-        }
-        if not held:
-            return None
-        return held == {
-            (None if is_default_database(database.db_name) else database.db_name, name)
-            for database in self.db_collections
-            for name in database.collection_names
-        }
-
-
-class RestoreClusterRequest(Request):
-    """Body of `Restore Cluster Backup <https://docs.zilliz.com/reference/restful/restore-cluster-backup-v2>`__."""
-
-    project_id: str
-    cluster_name: str
-    cu_size: int
-    collection_status: str
-    restore_version_policy: str | None = None
+    @property
+    def items(self) -> Sequence[StorageIntegration]:
+        return self.storage_integrations

@@ -13,15 +13,26 @@ from airflow_provider_zbackup.zilliz.errors import ZillizBadRequestError
 from airflow_provider_zbackup.zilliz.models import (
     Backup,
     BackupCreation,
+    BackupDeletion,
     BackupPage,
+    BackupPolicy,
     Cluster,
+    ClusterDrop,
     ClusterPage,
     ClusterRestoration,
-    CreateBackupRequest,
     Job,
     Project,
+    Region,
+    StartedJob,
+    StorageIntegrationPage,
+)
+from airflow_provider_zbackup.zilliz.requests import (
+    CreateBackupRequest,
+    ExportBackupRequest,
     Request,
     RestoreClusterRequest,
+    RestoreCollectionsRequest,
+    SetBackupPolicyRequest,
 )
 
 T = TypeVar("T")
@@ -88,15 +99,28 @@ def _path(*parts: str) -> str:
     return "/v2/" + "/".join(segments)
 
 
+def _backup_path(cluster_id: str, backup_id: str, *rest: str) -> str:
+    if backup_id in ("policy", "create"):
+        # These paths lead elsewhere.
+        raise ZillizBadRequestError(f"Unusable backup id {backup_id!r}.", unprocessed=True)
+    return _path("clusters", cluster_id, "backups", backup_id, *rest)
+
+
 def _query(**values: str | int | None) -> tuple[tuple[str, str], ...]:
     return tuple((name, str(value)) for name, value in values.items() if value is not None)
 
 
 def create_backup(cluster_id: str, request: CreateBackupRequest) -> Operation[BackupCreation]:
     """https://docs.zilliz.com/reference/restful/create-backup-v2 - has no idempotency key."""
+    what = f"of cluster {cluster_id}"
+    if request.db_collections:
+        databases = ", ".join(item.db_name or "default" for item in request.db_collections)
+        what = f"of collections in database {databases} {what}"
+    if request.cross_region_copies:
+        what += f" with copies in {', '.join(copy.region_id for copy in request.cross_region_copies)}"
     return Operation(
         "create backup",
-        f"of cluster {cluster_id}",
+        what,
         "POST",
         _path("clusters", cluster_id, "backups", "create"),
         BackupCreation,
@@ -107,13 +131,24 @@ def create_backup(cluster_id: str, request: CreateBackupRequest) -> Operation[Ba
 
 def describe_backup(cluster_id: str, backup_id: str) -> Operation[Backup]:
     """https://docs.zilliz.com/reference/restful/describe-backup-v2"""
-    path = _path("clusters", cluster_id, "backups", backup_id)
     return Operation(
         "describe backup",
         f"{backup_id} of cluster {cluster_id}",
         "GET",
-        path,
+        _backup_path(cluster_id, backup_id),
         Backup,
+        answer_id=("backup_id", backup_id),
+    )
+
+
+def delete_backup(cluster_id: str, backup_id: str) -> Operation[BackupDeletion]:
+    """https://docs.zilliz.com/reference/restful/delete-backup-v2 - cannot be undone."""
+    return Operation(
+        "delete backup",
+        f"{backup_id} of cluster {cluster_id}",
+        "DELETE",
+        _backup_path(cluster_id, backup_id),
+        BackupDeletion,
         answer_id=("backup_id", backup_id),
     )
 
@@ -126,10 +161,54 @@ def restore_cluster(
         "restore cluster",
         f"from backup {backup_id} of cluster {cluster_id}",
         "POST",
-        _path("clusters", cluster_id, "backups", backup_id, "restoreCluster"),
+        _backup_path(cluster_id, backup_id, "restoreCluster"),
         ClusterRestoration,
         request=request,
         idempotent=False,
+    )
+
+
+def restore_collections(
+    cluster_id: str, backup_id: str, request: RestoreCollectionsRequest
+) -> Operation[StartedJob]:
+    """https://docs.zilliz.com/reference/restful/restore-collection-backup-v2 - has no idempotency key."""
+    names = ", ".join(
+        item.collection_name for database in request.db_collections or () for item in database.collections
+    )
+    return Operation(
+        "restore collections",
+        f"{names or 'all'} from backup {backup_id} of cluster {cluster_id} into {request.dest_cluster_id}",
+        "POST",
+        _backup_path(cluster_id, backup_id, "restoreCollection"),
+        StartedJob,
+        request=request,
+        idempotent=False,
+    )
+
+
+def export_backup(cluster_id: str, backup_id: str, request: ExportBackupRequest) -> Operation[StartedJob]:
+    """https://docs.zilliz.com/reference/restful/export-backup-files-v2 - has no idempotency key."""
+    return Operation(
+        "export backup",
+        f"{backup_id} of cluster {cluster_id} to {request.integration_id}",
+        "POST",
+        _backup_path(cluster_id, backup_id, "export"),
+        StartedJob,
+        request=request,
+        idempotent=False,
+    )
+
+
+def list_storage_integrations(*, project_id: str, page: int = 1) -> Operation[StorageIntegrationPage]:
+    """List the places to which backups of a project can be exported."""
+    query = _query(projectId=project_id, pageSize=PAGE_SIZE, currentPage=page)
+    return Operation(
+        "list storage integrations",
+        f"of project {project_id}",
+        "GET",
+        _path("storageIntegrations"),
+        StorageIntegrationPage,
+        query,
     )
 
 
@@ -148,6 +227,32 @@ def list_backups(
     )
     subject = f"of cluster {cluster_id}" if cluster_id else f"of project {project_id}" if project_id else ""
     return Operation("list backups", subject, "GET", _path("backups"), BackupPage, query)
+
+
+def get_backup_policy(cluster_id: str) -> Operation[BackupPolicy]:
+    """https://docs.zilliz.com/reference/restful/get-backup-policy-v2"""
+    return Operation(
+        "get backup policy",
+        f"of cluster {cluster_id}",
+        "GET",
+        _path("clusters", cluster_id, "backups", "policy"),
+        BackupPolicy,
+        answer_id=("cluster_id", cluster_id),
+    )
+
+
+def set_backup_policy(cluster_id: str, request: SetBackupPolicyRequest) -> Operation[BackupPolicy]:
+    """https://docs.zilliz.com/reference/restful/set-backup-policy-v2 - enabling starts a backup each time."""
+    return Operation(
+        "set backup policy",
+        f"of cluster {cluster_id}",
+        "POST",
+        _path("clusters", cluster_id, "backups", "policy"),
+        BackupPolicy,
+        request=request,
+        answer_id=("cluster_id", cluster_id),
+        idempotent=False,
+    )
 
 
 def describe_job(job_id: str) -> Operation[Job]:
@@ -173,6 +278,24 @@ def describe_cluster(cluster_id: str) -> Operation[Cluster]:
     )
 
 
+def drop_cluster(cluster_id: str) -> Operation[ClusterDrop]:
+    """https://docs.zilliz.com/reference/restful/drop-cluster-v2 - what a second one answers is unknown."""
+    return Operation(
+        "drop cluster",
+        cluster_id,
+        "DELETE",
+        _path("clusters", cluster_id, "drop"),
+        ClusterDrop,
+        answer_id=("cluster_id", cluster_id),
+        idempotent=False,
+    )
+
+
 def list_projects() -> Operation[list[Project]]:
-    """https://docs.zilliz.com/reference/restful/list-projects-v2 - the one list without pages."""
+    """https://docs.zilliz.com/reference/restful/list-projects-v2 - has no pages."""
     return Operation("list projects", "", "GET", _path("projects"), list[Project])
+
+
+def list_regions() -> Operation[list[Region]]:
+    """https://docs.zilliz.com/reference/restful/list-cloud-regions-v2 - has no pages."""
+    return Operation("list regions", "", "GET", _path("regions"), list[Region])

@@ -105,7 +105,7 @@ def parse_http_date(value: str | None) -> datetime | None:
 
 class RequestBudget:
     """
-    Keeps the requests of one client below a rate, and stops them for a while after "too many requests".
+    Keeps the requests of one client below a rate, and stops them while the service asks to wait.
 
     :param per_second: requests per second in the long run
     """
@@ -122,7 +122,7 @@ class RequestBudget:
         """
         Return 0 and count a request if it may be sent now; else return how long to wait before asking again.
 
-        :raises ZillizThrottledError: during a stop after "too many requests": the caller decides how to wait
+        :raises ZillizThrottledError: during such a stop: the caller decides how to wait
         """
         if now < self._seen:
             # The clock has been set back.
@@ -131,7 +131,7 @@ class RequestBudget:
         self._seen = now
         if now < self._held_until:
             raise ZillizThrottledError(
-                "Too many requests: Zilliz Cloud asked to wait, so nothing was sent.",
+                "Zilliz Cloud asked to wait, so nothing was sent.",
                 retry_after=self._held_until - now,
                 unprocessed=True,
             )

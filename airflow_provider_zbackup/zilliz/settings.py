@@ -29,6 +29,11 @@ class ClientSettings:
     ca_bundle: str | None = None
     source: str = field(default="the Airflow connection", compare=False)
 
+    @property
+    def longest_exchange(self) -> float:
+        """The longest time for one request and its answer, in seconds: a server may send it bit by bit."""
+        return 2 * self.timeout
+
 
 def is_loopback(host: str | None) -> bool:
     """Tell whether a host is this machine, so that requests to it stay off the network."""

@@ -29,7 +29,6 @@ from airflow_provider_zbackup.zilliz.flows.steps import (
 )
 from airflow_provider_zbackup.zilliz.flows.submission import (
     CLOCK_TOLERANCE,
-    LATENESS,
     LIST_LAG,
     Candidate,
     Findings,
@@ -39,24 +38,25 @@ from airflow_provider_zbackup.zilliz.flows.submission import (
     as_datetime,
     unexplained_conflict,
 )
-from airflow_provider_zbackup.zilliz.models import Backup, BackupCreation, CreateBackupRequest
+from airflow_provider_zbackup.zilliz.models import Backup, BackupCreation
 from airflow_provider_zbackup.zilliz.operations import Operation, create_backup, describe_backup
+from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest
 
 #: Older backups need no record: their creation time alone shows that the call did not make them.
 REMEMBERED_AGE = timedelta(hours=1)
-#: A backup's creation time may be behind the clock of the service's answers by at most this, in seconds.
-LONGEST_SKEW = 60.0
 
 
 class CreateRecord(Record):
     """
     What is saved of a create.
 
+    :param backup_type: ``CLUSTER`` or ``COLLECTION``
     :param known: ids of the backups that were there before
     :param backup_id: the backup that came of it
     :param backup_name: its name
     """
 
+    backup_type: str
     known: tuple[str, ...] = ()
     backup_id: str = ""
     backup_name: str = ""
@@ -72,6 +72,7 @@ class Evidence(Enum):
     OURS = ""
     NOT_OURS = "is not its result"
     UNTOLD = "does not show its collections"
+    ALIASED = "shows other collections, perhaps under their real names instead of aliases"
     EARLY = "seems to have begun just before the call"
     ODD = "has an undocumented creation method"
 
@@ -84,31 +85,38 @@ def evaluate_candidate(record: CreateRecord, request: CreateBackupRequest, backu
     the backup                                                 evidence
     =========================================================  ========
     was there before, or has no id                             NOT_OURS
+    is of another cluster                                      NOT_OURS
+    has failed or is deleted: nothing usable came of the call  NOT_OURS
     is automatic                                               NOT_OURS
     lies in a region for copies                                NOT_OURS
     began long before the call, or too long after it           NOT_OURS
     holds something else                                       NOT_OURS
     does not say what it holds                                 UNTOLD
+    shows other names, which may be those behind aliases       ALIASED
     seems to have begun a moment before the call               EARLY
     has a creation method that no document knows               ODD
     is none of these                                           OURS
     =========================================================  ========
     """
     begun = backup.create_time
-    earliest, latest = record.first_sent, record.answer_by + timedelta(seconds=LATENESS + CLOCK_TOLERANCE)
     copies = {copy.region_id for copy in request.cross_region_copies or ()}
     covers_same = request.covers_same(backup)
     if (
         backup.backup_id in ("", *record.known)
+        or backup.cluster_id not in ("", record.cluster_id)
+        or backup.is_failed
+        or backup.is_deleted
         or backup.creation_method == "AUTO"
         or backup.region_id in copies
-        or (begun and not earliest - timedelta(seconds=LONGEST_SKEW) <= begun <= latest)
-        or covers_same is False
+        or not record.may_have_begun(begun)
+        or (covers_same is False and not request.may_name_aliases_of(backup))
     ):
         return Evidence.NOT_OURS
     if covers_same is None:
         return Evidence.UNTOLD
-    if begun and begun < earliest - timedelta(seconds=CLOCK_TOLERANCE):
+    if not covers_same:
+        return Evidence.ALIASED
+    if begun and begun < record.first_sent - timedelta(seconds=CLOCK_TOLERANCE):
         return Evidence.EARLY
     return Evidence.OURS if backup.creation_method in ("MANUAL", "") else Evidence.ODD
 
@@ -143,7 +151,7 @@ class CreateBackupSubmission(Submission[CreateRecord]):
         server_time = before.server_time or as_datetime((yield from now()))
         return CreateRecord(
             cluster_id=self.cluster_id,
-            request=self.request.body(),
+            backup_type=self.request.backup_type,
             first_sent=server_time,
             answer_by=server_time,
             known=tuple(
@@ -202,6 +210,13 @@ class CreateBackupSubmission(Submission[CreateRecord]):
                     evidence = evaluate_candidate(record, self.request, backup)
             if evidence is not Evidence.NOT_OURS:
                 candidates[backup_id] = backup
+        if any(map(self.request.covers_same, candidates.values())):
+            # A backup that shows the names asked for proves that they are no aliases.
+            return {
+                key: found
+                for key, found in candidates.items()
+                if self.request.covers_same(found) is not False
+            }
         return candidates
 
     def look_up(self, record: CreateRecord) -> Flow[Progress]:

@@ -24,6 +24,9 @@ T = TypeVar("T")
 
 #: Look-ups may not find a job or backup for this long after its creation, in seconds.
 LOOK_UP_LAG = 30.0
+#: A wait rides out a refused API key or an unusable connection for this long, in seconds: somebody may be
+#: exchanging the key.
+KEY_GRACE = 120.0
 #: A wait gives up after this long of refusals whose codes are not understood, in seconds.
 LONGEST_REFUSAL = 300.0
 #: A wait writes to the log this often, in seconds, even when nothing changes.
@@ -45,8 +48,6 @@ class Wait(NamedTuple):
     :param since: when the work began, where that is known
     :param leave_after: when to hand the wait over, unless the end is near
     :param not_before: when to poll for the first time
-    :param key_grace: for how long, in seconds, to ride out a refused API key or an unusable connection:
-        somebody may be exchanging the key
     """
 
     deadline: float
@@ -54,7 +55,6 @@ class Wait(NamedTuple):
     since: float | None = None
     leave_after: float | None = None
     not_before: float | None = None
-    key_grace: float = 0.0
 
 
 class PollResult(NamedTuple):
@@ -113,7 +113,7 @@ class WaitState:
     the first of two good polls         :class:`PollAgain`, soon
     a transient error                   :class:`PollAgain`, after a backoff or when ``Retry-After`` allows
     not found                           the same, for up to :data:`LOOK_UP_LAG` seconds in a row
-    no usable API key                   the same, for up to ``key_grace`` seconds in a row
+    no usable API key                   the same, for up to :data:`KEY_GRACE` seconds in a row
     a refusal                           the same, for up to :data:`LONGEST_REFUSAL` seconds
     anything else                       the error is raised
     any but the end, at the deadline    :class:`ZillizTimeoutError` is raised
@@ -177,7 +177,7 @@ class WaitState:
             case ZillizNotFoundError():
                 kind, limit = "not found", LOOK_UP_LAG
             case ZillizAuthenticationError() | ZillizConfigurationError():
-                kind, limit = "no key", self._wait.key_grace
+                kind, limit = "no key", KEY_GRACE
             case ZillizPermanentError() | ZillizJobFailedError() | ZillizLostError():
                 raise error
             case _:

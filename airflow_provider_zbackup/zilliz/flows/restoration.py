@@ -27,19 +27,22 @@ from airflow_provider_zbackup.zilliz.flows.submission import (
     Submission,
     as_datetime,
 )
-from airflow_provider_zbackup.zilliz.models import Cluster, ClusterRestoration, RestoreClusterRequest
+from airflow_provider_zbackup.zilliz.models import Cluster, ClusterRestoration
 from airflow_provider_zbackup.zilliz.operations import Operation, describe_cluster, restore_cluster
+from airflow_provider_zbackup.zilliz.requests import RestoreClusterRequest
 
 
 class RestoreClusterRecord(Record):
     """
     What is saved of a restore. It never holds the password.
 
+    :param request: the body of the call
     :param new_cluster_id: the cluster that came of it
     :param username: the user of the password
     :param password_kept: whether the password was stored where the user asked
     """
 
+    request: dict[str, Any]
     new_cluster_id: str = ""
     username: str = ""
     password_kept: bool = False
@@ -149,7 +152,7 @@ class RestoreClusterSubmission(Submission[RestoreClusterRecord]):
                 not cluster.is_running,
             )
             for cluster in listed.value
-            if _is_target(cluster, request)
+            if _is_target(cluster, request) and record.may_have_begun(cluster.create_time)
         }
         return Findings(list(found.values()), listed.server_time)
 

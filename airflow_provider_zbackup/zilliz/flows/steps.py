@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import closing
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from pydantic import SecretStr
@@ -18,7 +18,7 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizRefusedError,
     ZillizTransientError,
 )
-from airflow_provider_zbackup.zilliz.models import Backup, BackupPage, Cluster, ClusterPage
+from airflow_provider_zbackup.zilliz.models import Backup, BackupPage, Cluster
 from airflow_provider_zbackup.zilliz.operations import (
     PAGE_SIZE,
     Operation,
@@ -127,6 +127,12 @@ def now() -> Flow[float]:
     return time
 
 
+def server_now(reply: Reply[Any]) -> Flow[datetime]:
+    """Return when a reply came, by the server's clock if it told, else by this machine's."""
+    time = yield from now()
+    return reply.server_time or datetime.fromtimestamp(time, UTC)
+
+
 def send(operation: Operation[T]) -> Flow[Reply[T]]:
     """Send an operation once."""
     reply: Reply[T] = yield operation
@@ -178,9 +184,7 @@ def poll_through_lag(
         begun = yield Pause(max(0.0, min(next(pauses), until - time)), note)
 
 
-def all_pages(
-    page: Callable[[int], Operation[BackupPage] | Operation[ClusterPage]], attempts: int = ATTEMPTS
-) -> Flow[Reply[list[Any]]]:
+def all_pages(page: Callable[[int], Operation[Any]], attempts: int = ATTEMPTS) -> Flow[Reply[list[Any]]]:
     """
     Return the items of all pages of a list.
 
@@ -194,8 +198,7 @@ def all_pages(
     items: dict[Any, None] = {}
     number = 1
     while True:
-        operation: Operation[Any] = page(number)
-        reply = yield from retrying(operation, attempts)
+        reply = yield from retrying(page(number), attempts)
         found = reply.value.items
         known = len(items)
         items.update(dict.fromkeys(found))

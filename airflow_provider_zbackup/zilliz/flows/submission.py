@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from functools import partial
-from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -50,6 +50,8 @@ LONGEST_SEARCH = 300.0
 UNEXPLAINED_PAUSE = 10.0
 #: If saving the record takes longer than this, in seconds, it is saved again with the later time.
 SAVE_TIME = 10.0
+#: A creation time may be behind the clock of the service's answers by at most this, in seconds.
+LONGEST_SKEW = 60.0
 #: The call is sent at most this often in all; only if nothing came of it is it sent again.
 SUBMIT_ATTEMPTS = 4
 #: The clocks of the service's machines may differ by this much, in seconds.
@@ -61,8 +63,7 @@ class Record(BaseModel):
     What is saved of a submission. Times are the server's.
 
     :param cluster_id: the cluster that the backup is of
-    :param request: the body of the call
-    :param first_sent: when the call was sent first
+    :param first_sent: when the first call was sent whose outcome is not known
     :param answer_by: when the client gives up on the last call, at the latest
     :param job_id: empty while it is not known
     :param adopted: whether the call got no answer and a search found what came of it
@@ -71,7 +72,6 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, defer_build=True)
 
     cluster_id: str
-    request: dict[str, Any]
     first_sent: datetime
     answer_by: datetime
     job_id: str = ""
@@ -85,9 +85,11 @@ class Record(BaseModel):
     def save(self) -> Save:
         return Save(self.model_dump(mode="json"))
 
-    def answered_within(self, seconds: float) -> Self:
-        """Return the record for a call that is answered this long after the first one was sent."""
-        return self.model_copy(update={"answer_by": self.first_sent + timedelta(seconds=seconds)})
+    def may_have_begun(self, begun: datetime | None) -> bool:
+        """Tell whether something that began then may have come of the call, as far as times tell."""
+        earliest = self.first_sent - timedelta(seconds=LONGEST_SKEW)
+        latest = self.answer_by + timedelta(seconds=LATENESS + CLOCK_TOLERANCE)
+        return begun is None or earliest <= begun <= latest
 
 
 R = TypeVar("R", bound=Record)
@@ -140,6 +142,9 @@ class Submission(ABC, Generic[R]):
     record_type: type[R]
     #: Whether a cleared task makes a new one if its earlier one is finished.
     starts_anew_when_cleared: ClassVar[bool] = True
+    #: Whether anything but the job's id shows what came of the call. If not, a call without an answer leaves
+    #: a question that only the user can answer; and a refusal is believed.
+    leaves_traces: ClassVar[bool] = True
 
     @property
     def key(self) -> str:
@@ -175,9 +180,9 @@ class Submission(ABC, Generic[R]):
         :raises ZillizProtocolError: when the answer lacks the id of what is made
         """
 
-    @abstractmethod
     def search(self, record: R) -> Flow[Findings[R]]:
-        """Look once for what came of a call that got no answer."""
+        """Look once for what came of a call that got no answer, if that leaves traces."""
+        raise NotImplementedError(f"A {self.noun} leaves no traces.")
 
     @abstractmethod
     def look_up(self, record: R) -> Flow[Progress]:
@@ -227,7 +232,7 @@ def submit_once(
     earlier = None if record is None else (yield from _read(submission, record, on_uncertain))
     if earlier is not None:
         found = yield from (
-            _reattach(submission, earlier, only_running)
+            _reattach(submission, earlier, only_running, on_uncertain)
             if earlier.made_id
             else search(earlier, only_running=only_running)
         )
@@ -245,12 +250,9 @@ def submit_once(
 def _read(submission: Submission[R], record: Mapping[str, Any], on_uncertain: str) -> Flow[R | None]:
     try:
         return submission.record_type.model_validate(record)
-    except ValidationError as error:
+    except ValidationError:
         text = f"The state saved by an earlier try cannot be read: {dict(record)}."
-        if on_uncertain == "retry":
-            yield Pause(0, f"{text} Starting again, as on_uncertain says.")
-            return None
-        raise ZillizUncertainError(f"{text} {_way_out(submission.noun)}") from error
+        return (yield from _ask_user(submission, text, on_uncertain))
 
 
 def _submit(
@@ -260,28 +262,34 @@ def _submit(
     conflict_codes: Collection[int],
 ) -> Flow[R]:
     record = yield from submission.prepare()
-    prepared_at = yield from now()
+    ahead = record.first_sent - as_datetime((yield from now()))
+
+    def server_time(time: float) -> datetime:
+        return as_datetime(time) + ahead
+
     unanswered: R | None = None
     attempts_left = SUBMIT_ATTEMPTS
     pauses = backoff(first=1.0)
     while True:
-        record = yield from _save_before(record, prepared_at, answer_time, unanswered)
+        record = yield from _save_before(record, server_time, answer_time, unanswered)
         try:
             reply = yield from send(submission.operation(record))
             started = yield from submission.started(record, reply.value)
         except ZillizError as error:
-            failed = record.answered_within((yield from now()) - prepared_at)
-            if not error.unprocessed:
+            failed = record.model_copy(update={"answer_by": server_time((yield from now()))})
+            is_conflict = isinstance(error, ZillizConflictError) or error.code in conflict_codes
+            if not (error.unprocessed or is_conflict):
                 unanswered = failed
             # If nothing is in doubt, delete the record: a search could take what is in the way for ours.
             yield unanswered.save() if unanswered else Save(None)
             # An earlier call without an answer may have started the very job that now causes the refusal.
-            if unanswered and not (error.unprocessed and isinstance(error, ZillizTransientError)):
+            if unanswered and (
+                is_conflict or not (error.unprocessed and isinstance(error, ZillizTransientError))
+            ):
                 yield Pause(0, f"{error} Checking whether it made a {submission.noun}.")
                 found = yield from search(unanswered)
                 if found is not None:
                     return found
-            is_conflict = isinstance(error, ZillizConflictError) or error.code in conflict_codes
             if is_conflict or isinstance(error, ZillizRefusedError):
                 try:
                     yield from submission.explain(record, error, is_conflict=is_conflict)
@@ -290,7 +298,7 @@ def _submit(
                         # Should the guess be wrong, the call may still be carried out.
                         yield failed.save()
                     raise
-            if isinstance(error, ZillizRefusedError):
+            if isinstance(error, ZillizRefusedError) and submission.leaves_traces:
                 # A catch-all code says "failed", perhaps too early. So the next try searches first.
                 yield failed.save()
             attempts_left -= 1
@@ -306,12 +314,17 @@ def _submit(
             return started
 
 
-def _save_before(record: R, prepared_at: float, answer_time: float, unanswered: R | None) -> Flow[R]:
+def _save_before(
+    record: R, server_time: Callable[[float], datetime], answer_time: float, unanswered: R | None
+) -> Flow[R]:
     """Save, before the call, when the client gives up on it. A slow store must not make this too early."""
     time = yield from now()
+    if unanswered is None:
+        # Nothing came of earlier calls, so what began before this one is not ours.
+        record = record.model_copy(update={"first_sent": server_time(time)})
     for _ in range(SUBMIT_ATTEMPTS):
         begun = time
-        record = record.answered_within(begun - prepared_at + answer_time)
+        record = record.model_copy(update={"answer_by": server_time(begun + answer_time)})
         time = yield record.save()
         if time - begun <= SAVE_TIME:
             return record
@@ -319,15 +332,16 @@ def _save_before(record: R, prepared_at: float, answer_time: float, unanswered: 
     raise ZillizError(f"Airflow takes {time - begun:.0f} s to save this task's state. Nothing was sent.")
 
 
-def _reattach(submission: Submission[R], record: R, only_running: bool) -> Flow[R | None]:
+def _reattach(submission: Submission[R], record: R, only_running: bool, on_uncertain: str) -> Flow[R | None]:
     """Return the record if its job runs or what it made exists, else ``None``."""
     refusal: ZillizRefusedError | None = None
+    is_forgotten = False
     if record.job_id:
         try:
             job = (yield from retrying(describe_job(record.job_id))).value
         except ZillizNotFoundError:
             # The API may forget finished jobs; no document says when. What the job made tells as much.
-            record = record.model_copy(update={"job_id": ""})
+            is_forgotten = True
         except ZillizRefusedError as error:
             # No code is documented for a job that the service has forgotten.
             refusal = error
@@ -352,11 +366,20 @@ def _reattach(submission: Submission[R], record: R, only_running: bool) -> Flow[
     )
     if progress is None and refusal is not None:
         raise refusal
+    if progress is None and not submission.leaves_traces:
+        return (
+            yield from _ask_user(
+                submission, f"Zilliz Cloud does not know job {record.job_id} any more.", on_uncertain
+            )
+        )
     if progress is Progress.READY and only_running:
         yield Pause(
             0, f"{submission.describe(record)} (from an earlier try) is finished. Starting a new one."
         )
         return None
+    if progress is Progress.READY and is_forgotten:
+        return record.model_copy(update={"job_id": ""})
+    # While it is in the making, the job may be unknown only for a moment.
     return record if progress in (Progress.RUNNING, Progress.READY) else None
 
 
@@ -371,13 +394,23 @@ def _search(
     :raises ZillizUncertainError: when nobody but the user can tell what came of it
     """
 
+    if not submission.leaves_traces:
+        text = (
+            f"The call for a {submission.noun} got no answer, sent between {record.first_sent} and "
+            f"{record.answer_by}, and nothing in the API shows what came of it."
+        )
+        return (yield from _ask_user(submission, text, on_uncertain))
+
     def lag(time: float, findings: Findings[R]) -> float:
         server_time = findings.server_time or as_datetime(time)
         left = (record.answer_by - server_time).total_seconds() + LATENESS + LIST_LAG + CLOCK_TOLERANCE
         return min(left, LONGEST_SEARCH)
 
     findings = yield from poll_through_lag(
-        lambda: submission.search(record), lambda findings: bool(findings.candidates), lag
+        lambda: submission.search(record),
+        # What is doubtful ends no search: the call's result may be shown later, without any doubt.
+        lambda findings: any(not found.doubt for found in findings.candidates),
+        lag,
     )
     candidates = findings.candidates
     if not candidates:
@@ -406,16 +439,23 @@ def _search(
         f"{what} may be from this task's unanswered call, sent between {record.first_sent} and "
         f"{record.answer_by}: {names}."
     )
+    return (yield from _ask_user(submission, text, on_uncertain))
+
+
+def _ask_user(submission: Submission[R], text: str, on_uncertain: str) -> Flow[R | None]:
+    """
+    Give up on what only the user can find out.
+
+    :param text: what is not known
+    :param on_uncertain: ``"retry"`` is the user's answer
+    """
     if on_uncertain == "retry":
         yield Pause(0, f"{text} Starting again, as on_uncertain says.")
         return None
-    raise ZillizUncertainError(f"{text} Nothing was sent again. {_way_out(submission.noun)}")
-
-
-def _way_out(noun: str) -> str:
-    return (
-        f"Check in the Zilliz Cloud console whether this task made a {noun}. If it did, mark the task "
-        'as success. If not, set on_uncertain="retry" and clear the task.'
+    raise ZillizUncertainError(
+        f"{text} Nothing was sent again. Check in the Zilliz Cloud console whether this task made a "
+        f"{submission.noun}. If it did, mark the task as success. If not, set "
+        'on_uncertain="retry" and clear the task.'
     )
 
 

@@ -42,13 +42,13 @@ def evaluate_job(job: Job, server_time: datetime | None = None) -> PollResult:
     Tell whether a job has ended well.
 
     :raises ZillizJobFailedError: when it has failed
-    :raises ZillizJobCanceledError: when it was cancelled
+    :raises ZillizJobCanceledError: when it was canceled
     """
     if job.is_failed:
         raise ZillizJobFailedError(f"Job {job.job_id} failed: {job.reason or 'no reason was given'}.")
     if job.is_canceled:
         raise ZillizJobCanceledError(
-            f"Job {job.job_id} was canceled: {job.reason or 'somebody cancelled it in the web console'}."
+            f"Job {job.job_id} was canceled: {job.reason or 'somebody canceled it in the web console'}."
         )
     progress = "" if job.progress is None else f", {job.progress} %"
     return PollResult(
@@ -218,7 +218,7 @@ def check_cluster(cluster_id: str) -> Flow[None]:
     """
     Check that a cluster exists and can have backups: if not, its list of backups is just empty.
 
-    :raises ZillizNotFoundError: when there is no such cluster
+    :raises ZillizNotFoundError: when there is no such cluster, or it is dropped
     :raises ZillizUnsupportedClusterError: when its plan has no backups
     """
     try:
@@ -229,6 +229,8 @@ def check_cluster(cluster_id: str) -> Flow[None]:
         # The wait that follows rides out the same trouble.
         yield Pause(0, f"{error} Going on without checking cluster {cluster_id}.")
         return
+    if cluster.is_dropped:
+        raise ZillizNotFoundError(f"Cluster {cluster_id} was dropped.")
     if not cluster.can_have_backups:
         raise ZillizUnsupportedClusterError(
             f"Cluster {cluster_id} is {cluster.deployment_option or cluster.plan}, so it has no backups."

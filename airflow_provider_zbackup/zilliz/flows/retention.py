@@ -1,0 +1,179 @@
+"""Which backups may be deleted: a pure function of the backups, the rules and the time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from itertools import groupby
+from typing import Any, NamedTuple, TypeAlias
+from zoneinfo import ZoneInfo
+
+from airflow_provider_zbackup.zilliz.models import Backup, Contents
+
+#: Backups that can stand in for each other: they hold the same of the same cluster, made in the same way.
+Group: TypeAlias = tuple[str, str, str, Contents]
+
+
+@dataclass(frozen=True)
+class RetentionRules:
+    """
+    The rules. A backup is kept if any of them keeps it; where none is given, it keeps nothing.
+
+    Counts are per group: backups of one cluster with the same type, creation method and collections.
+
+    :param keep_last: keep this many of the newest
+    :param older_than: keep those that are not older
+    :param keep_daily: keep the newest of each day, for the last so many days that have one; likewise
+        ``keep_weekly``, for weeks from Monday, and ``keep_monthly``
+    :param timezone: where those days, weeks and months begin
+    :param min_keep: keep this many of the newest, whatever the other rules say
+    :param keep: keep the backups with these ids
+    :param keep_names: keep the backups whose name matches this shell pattern
+    """
+
+    keep_last: int | None = None
+    older_than: timedelta | None = None
+    keep_daily: int | None = None
+    keep_weekly: int | None = None
+    keep_monthly: int | None = None
+    timezone: str = "UTC"
+    min_keep: int = 1
+    keep: Collection[str] = ()
+    keep_names: str | None = None
+
+
+class Verdict(NamedTuple):
+    """
+    What becomes of a backup.
+
+    :param reason: the first rule that keeps it, or those that let it go
+    :param guards: the newest of its group, without which it must not go
+    """
+
+    backup: Backup
+    is_kept: bool
+    reason: str
+    guards: tuple[Backup, ...] = ()
+
+
+def plan_retention(
+    backups: Iterable[Backup], rules: RetentionRules, now: datetime, contents: Mapping[str, Contents | None]
+) -> list[Verdict]:
+    """
+    Decide which backups go. Each rule must let a backup go; one that is not clear is kept.
+
+    ==================================================  ==========================
+    the backup                                          is
+    ==================================================  ==========================
+    is not AVAILABLE, such as CREATING                  kept, and not counted
+    shows no creation time, or one in the future        kept, and not counted
+    does not show its collections                       kept, and not counted
+    is kept by its id, its name, its age or its rank    kept
+    is none of these                                    deleted
+    ==================================================  ==========================
+
+    :param now: the server's time
+    :param contents: the collections of backups of type COLLECTION, by backup id
+    :return: a verdict for each backup, the newest of each group first
+    """
+    unclear: list[Verdict] = []
+    groups: dict[Group, list[Backup]] = {}
+    for backup in backups:
+        held: Contents | None = frozenset()
+        if backup.backup_type != "CLUSTER":
+            held = contents.get(backup.backup_id)
+        if doubt := _doubt(backup, now, held):
+            unclear.append(Verdict(backup, True, doubt))
+        else:
+            key = (backup.cluster_id, backup.backup_type, backup.creation_method, held or frozenset())
+            groups.setdefault(key, []).append(backup)
+    verdicts = [verdict for group in groups.values() for verdict in _evaluate_group(group, rules, now)]
+    return verdicts + unclear
+
+
+def needs_contents(backups: Iterable[Backup], rules: RetentionRules, now: datetime) -> list[Backup]:
+    """
+    Return the backups whose collections must be known before any of them can go.
+
+    As one group, the backups of some collections of a cluster keep the fewest: what is kept in the whole is
+    kept in each part too. So where even the whole loses none, nobody needs to ask what they hold.
+    """
+    by_cluster: dict[tuple[str, str], list[Backup]] = {}
+    for backup in backups:
+        if backup.backup_type != "CLUSTER" and not _doubt(backup, now, frozenset()):
+            by_cluster.setdefault((backup.cluster_id, backup.creation_method), []).append(backup)
+    return [
+        backup
+        for whole in by_cluster.values()
+        if not all(verdict.is_kept for verdict in _evaluate_group(whole, rules, now))
+        for backup in whole
+    ]
+
+
+def _doubt(backup: Backup, now: datetime, held: Contents | None) -> str:
+    """Return why a backup is neither deleted nor counted, or an empty text."""
+    if not backup.is_available:
+        return f"is {backup.status or 'without a status'}"
+    if backup.create_time is None:
+        return "has no creation time"
+    if backup.create_time > now:
+        return "was created in the future"
+    if held is None:
+        return "does not show its collections"
+    return ""
+
+
+def _evaluate_group(group: Sequence[Backup], rules: RetentionRules, now: datetime) -> Iterator[Verdict]:
+    newest_first = sorted(group, key=lambda backup: (backup.create_time, backup.backup_id), reverse=True)
+    ids_by_rule = dict(_kept_by_rank(newest_first, rules))
+    given = ", ".join(_given(rules))
+    guards = tuple(newest_first[: rules.min_keep])
+    for backup in newest_first:
+        keeping = [rule for rule, ids in ids_by_rule.items() if backup.backup_id in ids]
+        keeping += _kept_by_itself(backup, rules, now)
+        if keeping:
+            yield Verdict(backup, True, keeping[0])
+        else:
+            yield Verdict(backup, False, given, guards)
+
+
+def _kept_by_itself(backup: Backup, rules: RetentionRules, now: datetime) -> Iterator[str]:
+    if backup.backup_id in rules.keep:
+        yield "keep"
+    if rules.keep_names is not None and fnmatchcase(backup.backup_name, rules.keep_names):
+        yield f"keep_names={rules.keep_names}"
+    if rules.older_than is not None and backup.create_time and now - backup.create_time <= rules.older_than:
+        yield f"older_than={rules.older_than}"
+
+
+def _kept_by_rank(newest_first: Sequence[Backup], rules: RetentionRules) -> Iterator[tuple[str, set[str]]]:
+    """Yield what each rule keeps that counts, as ids."""
+    for name in ("keep_last", "min_keep"):
+        count = getattr(rules, name)
+        if count is not None:
+            yield f"{name}={count}", {backup.backup_id for backup in newest_first[:count]}
+    zone = ZoneInfo(rules.timezone)
+    for name, period in _PERIODS.items():
+        count = getattr(rules, name)
+        if count is not None:
+
+            def begin(backup: Backup, period: Callable[[datetime], Any] = period) -> Any:
+                return backup.create_time and period(backup.create_time.astimezone(zone))
+
+            newest = [next(members) for _, members in groupby(newest_first, key=begin)]
+            yield f"{name}={count}", {backup.backup_id for backup in newest[:count]}
+
+
+_PERIODS: dict[str, Callable[[datetime], Any]] = {
+    "keep_daily": lambda time: time.date(),
+    "keep_weekly": lambda time: time.isocalendar()[:2],
+    "keep_monthly": lambda time: (time.year, time.month),
+}
+
+
+def _given(rules: RetentionRules) -> Iterator[str]:
+    for name in ("older_than", "keep_last", *_PERIODS):
+        if getattr(rules, name) is not None:
+            yield f"{name}={getattr(rules, name)}"

@@ -1,0 +1,70 @@
+"""Jobs of which the API shows nothing but the job: restores of collections, and exports."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from airflow_provider_zbackup.zilliz.errors import ZillizBadRequestError, ZillizProtocolError
+from airflow_provider_zbackup.zilliz.flows.steps import Flow, Reply, find_backup, now, retrying
+from airflow_provider_zbackup.zilliz.flows.submission import (
+    Progress,
+    Record,
+    Submission,
+    as_datetime,
+)
+from airflow_provider_zbackup.zilliz.models import Backup, StartedJob
+from airflow_provider_zbackup.zilliz.operations import describe_job
+
+
+class JobRecord(Record):
+    """What is saved of such a job: its id is all that comes of the call."""
+
+    @property
+    def made_id(self) -> str:
+        return self.job_id
+
+
+J = TypeVar("J", bound=JobRecord)
+
+
+class JobSubmission(Submission[J]):
+    """
+    Starts a job that works on a backup.
+
+    :param cluster_id: the cluster that the backup is of
+    """
+
+    leaves_traces = False
+
+    def __init__(self, cluster_id: str, backup_id: str) -> None:
+        self.cluster_id = cluster_id
+        self.backup_id = backup_id
+
+    def check(self, backup: Backup) -> Flow[dict[str, Any]]:
+        """Check, before anything is sent, whether the job can go well; return what else is to be saved."""
+        yield from ()
+        return {}
+
+    def prepare(self) -> Flow[J]:
+        reply: Reply[Backup] = yield from find_backup(self.cluster_id, self.backup_id)
+        if not reply.value.is_available:
+            raise ZillizBadRequestError(
+                f"Backup {self.backup_id} of cluster {self.cluster_id} is "
+                f"{reply.value.status or 'in no known state'}, not AVAILABLE.",
+                unprocessed=True,
+            )
+        more = yield from self.check(reply.value)
+        sent = reply.server_time or as_datetime((yield from now()))
+        return self.record_type(cluster_id=self.cluster_id, first_sent=sent, answer_by=sent, **more)
+
+    def started(self, record: J, answer: StartedJob) -> Flow[J]:
+        yield from ()
+        if not answer.job_id:
+            raise ZillizProtocolError(f"Zilliz Cloud accepted the {self.noun} but sent no job id.")
+        return record.model_copy(update={"job_id": answer.job_id})
+
+    def look_up(self, record: J) -> Flow[Progress]:
+        job = (yield from retrying(describe_job(record.job_id))).value
+        if job.is_failed or job.is_canceled:
+            return Progress.GONE
+        return Progress.READY if job.is_successful else Progress.RUNNING
