@@ -16,6 +16,7 @@ from airflow_provider_zbackup.emulator.api import OPERATIONS
 from airflow_provider_zbackup.emulator.checked_model import explain
 from airflow_provider_zbackup.emulator.control_plane import ConflictScope
 from airflow_provider_zbackup.emulator.faults import BACKGROUND_OPERATIONS
+from airflow_provider_zbackup.emulator.history import add_history
 
 _EPILOG = f"""\
 The first line of output is a shell command. It sets the Airflow connection zilliz_default to the emulator.
@@ -28,19 +29,26 @@ has project {seed.PROJECT_ID} with:
   {seed.SERVERLESS_CLUSTER_ID}  Serverless-01
   {seed.FREE_CLUSTER_ID}  Free-01
   {seed.STORAGE_INTEGRATION_ID}  a storage integration, for exports
+The connectAddress of each serves the API's routes that show collections, and count and return their rows.
 
 admin API (JSON, no key needed), below /_emulator:
   GET    /state     shows the whole state
   POST   /reset     goes back to the state at the start
   PATCH  /settings  changes any of these settings:
                     {{"job_seconds": 60, "list_lag": 5, "job_lag": 2, "conflict_scope": "organisation",
-                     "conflict_code": 1, "conflict_message": "Busy. {{}}"}}
+                     "conflict_code": 1, "conflict_message": "Busy. {{}}",
+                     "restore_policies": ["LATEST"], "copies_listed": "same_id",
+                     "console_policies": "null", "load_seconds": 2}}
   POST   /backups   starts a backup as a policy does, or with MANUAL as a colleague does:
                     {{"cluster_id": "...", "creation_method": "AUTO", "job": {{"seconds": 60}}}}
   POST   /clusters  changes a cluster, or adds one with cluster_name, databases, ...:
                     {{"cluster_id": "...", "status": "STOPPED"}}
   POST   /projects  changes or adds a project:
                     {{"project_id": "...", "project_name": "..."}}
+  POST   /storage_integrations  changes or adds a storage integration:
+                    {{"integration_id": "...", "status": "INACTIVE"}}
+  POST   /console_policies  sets a policy that only the console can set:
+                    {{"cluster_id": "...", "frequency": "0 3 1 * *", "start_time": "03:00 Europe/Berlin"}}
   GET    /requests  shows the requests that the API got; DELETE forgets them
   GET    /faults    shows the fault rules; DELETE removes them
   POST   /faults    adds a fault rule, for example:
@@ -76,6 +84,8 @@ def main() -> int:
             api_key=options.api_key,
             settings=Settings(job_seconds=options.job_seconds, conflict_scope=options.conflict_scope),
         )
+        if options.history:
+            add_history(control_plane)
         with serve(
             control_plane,
             host=options.host,
@@ -115,6 +125,7 @@ def _options() -> argparse.Namespace:
         default="cluster",
         help="allow one manual backup at a time per cluster or organisation (default: %(default)s)",
     )
+    parser.add_argument("--history", action="store_true", help="start with 30 days of backups, until a reset")
     parser.add_argument("--ssl-certfile", help="serve HTTPS with this certificate")
     parser.add_argument("--ssl-keyfile", help="the private key of that certificate")
     parser.add_argument(

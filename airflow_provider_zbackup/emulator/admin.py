@@ -23,7 +23,13 @@ from airflow_provider_zbackup.emulator.control_plane import ControlPlane, Settin
 from airflow_provider_zbackup.emulator.faults import ANY_OPERATION, BACKGROUND_OPERATIONS, FaultRule
 from airflow_provider_zbackup.emulator.formats import Json, iso_time
 from airflow_provider_zbackup.emulator.jobs import JobPlan
-from airflow_provider_zbackup.emulator.records import Cluster, Collection, CreationMethod, Project
+from airflow_provider_zbackup.emulator.records import (
+    Cluster,
+    Collection,
+    CreationMethod,
+    Project,
+    StorageIntegration,
+)
 from airflow_provider_zbackup.emulator.seed import PROJECT_ID
 
 
@@ -52,6 +58,15 @@ def _collection_fields(value: Json) -> Json:
     return {"name": value} if isinstance(value, str) else value
 
 
+class NewCollection(CheckedModel):
+    """A collection, without rows."""
+
+    name: str
+    description: str = ""
+    status: str = "LOADED"
+    size: int = 4096
+
+
 class ClusterChanges(CheckedModel):
     """
     The fields of a cluster to add or to change.
@@ -69,7 +84,28 @@ class ClusterChanges(CheckedModel):
     cu_type: str | None = None
     cu_size: int | None = None
     description: str | None = None
-    databases: dict[str, list[Annotated[Collection, BeforeValidator(_collection_fields)]]] | None = None
+    databases: dict[str, list[Annotated[NewCollection, BeforeValidator(_collection_fields)]]] | None = None
+
+
+class StorageIntegrationChanges(CheckedModel):
+    """The fields of a storage integration to add or to change."""
+
+    integration_id: str
+    name: str | None = None
+    project_id: str | None = None
+    status: str | None = None
+    message: str | None = None
+    region_id: str | None = None
+    bucket_name: str | None = None
+
+
+class ConsolePolicy(CheckedModel):
+    """A policy with a schedule that only the console can set."""
+
+    cluster_id: str
+    frequency: str
+    start_time: str
+    retention_days: int = Field(default=7, ge=1, le=30)
 
 
 class ProjectChanges(CheckedModel):
@@ -110,6 +146,8 @@ def routes(control_plane: ControlPlane) -> list[Route]:
         route("POST", "/backups", start_backup, NewBackup),
         route("POST", "/clusters", put_cluster, ClusterChanges),
         route("POST", "/projects", put_project, ProjectChanges),
+        route("POST", "/storage_integrations", put_storage_integration, StorageIntegrationChanges),
+        route("POST", "/console_policies", put_console_policy, ConsolePolicy),
         route("GET", "/requests", show_requests),
         route("DELETE", "/requests", clear_requests),
     ]
@@ -117,7 +155,8 @@ def routes(control_plane: ControlPlane) -> list[Route]:
 
 def show_state(control_plane: ControlPlane) -> Json:
     """
-    Show the whole state in the form of the API. Backups also have ``jobId`` and ``copyOf``.
+    Show the whole state in the form of the API. Backups also have ``jobId`` and ``copyOf``, clusters
+    their ``databases``.
 
     Backups of failed jobs have no status. The API does not show them.
     """
@@ -127,11 +166,21 @@ def show_state(control_plane: ControlPlane) -> Json:
         "settings": control_plane.settings.model_dump(),
         "projects": catalogue.list_projects(control_plane, ApiRequest()),
         "clusters": [
-            catalogue.describe_cluster(control_plane, ApiRequest({"cluster_id": cluster.cluster_id}))
+            {
+                **catalogue.describe_cluster(control_plane, ApiRequest({"cluster_id": cluster.cluster_id})),
+                "databases": {
+                    database: [_show_collection(collection) for collection in group]
+                    for database, group in cluster.databases_at(now).items()
+                },
+            }
             for cluster in control_plane.present_clusters()
         ],
         "backups": [
-            {**backups.describe(backup, now), "jobId": backup.job.job_id, "copyOf": backup.copy_of}
+            {
+                **backups.describe(control_plane, backup),
+                "jobId": backup.job.job_id,
+                "copyOf": backup.copy_of,
+            }
             for backup in control_plane.backups
             if now >= backup.created
         ],
@@ -140,6 +189,25 @@ def show_state(control_plane: ControlPlane) -> Json:
             policies.get_backup_policy(control_plane, ApiRequest({"cluster_id": cluster_id}))
             for cluster_id in control_plane.policies
         ],
+        "exports": [
+            {
+                "backupId": export.backup.backup_id,
+                "integrationId": export.integration_id,
+                "directory": export.directory,
+                "jobId": export.job.job_id,
+            }
+            for export in control_plane.exports
+        ],
+    }
+
+
+def _show_collection(collection: Collection) -> Json:
+    return {
+        "name": collection.name,
+        "description": collection.description,
+        "status": collection.status,
+        "size": collection.size,
+        "rows": collection.data.count(),
     }
 
 
@@ -182,7 +250,7 @@ def start_backup(control_plane: ControlPlane, new: NewBackup) -> Json:
         retention_days=new.retention_days if new.creation_method == "AUTO" else None,
         plan=new.job,
     )
-    return {**backups.describe(backup, control_plane.now()), "jobId": backup.job.job_id}
+    return {**backups.describe(control_plane, backup), "jobId": backup.job.job_id}
 
 
 def put_cluster(control_plane: ControlPlane, body: ClusterChanges) -> Json:
@@ -192,6 +260,13 @@ def put_cluster(control_plane: ControlPlane, body: ClusterChanges) -> Json:
     status = changes.pop("status", None)
     cluster_id = body.cluster_id
     cluster = control_plane.clusters.get(cluster_id) or Cluster(cluster_id, cluster_id, PROJECT_ID, now)
+    if body.databases is not None:
+        changes["databases"] = {
+            database: [Collection(**new.model_dump()) for new in group]
+            for database, group in body.databases.items()
+        }
+        # These are all collections of now: what was restored before is among them or gone.
+        changes["restored"] = [each for each in cluster.restored if not each.job.is_final(now)]
     control_plane.put_cluster(replace(cluster, **changes))
     if status is not None:
         control_plane.set_cluster_status(cluster_id, status)
@@ -204,6 +279,22 @@ def put_project(control_plane: ControlPlane, body: ProjectChanges) -> Json:
     project = control_plane.projects.get(project_id) or Project(project_id, project_id, control_plane.now())
     control_plane.put_project(replace(project, **body.given()))
     return {"projectId": project_id}
+
+
+def put_storage_integration(control_plane: ControlPlane, body: StorageIntegrationChanges) -> Json:
+    """Add or change a storage integration."""
+    integration_id = body.integration_id
+    integration = control_plane.storage_integrations.get(integration_id) or StorageIntegration(
+        integration_id, integration_id, PROJECT_ID
+    )
+    control_plane.put_storage_integration(replace(integration, **body.given()))
+    return {"integrationId": integration_id}
+
+
+def put_console_policy(control_plane: ControlPlane, body: ConsolePolicy) -> Json:
+    """Set a policy as somebody does in the console."""
+    control_plane.put_console_policy(**body.model_dump())
+    return {"clusterId": body.cluster_id, "status": "ENABLED"}
 
 
 def show_requests(control_plane: ControlPlane) -> Json:

@@ -18,9 +18,10 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airflow_provider_zbackup.emulator import admin, console
-from airflow_provider_zbackup.emulator.api import OPERATIONS, Operation
+from airflow_provider_zbackup.emulator.api import CONTROL_OPERATIONS, DATA_OPERATIONS, Operation
+from airflow_provider_zbackup.emulator.api.collections import NOT_AUTHENTICATED
 from airflow_provider_zbackup.emulator.api.request import ApiRequest
-from airflow_provider_zbackup.emulator.control_plane import ControlPlane
+from airflow_provider_zbackup.emulator.control_plane import DATA_PATH, ControlPlane
 from airflow_provider_zbackup.emulator.errors import API_KEY_ILLEGAL, ApiError
 from airflow_provider_zbackup.emulator.faults import FaultRule
 from airflow_provider_zbackup.emulator.formats import Json
@@ -35,7 +36,11 @@ def build_app(control_plane: ControlPlane) -> ASGIApp:
         routes=[
             *[
                 Route("/v2" + each.path, _endpoint(control_plane, each), methods=[each.method])
-                for each in OPERATIONS
+                for each in CONTROL_OPERATIONS
+            ],
+            *[
+                Route(f"{DATA_PATH}/v2{each.path}", _endpoint(control_plane, each), methods=[each.method])
+                for each in DATA_OPERATIONS
             ],
             Mount("/_emulator", routes=admin.routes(control_plane)),
             *console.routes(control_plane),
@@ -82,12 +87,22 @@ def _run(
 ) -> tuple[int, dict[str, Json]]:
     api_request = ApiRequest(request.path_params, dict(request.query_params), content)
     try:
-        if request.headers.get("authorization") != f"Bearer {control_plane.api_key}":
-            raise ApiError(API_KEY_ILLEGAL, "The apikey is illegal", http_status=401)
         with control_plane.lock:
+            _authenticate(control_plane, operation, request)
             return 200, {"code": 0, "data": operation.work(control_plane, api_request)}
     except ApiError as error:
         return error.http_status, {"code": error.code, "message": error.message}
+
+
+def _authenticate(control_plane: ControlPlane, operation: Operation, request: Request) -> None:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme == "Bearer" and token == control_plane.api_key:
+        return
+    if operation not in DATA_OPERATIONS:
+        raise ApiError(API_KEY_ILLEGAL, "The apikey is illegal", http_status=401)
+    cluster = control_plane.clusters.get(request.path_params["cluster_id"])
+    if cluster is None or not cluster.opens_with(token):
+        raise ApiError(NOT_AUTHENTICATED, "user hasn't authenticated", http_status=401)
 
 
 def _faulty_response(fault: FaultRule, status: int, answer: dict[str, Json]) -> Response:

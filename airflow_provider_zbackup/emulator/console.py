@@ -49,7 +49,7 @@ def routes(control_plane: ControlPlane) -> list[Route]:
 
 
 def project_page(control_plane: ControlPlane, project: Project, ids: dict[str, str]) -> str:
-    """Show the clusters, backups and jobs of a project."""
+    """Show the clusters, backups, exports and jobs of a project."""
     return _render(
         "project.html",
         control_plane,
@@ -59,12 +59,15 @@ def project_page(control_plane: ControlPlane, project: Project, ids: dict[str, s
         backups=[
             backup for backup in control_plane.present_backups() if backup.project_id == project.project_id
         ],
+        exports=[
+            export for export in control_plane.exports if export.backup.project_id == project.project_id
+        ],
         jobs=_jobs_of(control_plane, project),
     )
 
 
 def cluster_page(control_plane: ControlPlane, project: Project, ids: dict[str, str]) -> str:
-    """Show the backups and jobs of one cluster."""
+    """Show the collections, policy, backups and jobs of one cluster."""
     cluster = control_plane.clusters[ids["cluster_id"]]
     if cluster.project_id != project.project_id:
         raise KeyError(cluster.cluster_id)
@@ -74,9 +77,13 @@ def cluster_page(control_plane: ControlPlane, project: Project, ids: dict[str, s
         project,
         title=cluster.cluster_name,
         cluster=cluster,
-        backups=[
-            backup for backup in control_plane.present_backups() if backup.cluster_id == cluster.cluster_id
+        collections=[
+            (database, collection)
+            for database, group in cluster.databases_at(control_plane.now()).items()
+            for collection in group
         ],
+        policy=control_plane.policies.get(cluster.cluster_id),
+        backups=control_plane.present_backups(cluster.cluster_id),
         jobs=[job for job in _jobs_of(control_plane, project) if job.cluster_id == cluster.cluster_id],
     )
 

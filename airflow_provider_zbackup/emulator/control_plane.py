@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import ConfigDict
 
 from airflow_provider_zbackup.emulator import seed
+from airflow_provider_zbackup.emulator.backup_list import BackupList
 from airflow_provider_zbackup.emulator.checked_model import CheckedModel, Seconds
 from airflow_provider_zbackup.emulator.errors import CREATE_FAILED, DOCUMENTED_MESSAGES
 from airflow_provider_zbackup.emulator.faults import Faults
@@ -22,13 +23,22 @@ from airflow_provider_zbackup.emulator.records import (
     Backup,
     Cluster,
     Databases,
+    Export,
     Policy,
     Project,
     RegionCopy,
+    StorageIntegration,
 )
 from airflow_provider_zbackup.emulator.request_log import RequestLog
 
 ConflictScope = Literal["cluster", "organisation"]
+CopiesListed = Literal["own_id", "same_id", "not_listed"]
+ConsolePolicies = Literal["text", "null", "absent"]
+RestorePolicy = Literal["LATEST", "ORIGINAL"]
+
+
+#: Where the data plane of a cluster is, below the address of the emulator.
+DATA_PATH = "/_data/{cluster_id}"
 
 
 class Settings(CheckedModel):
@@ -42,6 +52,14 @@ class Settings(CheckedModel):
         documentation of Zilliz Cloud says both.
     :param conflict_code: the code of the error for a second backup; the real code is not documented.
     :param conflict_message: the message of that error. The detail replaces ``{}``.
+    :param restore_policies: the versions in which a backup younger than 30 days can be restored. An older one
+        offers no ``ORIGINAL``.
+    :param copies_listed: how List Backups shows copies in other regions, which is not documented. Copies made
+        from then on have an ``own_id`` or the ``same_id`` as the original. Or List Backups shows no copies
+        (``not_listed``); Describe Backup finds them by their own ids.
+    :param load_seconds: how long the loading of a collection takes.
+    :param console_policies: how Get Backup Policy shows a schedule that only the console can set, which is
+        not documented: its ``text``, ``null``, or neither field (``absent``).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -52,6 +70,10 @@ class Settings(CheckedModel):
     conflict_scope: ConflictScope = "cluster"
     conflict_code: int = CREATE_FAILED
     conflict_message: str = DOCUMENTED_MESSAGES[CREATE_FAILED]
+    restore_policies: Sequence[RestorePolicy] = ("LATEST", "ORIGINAL")
+    copies_listed: CopiesListed = "own_id"
+    load_seconds: Seconds = 0.0
+    console_policies: ConsolePolicies = "text"
 
 
 class ControlPlane:
@@ -76,6 +98,8 @@ class ControlPlane:
         self.clock = clock
         self.api_key = api_key
         self.organization_id = seed.ORGANIZATION_ID
+        #: Where the emulator is served, for the addresses in answers.
+        self.base_url = "http://127.0.0.1"
         # The server and a test use the state from two threads.
         self.lock = threading.RLock()
         self._first_settings = settings or Settings()
@@ -89,8 +113,11 @@ class ControlPlane:
             self.requests = RequestLog()
             self.projects = {project.project_id: project for project in seed.projects()}
             self.clusters = {cluster.cluster_id: cluster for cluster in seed.clusters()}
-            self.storage_integrations = seed.storage_integrations()
-            self.backups: list[Backup] = []
+            self.storage_integrations = {
+                integration.integration_id: integration for integration in seed.storage_integrations()
+            }
+            self.exports: list[Export] = []
+            self.backups = BackupList()
             self.jobs: dict[str, Job] = {}
             self.policies: dict[str, Policy] = {}
             self._name_counts: Counter[str] = Counter()
@@ -124,6 +151,60 @@ class ControlPlane:
             self.now()
             self.clusters[cluster.cluster_id] = cluster
 
+    def put_storage_integration(self, integration: StorageIntegration) -> None:
+        """Add a storage integration, or replace the one with the same id."""
+        with self.lock:
+            if integration.project_id not in self.projects:
+                raise ValueError(f"project_id: There is no project {integration.project_id}.")
+            self.storage_integrations[integration.integration_id] = integration
+
+    def put_console_policy(
+        self, cluster_id: str, *, frequency: str, start_time: str, retention_days: int = 7
+    ) -> None:
+        """
+        Set the policy that somebody made in the console, with a schedule that the API cannot set.
+
+        The emulator starts no backups for it. The setting ``console_policies`` says how the API shows it.
+
+        :param frequency: any text, such as ``0 3 1 * *``.
+        :param start_time: any text, such as ``03:00 Europe/Berlin``.
+        """
+        with self.lock:
+            if cluster_id not in self.clusters:
+                raise ValueError(f"cluster_id: There is no cluster {cluster_id}.")
+            self.policies[cluster_id] = Policy(
+                start_time, frequency, retention_days, (), started_until=self.now(), from_console=True
+            )
+
+    def put_fleet(
+        self, clusters: int, backups_each: int, *, every: float = DAY, backup_type: str = "CLUSTER"
+    ) -> list[Cluster]:
+        """
+        Add clusters with available manual backups, and return the clusters: a large state for benchmarks.
+
+        :param every: this many seconds are between two backups of a cluster, and between the newest one and
+            now.
+        :param backup_type: ``CLUSTER`` or ``COLLECTION``. Collection backups take the collections by turns.
+        """
+        with self.lock:
+            now = self.now()
+            fleet = seed.fleet(clusters, now - every * (backups_each + 1))
+            for cluster in fleet:
+                self.put_cluster(cluster)
+                collections = [item for group in cluster.databases.values() for item in group]
+                for number in range(backups_each):
+                    self.start_backup(
+                        cluster,
+                        operation="create_backup",
+                        backup_type=backup_type,
+                        databases=None
+                        if backup_type == "CLUSTER"
+                        else {DEFAULT_DATABASE: [collections[number % len(collections)]]},
+                        started=now - every * (backups_each - number),
+                        plan=JobPlan(seconds=0),
+                    )
+            return fleet
+
     def set_cluster_status(self, cluster_id: str, status: str) -> None:
         """
         Suspend, resume or delete a cluster.
@@ -136,11 +217,12 @@ class ControlPlane:
             cluster = self.clusters[cluster_id]
             cluster.settled_status = status
             cluster.restore = None
+            cluster.resumed = 0.0
             if status == "DELETED":
                 self.policies.pop(cluster_id, None)
                 for backup in self.backups:
                     if (backup.cluster_id, backup.creation_method) == (cluster_id, "AUTO"):
-                        backup.deleted = True
+                        self.backups.delete(backup)
 
     def start_job(self, type: str, cluster_id: str, operation: str, started: float | None = None) -> Job:
         """
@@ -177,10 +259,10 @@ class ControlPlane:
         :param plan: the plan of the job; None means the plan of the fault rules.
         """
         with self.lock:
-            chosen = cluster.databases if databases is None else databases
             job = self._add_job(
                 "BACKUP", cluster.cluster_id, plan or self.faults.take_job(operation), started
             )
+            chosen = cluster.databases_at(job.started) if databases is None else databases
             collections = [collection for group in chosen.values() for collection in group]
             named_after = cluster.cluster_name if backup_type == "CLUSTER" else collections[0].name
             self._name_counts[named_after] += 1
@@ -235,6 +317,10 @@ class ControlPlane:
                 return backup
         return None
 
+    def connect_address(self, cluster: Cluster) -> str:
+        """Return the address of a cluster's data plane."""
+        return f"{self.base_url}{DATA_PATH.format(cluster_id=cluster.cluster_id)}"
+
     def present_clusters(self, project_id: str | None = None) -> list[Cluster]:
         """Return the clusters of one project or of all projects, without the deleted ones."""
         return [
@@ -243,11 +329,9 @@ class ControlPlane:
             if cluster.settled_status != "DELETED" and project_id in (None, cluster.project_id)
         ]
 
-    def present_backups(self) -> list[Backup]:
-        """Return the running and available backups, newest first."""
-        now = self.now()
-        present = [backup for backup in self.backups if backup.status(now) in ("CREATING", "AVAILABLE")]
-        return sorted(present, key=lambda backup: backup.created, reverse=True)
+    def present_backups(self, cluster_id: str | None = None) -> Sequence[Backup]:
+        """Return the running and available backups of one cluster or of all clusters, newest first."""
+        return self.backups.present(self.now(), cluster_id)
 
     def _add_job(self, type: str, cluster_id: str, plan: JobPlan, started: float | None) -> Job:
         job = Job(
@@ -262,12 +346,13 @@ class ControlPlane:
         return job
 
     def _start_copy(self, home: Backup, copy: RegionCopy) -> None:
-        """Add a copy with its own id, region and times. How the real API shows copies is not documented."""
+        """Add a copy with its own region and times. How the real API shows copies is not documented."""
+        same_id = self.settings.copies_listed == "same_id"
         job = self.start_job("BACKUP", home.cluster_id, "copy_backup", started=home.job.arrives)
         self.backups.append(
             replace(
                 home,
-                backup_id=new_backup_id(len(self.backups)),
+                backup_id=home.backup_id if same_id else new_backup_id(len(self.backups)),
                 region_id=copy.region_id,
                 job=job,
                 expires=_expiry(job.started, copy.retention_days),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from pydantic import ConfigDict, Field
 
@@ -56,7 +57,7 @@ class Job:
     seconds: float
     plan: JobPlan = field(default_factory=JobPlan)
 
-    @property
+    @cached_property
     def arrives(self) -> float:
         """When the job gets its last status."""
         return self.started + self.seconds * self.plan.at_progress / 100
@@ -65,6 +66,11 @@ class Job:
     def will_succeed(self) -> bool:
         """Whether the job succeeds in the end."""
         return self.plan.status == "SUCCESSFUL"
+
+    @property
+    def has_end(self) -> bool:
+        """Whether the job ends at all."""
+        return self.plan.status in FINAL_STATUSES
 
     def status(self, now: float) -> str:
         """Return the status: ``PENDING``, the one between, or the last one."""
@@ -80,7 +86,7 @@ class Job:
 
     def is_final(self, now: float) -> bool:
         """Return whether the job has ended."""
-        return self.status(now) in FINAL_STATUSES
+        return self.has_end and now >= self.arrives
 
     def percent(self, now: float) -> int:
         """Return the progress in percent."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from airflow_provider_zbackup.emulator.formats import Json, parse_time
-from airflow_provider_zbackup.emulator.records import Cluster, Collection, Project
+from airflow_provider_zbackup.emulator.data_plane import sample
+from airflow_provider_zbackup.emulator.formats import new_cluster_id, parse_time
+from airflow_provider_zbackup.emulator.records import Cluster, Collection, Project, StorageIntegration
 
 API_KEY = "emulator-api-key"
 ORGANIZATION_ID = "org-xkmqbwavtdzhnrlcoepsyf"
@@ -32,12 +33,14 @@ def clusters() -> list[Cluster]:
             _CREATED,
             databases={
                 "": [
-                    Collection("medium_articles", "Sample collection", "LOADED", 52_428_800),
-                    Collection("quick_setup", "", "UNLOADED", 1_048_576),
+                    Collection(
+                        "medium_articles", "Sample collection", "LOADED", 52_428_800, sample.articles()
+                    ),
+                    Collection("quick_setup", "", "UNLOADED", 1_048_576, sample.quick_setup()),
                 ],
                 "sales": [
-                    Collection("orders", "Orders of all years", "LOADED", 734_003_200),
-                    Collection("customers", "", "LOADED", 10_485_760),
+                    Collection("orders", "Orders of all years", "LOADED", 734_003_200, sample.orders()),
+                    Collection("customers", "", "LOADED", 10_485_760, sample.customers()),
                 ],
             },
         ),
@@ -47,7 +50,7 @@ def clusters() -> list[Cluster]:
             PROJECT_ID,
             _CREATED,
             cu_size=2,
-            databases={"": [Collection("products", "", "LOADED", 209_715_200)]},
+            databases={"": [Collection("products", "", "LOADED", 209_715_200, sample.products())]},
         ),
         Cluster(
             SERVERLESS_CLUSTER_ID,
@@ -72,18 +75,24 @@ def clusters() -> list[Cluster]:
     ]
 
 
-def storage_integrations() -> list[dict[str, Json]]:
-    """Return the storage integrations. Every project has the same."""
+def fleet(count: int, created: float) -> list[Cluster]:
+    """Return many Dedicated clusters, each with three collections."""
+    names = ("documents", "images", "users")
     return [
-        {
-            "integrationId": STORAGE_INTEGRATION_ID,
-            "name": "backup-exports",
-            "status": "ACTIVE",
-            "message": "",
-            "regionId": "aws-us-west-2",
-            "bucketName": "example-backup-exports",
-        }
+        Cluster(
+            new_cluster_id(),
+            f"Fleet-{number:03}",
+            PROJECT_ID,
+            created,
+            databases={"": [Collection(name) for name in names]},
+        )
+        for number in range(1, count + 1)
     ]
+
+
+def storage_integrations() -> list[StorageIntegration]:
+    """Return the storage integrations at the start."""
+    return [StorageIntegration(STORAGE_INTEGRATION_ID, "backup-exports", PROJECT_ID)]
 
 
 CLOUDS = {

@@ -98,10 +98,9 @@ def serve(
             raise RuntimeError("The emulator did not start.")
         scheme = "http" if ssl_certfile is None else "https"
         bound_port = listener.getsockname()[1]
+        control_plane.base_url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{bound_port}"
         try:
-            yield RunningEmulator(
-                f"{scheme}://{f'[{host}]' if ':' in host else host}:{bound_port}", control_plane
-            )
+            yield RunningEmulator(control_plane.base_url, control_plane)
         finally:
             server.stop()
             thread.join()

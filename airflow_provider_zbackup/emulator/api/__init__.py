@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from airflow_provider_zbackup.emulator.api import backups, catalogue, jobs, policies, restores
+from airflow_provider_zbackup.emulator.api import (
+    backups,
+    catalogue,
+    clusters,
+    collections,
+    jobs,
+    policies,
+    restores,
+)
 from airflow_provider_zbackup.emulator.api.request import ApiRequest
 from airflow_provider_zbackup.emulator.control_plane import ControlPlane
 from airflow_provider_zbackup.emulator.formats import Json
@@ -34,7 +42,7 @@ _BACKUPS = "/clusters/{cluster_id}/backups"
 _BACKUP = _BACKUPS + "/{backup_id}"
 
 # The policy comes before the single backup, because its path matches both.
-OPERATIONS = (
+CONTROL_OPERATIONS = (
     Operation("GET", "/backups", backups.list_backups),
     Operation("POST", _BACKUPS + "/create", backups.create_backup),
     Operation("GET", _BACKUPS + "/policy", policies.get_backup_policy),
@@ -47,9 +55,27 @@ OPERATIONS = (
     Operation("GET", "/jobs/{job_id}", jobs.describe_job),
     Operation("GET", "/clusters", catalogue.list_clusters),
     Operation("GET", "/clusters/{cluster_id}", catalogue.describe_cluster),
+    Operation("DELETE", "/clusters/{cluster_id}/drop", clusters.drop_cluster),
+    Operation("POST", "/clusters/{cluster_id}/suspend", clusters.suspend_cluster),
+    Operation("POST", "/clusters/{cluster_id}/resume", clusters.resume_cluster),
     Operation("GET", "/projects", catalogue.list_projects),
     Operation("GET", "/projects/{project_id}", catalogue.describe_project),
     Operation("GET", "/clouds", catalogue.list_clouds),
     Operation("GET", "/regions", catalogue.list_regions),
     Operation("GET", "/storageIntegrations", catalogue.list_storage_integrations),
 )
+
+#: The operations of a cluster's data plane, below its address.
+DATA_OPERATIONS = (
+    Operation("POST", "/vectordb/databases/list", collections.list_databases),
+    Operation("POST", "/vectordb/collections/list", collections.list_collections),
+    Operation("POST", "/vectordb/collections/describe", collections.describe_collection),
+    Operation("POST", "/vectordb/collections/get_stats", collections.get_collection_stats),
+    Operation("POST", "/vectordb/collections/get_load_state", collections.get_load_state),
+    Operation("POST", "/vectordb/collections/load", collections.load_collection),
+    Operation("POST", "/vectordb/collections/release", collections.release_collection),
+    Operation("POST", "/vectordb/indexes/list", collections.list_indexes),
+    Operation("POST", "/vectordb/indexes/describe", collections.describe_index),
+    Operation("POST", "/vectordb/entities/query", collections.query_entities),
+)
+OPERATIONS = CONTROL_OPERATIONS + DATA_OPERATIONS

@@ -14,7 +14,7 @@ from airflow_provider_zbackup.emulator.api.lookups import (
 from airflow_provider_zbackup.emulator.api.request import ApiRequest, Fields
 from airflow_provider_zbackup.emulator.control_plane import ControlPlane, database_name
 from airflow_provider_zbackup.emulator.errors import CREATE_FAILED, ApiError, bad_request, documented_error
-from airflow_provider_zbackup.emulator.formats import Json, iso_time, parse_time
+from airflow_provider_zbackup.emulator.formats import DAY, Json, iso_time, parse_time
 from airflow_provider_zbackup.emulator.records import (
     DEFAULT_DATABASE,
     Backup,
@@ -27,13 +27,16 @@ from airflow_provider_zbackup.emulator.records import (
 
 BACKUP_TYPES = ("CLUSTER", "COLLECTION")
 CREATION_METHODS = get_args(CreationMethod)
+_ALWAYS = (-math.inf, math.inf)
 
 
 def create_backup(control_plane: ControlPlane, request: ApiRequest) -> Json:
     """https://docs.zilliz.com/reference/restful/create-backup-v2"""
     cluster = find_dedicated_cluster(control_plane, request.path["cluster_id"])
     backup_type = request.body.choice("backupType", BACKUP_TYPES, documented_error(96029))
-    databases = _wanted_collections(cluster, request.body) if backup_type == "COLLECTION" else None
+    databases = (
+        _wanted_collections(control_plane, cluster, request.body) if backup_type == "COLLECTION" else None
+    )
     copies = [
         _wanted_copy(control_plane, cluster, entry.text("regionId"))
         for entry in request.body.objects("crossRegionCopies")
@@ -58,7 +61,7 @@ def describe_backup(control_plane: ControlPlane, request: ApiRequest) -> Json:
     """https://docs.zilliz.com/reference/restful/describe-backup-v2"""
     every_status = ("CREATING", "AVAILABLE", "DELETED")
     backup = find_backup(control_plane, request.path["cluster_id"], request.path["backup_id"], every_status)
-    return describe(backup, control_plane.now())
+    return describe(control_plane, backup)
 
 
 def list_backups(control_plane: ControlPlane, request: ApiRequest) -> Json:
@@ -69,23 +72,28 @@ def list_backups(control_plane: ControlPlane, request: ApiRequest) -> Json:
     may outlive their cluster.
     """
     now = control_plane.now()
-    creation_method = request.choice("creationMethod", CREATION_METHODS, 96030)
-    backup_type = request.choice("backupType", BACKUP_TYPES, 96029)
+    filters = {
+        "project_id": request.query.get("projectId"),
+        "creation_method": request.choice("creationMethod", CREATION_METHODS, 96030),
+        "backup_type": request.choice("backupType", BACKUP_TYPES, 96029),
+    }
     start, end = _time_range(request)
-    if "projectId" in request.query:
-        find_project(control_plane, request.query["projectId"])
-    wanted = [
-        backup
-        for backup in control_plane.present_backups()
-        if now >= backup.created + control_plane.settings.list_lag
-        and request.query.get("projectId") in (None, backup.project_id)
-        and request.query.get("clusterId") in (None, backup.cluster_id)
-        and creation_method in (None, backup.creation_method)
-        and backup_type in (None, backup.backup_type)
-        and start <= math.floor(backup.created) <= end
-    ]
+    if filters["project_id"] is not None:
+        find_project(control_plane, filters["project_id"])
+    wanted = control_plane.present_backups(request.query.get("clusterId"))
+    # Only what is asked for costs time: there may be 10,000 backups.
+    for name, value in filters.items():
+        if value is not None:
+            wanted = [backup for backup in wanted if getattr(backup, name) == value]
+    if (start, end) != _ALWAYS:
+        wanted = [backup for backup in wanted if start <= math.floor(backup.created) <= end]
+    if control_plane.settings.copies_listed == "not_listed":
+        wanted = [backup for backup in wanted if backup.copy_of is None]
+    if control_plane.settings.list_lag:
+        latest = now - control_plane.settings.list_lag
+        wanted = [backup for backup in wanted if backup.created <= latest]
     paging, page = request.page_of(wanted)
-    return {**paging, "backups": [summarize(backup, now) for backup in page]}
+    return {**paging, "backups": [summarize(control_plane, backup) for backup in page]}
 
 
 def delete_backup(control_plane: ControlPlane, request: ApiRequest) -> Json:
@@ -97,12 +105,19 @@ def delete_backup(control_plane: ControlPlane, request: ApiRequest) -> Json:
     backup = find_backup(control_plane, request.path["cluster_id"], request.path["backup_id"])
     if backup.status(control_plane.now()) == "CREATING":
         raise bad_request("The backup is being created.")
-    backup.deleted = True
+    control_plane.backups.delete(backup)
     return {"backupId": backup.backup_id, "backupName": backup.backup_name}
 
 
-def summarize(backup: Backup, now: float) -> dict[str, Json]:
+def restore_policies(control_plane: ControlPlane, backup: Backup) -> list[str]:
+    """Return the versions in which a cluster backup can be restored. Only young ones offer a choice."""
+    young = control_plane.now() < backup.created + 30 * DAY
+    return [policy for policy in control_plane.settings.restore_policies if young or policy == "LATEST"]
+
+
+def summarize(control_plane: ControlPlane, backup: Backup) -> dict[str, Json]:
     """Return a backup as List Backups shows it."""
+    now = control_plane.now()
     answer: dict[str, Json] = {
         "projectId": backup.project_id,
         "backupId": backup.backup_id,
@@ -117,14 +132,14 @@ def summarize(backup: Backup, now: float) -> dict[str, Json]:
         "createTime": iso_time(backup.created),
     }
     if backup.backup_type == "CLUSTER":
-        answer["restoreNewInstancePolicies"] = ["LATEST", "ORIGINAL"]
+        answer["restoreNewInstancePolicies"] = restore_policies(control_plane, backup)
     return answer
 
 
-def describe(backup: Backup, now: float) -> dict[str, Json]:
+def describe(control_plane: ControlPlane, backup: Backup) -> dict[str, Json]:
     """Return a backup as Describe Backup shows it. ``collections`` is the older form of ``dbCollections``."""
     return {
-        **summarize(backup, now),
+        **summarize(control_plane, backup),
         "regionId": backup.region_id,
         "collections": [_describe_collection(collection) for collection in backup.collections],
         "dbCollections": [
@@ -145,7 +160,7 @@ def _describe_collection(collection: Collection) -> dict[str, Json]:
     }
 
 
-def _wanted_collections(cluster: Cluster, body: Fields) -> Databases:
+def _wanted_collections(control_plane: ControlPlane, cluster: Cluster, body: Fields) -> Databases:
     wanted = [
         (database_name(entry.text("dbName", DEFAULT_DATABASE)), name)
         for entry in body.objects("dbCollections")
@@ -157,7 +172,8 @@ def _wanted_collections(cluster: Cluster, body: Fields) -> Databases:
     if len(databases) > 1:
         raise documented_error(CREATE_FAILED, "All collections must belong to the same database.")
     database = databases.pop()
-    present = {collection.name: collection for collection in cluster.databases.get(database, ())}
+    databases_now = cluster.databases_at(control_plane.now())
+    present = {collection.name: collection for collection in databases_now.get(database, ())}
     for _, name in wanted:
         if name not in present:
             raise documented_error(CREATE_FAILED, f"Collection {name} does not exist.")
@@ -177,7 +193,7 @@ def _wanted_copy(control_plane: ControlPlane, cluster: Cluster, region_id: str) 
 
 def _time_range(request: ApiRequest) -> tuple[float, float]:
     limits = []
-    for name, default in (("start", float("-inf")), ("end", float("inf"))):
+    for name, default in zip(("start", "end"), _ALWAYS, strict=True):
         try:
             limits.append(parse_time(request.query[name]) if name in request.query else default)
         except ValueError:

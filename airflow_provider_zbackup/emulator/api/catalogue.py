@@ -20,7 +20,7 @@ def list_clusters(control_plane: ControlPlane, request: ApiRequest) -> Json:
         cluster for cluster in control_plane.present_clusters() if region_id in (None, cluster.region_id)
     ]
     paging, page = request.page_of(wanted)
-    return {**paging, "clusters": [_summarize(cluster, control_plane.now()) for cluster in page]}
+    return {**paging, "clusters": [_summarize(control_plane, cluster) for cluster in page]}
 
 
 def describe_cluster(control_plane: ControlPlane, request: ApiRequest) -> Json:
@@ -28,12 +28,10 @@ def describe_cluster(control_plane: ControlPlane, request: ApiRequest) -> Json:
     cluster = find_cluster(control_plane, request.path["cluster_id"])
     now = control_plane.now()
     return {
-        **_summarize(cluster, now),
+        **_summarize(control_plane, cluster),
         "replica": 1,
-        "storageSize": sum(item.size for group in cluster.databases.values() for item in group),
-        "snapshotNumber": sum(
-            backup.cluster_id == cluster.cluster_id for backup in control_plane.present_backups()
-        ),
+        "storageSize": sum(item.size for group in cluster.databases_at(now).values() for item in group),
+        "snapshotNumber": len(control_plane.present_backups(cluster.cluster_id)),
         "createProgress": 100 if cluster.restore is None else cluster.restore.percent(now),
     }
 
@@ -70,12 +68,31 @@ def list_regions(control_plane: ControlPlane, request: ApiRequest) -> Json:
 
 def list_storage_integrations(control_plane: ControlPlane, request: ApiRequest) -> Json:
     """The destinations for https://docs.zilliz.com/reference/restful/export-backup-files-v2"""
-    find_project(control_plane, request.query.get("projectId", ""))
-    paging, page = request.page_of(control_plane.storage_integrations)
-    return {**paging, "storageIntegrations": page}
+    project = find_project(control_plane, request.query.get("projectId", ""))
+    paging, page = request.page_of(
+        [
+            integration
+            for integration in control_plane.storage_integrations.values()
+            if integration.project_id == project.project_id
+        ]
+    )
+    return {
+        **paging,
+        "storageIntegrations": [
+            {
+                "integrationId": integration.integration_id,
+                "name": integration.name,
+                "status": integration.status,
+                "message": integration.message,
+                "regionId": integration.region_id,
+                "bucketName": integration.bucket_name,
+            }
+            for integration in page
+        ],
+    }
 
 
-def _summarize(cluster: Cluster, now: float) -> dict[str, Json]:
+def _summarize(control_plane: ControlPlane, cluster: Cluster) -> dict[str, Json]:
     return {
         "clusterId": cluster.cluster_id,
         "clusterName": cluster.cluster_name,
@@ -86,8 +103,8 @@ def _summarize(cluster: Cluster, now: float) -> dict[str, Json]:
         "deploymentOption": cluster.deployment_option,
         "cuType": cluster.cu_type,
         "cuSize": cluster.cu_size,
-        "status": cluster.status(now),
-        "connectAddress": f"https://{cluster.cluster_id}.{cluster.region_id}.vectordb.zillizcloud.com:443",
+        "status": cluster.status(control_plane.now()),
+        "connectAddress": control_plane.connect_address(cluster),
         "privateLinkAddress": "",
         "createTime": iso_time(cluster.created),
         "globalClusterMeta": None,

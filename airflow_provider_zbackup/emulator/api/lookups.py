@@ -51,10 +51,8 @@ def find_backup(
     :param statuses: a backup with another status is not found.
     """
     now = control_plane.now()
-    for backup in control_plane.backups:
-        if (backup.cluster_id, backup.backup_id) == (cluster_id, backup_id) and backup.status(
-            now
-        ) in statuses:
+    for backup in control_plane.backups.with_id(cluster_id, backup_id):
+        if backup.status(now) in statuses:
             return backup
     find_dedicated_cluster(control_plane, cluster_id)
     raise not_found("Backup not found.")

@@ -25,7 +25,7 @@ def get_backup_policy(control_plane: ControlPlane, request: ApiRequest) -> Json:
     """
     cluster = find_dedicated_cluster(control_plane, request.path["cluster_id"])
     policy = control_plane.policies.get(cluster.cluster_id)
-    return {
+    answer = {
         "clusterId": cluster.cluster_id,
         "status": "DISABLED" if policy is None else "ENABLED",
         "startTime": None if policy is None else policy.start_time,
@@ -40,6 +40,13 @@ def get_backup_policy(control_plane: ControlPlane, request: ApiRequest) -> Json:
             for copy in (policy.copies if policy else ())
         ],
     }
+    if policy is not None and policy.from_console:
+        for name in ("startTime", "frequency"):
+            if control_plane.settings.console_policies == "null":
+                answer[name] = None
+            elif control_plane.settings.console_policies == "absent":
+                del answer[name]
+    return answer
 
 
 def set_backup_policy(control_plane: ControlPlane, request: ApiRequest) -> Json:
