@@ -8,13 +8,16 @@ ability              where it exists                             elsewhere
 ===================  ==========================================  ======================================
 task state store     3.3 and later                               an Airflow Variable per task instance,
                                                                  deleted when its task has delivered
+states of tasks      asked of Airflow's API: 3.0 and later       read from the database
 connection form      declared fields: 3.2 and later              methods of the hook
+page in the UI       3.1 and later                               none
 ===================  ==========================================  ======================================
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow import __version__
@@ -27,11 +30,34 @@ if TYPE_CHECKING:
 AIRFLOW_VERSION = Version(Version(__version__).base_version)
 #: Whether Airflow itself cleans up what a task instance leaves in its store.
 HAS_TASK_STATE_STORE = Version("3.3") <= AIRFLOW_VERSION
+#: Whether a plugin can put a page into the UI.
+HAS_EXTERNAL_VIEWS = Version("3.1") <= AIRFLOW_VERSION
 
 
 def is_from_mapped(operator: BaseOperator) -> bool:
     """Tell whether an operator is one of those that a mapped task consists of."""
     return bool(getattr(operator, "_BaseOperator__from_mapped", False))
+
+
+def states_in_run(context: Context, task_ids: Collection[str]) -> dict[str, str | None]:
+    """
+    Return the states of tasks in the DAG run of a context, by name.
+
+    In a mapped task group only those with the same index count.
+    """
+    ti: Any = context["ti"]
+    map_index = ti.map_index if ti.map_index >= 0 else None
+    if hasattr(ti, "get_task_states"):
+        states: dict[str, dict[str, str | None]] = ti.get_task_states(
+            dag_id=ti.dag_id, run_ids=[ti.run_id], task_ids=list(task_ids), map_index=map_index
+        )
+        return states.get(ti.run_id, {})
+    run: Any = context["dag_run"]
+    return {
+        f"{other.task_id}_{other.map_index}" if other.map_index >= 0 else other.task_id: other.state
+        for other in run.get_task_instances()
+        if other.task_id in task_ids and map_index in (None, other.map_index)
+    }
 
 
 class TaskStateStore(Protocol):

@@ -8,6 +8,7 @@ import json
 import logging
 import re
 from contextlib import suppress
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import SplitResult, quote, urlsplit
@@ -54,6 +55,8 @@ class _Extra(BaseModel):
     ] = frozenset()
     allow_insecure_http: bool = False
     ca_bundle: str | None = None
+    freshness_target: Annotated[float, BeforeValidator(_refuse_bool), Field(gt=0, le=24 * 366)] = 24.0
+    price_per_gb_month: Annotated[float | None, BeforeValidator(_refuse_bool), Field(ge=0, le=1000)] = None
 
 
 @cache
@@ -72,6 +75,10 @@ class ZillizConnection:
     """
     An Airflow connection to Zilliz Cloud.
 
+    :ivar settings: of its client
+    :ivar freshness_target: how old the newest backup of a cluster may be on the page in the UI
+    :ivar price_per_gb_month: what a GB (10^9 bytes) of backups costs per month, in any currency; ``None`` if
+        nobody said it
     :raises ZillizConfigurationError: if a field is unusable; the error names it
     """
 
@@ -87,6 +94,8 @@ class ZillizConnection:
             ca_bundle=fields.ca_bundle,
             source=f"Airflow connection {self._conn_id!r}",
         )
+        self.freshness_target = timedelta(hours=fields.freshness_target)
+        self.price_per_gb_month = fields.price_per_gb_month
         self._project_id = fields.project_id
         self._organization_id = fields.organization_id
         self._console_url = self._check_url(
@@ -105,6 +114,13 @@ class ZillizConnection:
         if cluster_id:
             parts.append(cluster_id)
         return "/".join([self._console_url, *(quote(part, safe="") for part in parts)])
+
+    @property
+    def console_hint(self) -> str:
+        """What the connection lacks for a link to the cluster, in words; empty if nothing."""
+        fields = {"organization_id": self._organization_id, "project_id": self._project_id}
+        missing = " and ".join(name for name, value in fields.items() if not value)
+        return missing and f"for a link to the cluster, set {missing} of Airflow connection {self._conn_id!r}"
 
     def _read_extra(self, text: str | None, extra: Any) -> _Extra:
         try:

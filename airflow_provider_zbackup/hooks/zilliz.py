@@ -2,46 +2,55 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Mapping
+from contextlib import AbstractAsyncContextManager
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
-from weakref import WeakKeyDictionary
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_zbackup.get_provider_info import get_provider_info
 from airflow_provider_zbackup.hooks import lookup
 from airflow_provider_zbackup.hooks.connection import ZillizConnection
+from airflow_provider_zbackup.hooks.shared_client import share_client
 from airflow_provider_zbackup.utils.arguments import DEFAULT_CONN_ID
 from airflow_provider_zbackup.zilliz import operations
 from airflow_provider_zbackup.zilliz.client import AsyncZillizClient, ZillizClient
 from airflow_provider_zbackup.zilliz.errors import ZillizError, ZillizTransientError
-from airflow_provider_zbackup.zilliz.flows.steps import ATTEMPTS, all_backups, all_clusters, retrying
+from airflow_provider_zbackup.zilliz.flows.steps import (
+    ATTEMPTS,
+    all_backups,
+    all_clusters,
+    all_pages,
+    retrying,
+)
 from airflow_provider_zbackup.zilliz.models import (
     Backup,
     BackupCreation,
+    BackupDeletion,
+    BackupPolicy,
     Cluster,
+    ClusterDrop,
     ClusterRestoration,
-    CreateBackupRequest,
     Job,
     Project,
-    RestoreClusterRequest,
+    Region,
+    StartedJob,
+    StorageIntegration,
 )
 from airflow_provider_zbackup.zilliz.operations import Operation
 from airflow_provider_zbackup.zilliz.pacing import CLOCK, Clock, backoff
+from airflow_provider_zbackup.zilliz.requests import (
+    CreateBackupRequest,
+    ExportBackupRequest,
+    RestoreClusterRequest,
+    RestoreCollectionsRequest,
+    RestoreTarget,
+    SetBackupPolicyRequest,
+)
 from airflow_provider_zbackup.zilliz.settings import ClientSettings
 
 T = TypeVar("T")
-
-#: A triggerer reads an Airflow connection again after this long, in seconds.
-CONNECTION_LIFETIME = 300.0
-#: While reading fails, it keeps the old settings and tries again after this long, in seconds.
-CONNECTION_RETRY = 60.0
-#: A trigger tries for this long to read its connection, in seconds. It is less than ``BACKSTOP`` of the
-#: operators, so that the trigger can still report why it failed.
-CONNECTION_PATIENCE = 120.0
 
 
 class ZillizHook(BaseHook):
@@ -50,6 +59,14 @@ class ZillizHook(BaseHook):
 
     Each method sends one operation of the API and returns its answer as a model. Reads are retried after
     transient errors; a call that starts a job is sent once.
+
+    A model does not pass through XCom. Give other tasks its plain JSON:
+
+    .. code-block:: python
+
+        @task
+        def newest_backups():
+            return [backup.model_dump(mode="json") for backup in ZillizHook().list_backups()]
 
     :param zilliz_conn_id: :ref:`Airflow connection <howto/connection>` of type ``zilliz``
     """
@@ -127,28 +144,22 @@ class ZillizHook(BaseHook):
         """Return :attr:`client`."""
         return self.client
 
-    @asynccontextmanager
-    async def async_client(self) -> AsyncIterator[AsyncZillizClient]:
+    def async_client(self) -> AbstractAsyncContextManager[AsyncZillizClient]:
         """
         Give the client for triggers.
 
         All triggers with the same Airflow connection in one event loop share it, so they share the request
-        budget, the settings and the network connections. The last one closes it.
+        budget, the settings and the network connections.
         """
-        clients = _shared_clients.setdefault(asyncio.get_running_loop(), {})
-        shared = clients.setdefault(self.zilliz_conn_id, _SharedClient())
-        shared.users += 1
-        try:
-            yield await shared.get(self)
-        finally:
-            shared.users -= 1
-            if not shared.users:
-                clients.pop(self.zilliz_conn_id)
-                await shared.close()
+        return share_client(self)
 
     async def read_settings(self) -> ClientSettings:
+        """Read the connection as :meth:`read_connection` does, and return the client's settings."""
+        return (await self.read_connection()).settings
+
+    async def read_connection(self) -> ZillizConnection:
         """
-        Read the connection once, without blocking the event loop, and return the client's settings.
+        Read the connection once, without blocking the event loop.
 
         Raises the same errors as :attr:`connection`.
         """
@@ -162,7 +173,7 @@ class ZillizHook(BaseHook):
             raise await sync_to_async(lookup.explain)(self.zilliz_conn_id) from None
         except Exception as error:
             raise lookup.cannot_read(self.zilliz_conn_id, error) from None
-        return ZillizConnection(connection, extra).settings
+        return ZillizConnection(connection, extra)
 
     def test_connection(self) -> tuple[bool, str]:
         """Make a call that needs a valid API key; for the button in the UI."""
@@ -228,9 +239,62 @@ class ZillizHook(BaseHook):
         )
         return self.client.send(operations.restore_cluster(cluster_id, backup_id, request)).value
 
+    def restore_collections(
+        self,
+        cluster_id: str,
+        backup_id: str,
+        *,
+        destination_cluster_id: str | None = None,
+        target: RestoreTarget | None = None,
+        load: bool = False,
+    ) -> StartedJob:
+        """
+        Restore one collection of a backup, or all of them, into a cluster that is running:
+        https://docs.zilliz.com/reference/restful/restore-collection-backup-v2
+
+        The call is sent once. If it gets no answer, nothing in the API tells what came of it.
+
+        :param cluster_id: cluster that the backup is of
+        :param destination_cluster_id: ``None`` means the same cluster
+        :param target: the collection; ``None`` means all, under their own names and not loaded
+        :param load: whether to load the collection
+        """
+        request = RestoreCollectionsRequest.of(destination_cluster_id or cluster_id, target, load=load)
+        return self.client.send(operations.restore_collections(cluster_id, backup_id, request)).value
+
+    def export_backup(
+        self, cluster_id: str, backup_id: str, *, integration_id: str, directory: str
+    ) -> StartedJob:
+        """
+        Export the files of a backup: https://docs.zilliz.com/reference/restful/export-backup-files-v2
+
+        The call is sent once. If it gets no answer, nothing in the API tells what came of it.
+
+        :param integration_id: id of the storage integration, such as ``integ-xxxxxxxxxxxxxxxxxxxx``
+        :param directory: directory in its bucket, such as ``"backups/"``
+        """
+        request = ExportBackupRequest(integration_id=integration_id, directory=directory)
+        return self.client.send(operations.export_backup(cluster_id, backup_id, request)).value
+
+    def list_storage_integrations(self, project_id: str) -> list[StorageIntegration]:
+        """Return the places to which backups of a project can be exported, of all pages."""
+        return self.client.run(
+            all_pages(lambda page: operations.list_storage_integrations(project_id=project_id, page=page)),
+            note=self.log.info,
+        ).value
+
     def describe_backup(self, cluster_id: str, backup_id: str) -> Backup:
         """Return a backup: https://docs.zilliz.com/reference/restful/describe-backup-v2"""
         return self._send(operations.describe_backup(cluster_id, backup_id))
+
+    def delete_backup(self, cluster_id: str, backup_id: str) -> BackupDeletion:
+        """
+        Delete a backup, which cannot be undone:
+        https://docs.zilliz.com/reference/restful/delete-backup-v2
+
+        :raises ZillizNotFoundError: when it is gone already, perhaps by an earlier attempt of this call
+        """
+        return self._send(operations.delete_backup(cluster_id, backup_id))
 
     def list_backups(self, *, cluster_id: str | None = None, project_id: str | None = None) -> list[Backup]:
         """Return the backups, of all pages: https://docs.zilliz.com/reference/restful/list-backups-v2"""
@@ -238,21 +302,72 @@ class ZillizHook(BaseHook):
             all_backups(cluster_id=cluster_id, project_id=project_id), note=self.log.info
         ).value
 
+    def get_backup_policy(self, cluster_id: str) -> BackupPolicy:
+        """Return the policy: https://docs.zilliz.com/reference/restful/get-backup-policy-v2"""
+        return self._send(operations.get_backup_policy(cluster_id))
+
+    def set_backup_policy(
+        self,
+        cluster_id: str,
+        *,
+        weekdays: Collection[str],
+        start_hour: int,
+        retention_days: int,
+        copies: Mapping[str, int] | None = None,
+    ) -> BackupPolicy:
+        """
+        Enable a policy for automatic backups, whatever policy there was:
+        https://docs.zilliz.com/reference/restful/set-backup-policy-v2
+
+        The call is sent once, because each one starts an automatic backup.
+
+        :param weekdays: such as ``["monday", "thursday"]``
+        :param start_hour: when the window of two hours begins, in UTC, 0 to 23
+        :param retention_days: how long backups are kept, 1 to 30
+        :param copies: by region id, how many days copies are kept there, 1 to 30
+        :return: only ``cluster_id`` and ``status`` are known
+        :raises ArgumentError: when an argument is unusable; nothing is sent then
+        """
+        request = SetBackupPolicyRequest.of(weekdays, start_hour, retention_days, copies)
+        return self.client.send(operations.set_backup_policy(cluster_id, request)).value
+
+    def disable_backup_policy(self, cluster_id: str) -> BackupPolicy:
+        """Disable the policy: https://docs.zilliz.com/reference/restful/set-backup-policy-v2"""
+        request = SetBackupPolicyRequest(enabled=False)
+        return self.client.send(operations.set_backup_policy(cluster_id, request)).value
+
     def describe_job(self, job_id: str) -> Job:
         """Return a job: https://docs.zilliz.com/reference/restful/describe-job-v2"""
         return self._send(operations.describe_job(job_id))
 
-    def list_clusters(self) -> list[Cluster]:
-        """Return the clusters, of all pages: https://docs.zilliz.com/reference/restful/list-clusters-v2"""
-        return self.client.run(all_clusters(), note=self.log.info).value
+    def list_clusters(self, *, project_id: str | None = None) -> list[Cluster]:
+        """
+        Return the clusters, of all pages: https://docs.zilliz.com/reference/restful/list-clusters-v2
+
+        :param project_id: ``None`` means all projects. The API has no such filter, so all are read
+        """
+        clusters = self.client.run(all_clusters(), note=self.log.info).value
+        return [cluster for cluster in clusters if project_id in (None, cluster.project_id)]
 
     def describe_cluster(self, cluster_id: str) -> Cluster:
         """Return a cluster: https://docs.zilliz.com/reference/restful/describe-cluster-v2"""
         return self._send(operations.describe_cluster(cluster_id))
 
+    def drop_cluster(self, cluster_id: str) -> ClusterDrop:
+        """
+        Drop a cluster: https://docs.zilliz.com/reference/restful/drop-cluster-v2
+
+        The call is sent once, and checks nothing; the operator checks whether the cluster may be dropped.
+        """
+        return self.client.send(operations.drop_cluster(cluster_id)).value
+
     def list_projects(self) -> list[Project]:
         """Return the projects: https://docs.zilliz.com/reference/restful/list-projects-v2"""
         return self._send(operations.list_projects())
+
+    def list_regions(self) -> list[Region]:
+        """Return the regions: https://docs.zilliz.com/reference/restful/list-cloud-regions-v2"""
+        return self._send(operations.list_regions())
 
     def _send(self, operation: Operation[T]) -> T:
         return self.client.run(retrying(operation), note=self.log.info).value
@@ -261,76 +376,3 @@ class ZillizHook(BaseHook):
 def _connection_type() -> dict[str, Any]:
     connection_type: dict[str, Any] = get_provider_info()["connection-types"][0]
     return connection_type
-
-
-class _SharedClient:
-    """One client for all triggers with the same connection in one event loop."""
-
-    def __init__(self) -> None:
-        self.users = 0
-        self._client: AsyncZillizClient | None = None
-        #: Clients to an older address; some triggers still use them.
-        self._former: list[AsyncZillizClient] = []
-        self._read_at = 0.0
-        self._failure: ZillizTransientError | None = None
-        self._failed_at = 0.0
-        self._lock = asyncio.Lock()
-
-    async def get(self, hook: ZillizHook) -> AsyncZillizClient:
-        came_at = hook.clock.monotonic()
-        async with self._lock:
-            if self._client is None:
-                if self._failure is not None and self._failed_at >= came_at:
-                    # This failure counts for all that waited for the lock: no need to try for each.
-                    raise ZillizError.from_dict(self._failure.to_dict())
-                settings = await self._read_patiently(hook, came_at + CONNECTION_PATIENCE)
-                self._client = await self._open(hook, settings)
-            elif hook.clock.monotonic() - self._read_at > CONNECTION_LIFETIME:
-                self._client = await self._read_again(hook, self._client)
-            return self._client
-
-    async def _open(self, hook: ZillizHook, settings: ClientSettings) -> AsyncZillizClient:
-        client = await AsyncZillizClient.open(settings, refresh=hook.read_settings, clock=hook.clock)
-        self._read_at = hook.clock.monotonic()
-        return client
-
-    async def _read_patiently(self, hook: ZillizHook, until: float) -> ClientSettings:
-        """Read the connection, with retries until a moment, since waits are long."""
-        pauses = backoff()
-        while True:
-            try:
-                return await hook.read_settings()
-            except ZillizTransientError as error:
-                time = hook.clock.monotonic()
-                if time >= until:
-                    self._failure, self._failed_at = error, time
-                    raise
-                pause = min(next(pauses), until - time)
-                hook.log.warning("%s Trying again in %.1f s.", error, pause)
-            await hook.clock.asleep(pause)
-
-    async def _read_again(self, hook: ZillizHook, client: AsyncZillizClient) -> AsyncZillizClient:
-        """Read the connection again, and return the client for it: usually the same one."""
-        old = client.settings
-        try:
-            new = await hook.read_settings()
-        except ZillizTransientError as error:
-            hook.log.warning("%s Keeping the settings read before.", error)
-            self._read_at = hook.clock.monotonic() - CONNECTION_LIFETIME + CONNECTION_RETRY
-            return client
-        if (new.base_url, new.ca_bundle) == (old.base_url, old.ca_bundle):
-            client.use(new)
-            self._read_at = hook.clock.monotonic()
-            return client
-        other = await self._open(hook, new)
-        self._former.append(client)
-        return other
-
-    async def close(self) -> None:
-        for client in [*self._former, self._client]:
-            if client is not None:
-                await client.aclose()
-
-
-#: By event loop, since a client works only in its own, and by connection id.
-_shared_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _SharedClient]] = WeakKeyDictionary()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -16,9 +17,10 @@ from airflow_provider_zbackup.utils.arguments import (
     check_flag,
     check_seconds,
 )
+from airflow_provider_zbackup.utils.assets import ZillizEffects
 from airflow_provider_zbackup.utils.errors import translate_errors, validate_event
 from airflow_provider_zbackup.utils.store import SubmissionStore
-from airflow_provider_zbackup.utils.task import DEFER_AFTER, ZillizTask
+from airflow_provider_zbackup.utils.task import DEFER_AFTER, ZillizTask, ZillizWaitingTask
 from airflow_provider_zbackup.version_compat import HAS_TASK_STATE_STORE
 from airflow_provider_zbackup.zilliz.checks import ArgumentError
 from airflow_provider_zbackup.zilliz.errors import ZillizConflictError, ZillizTimeoutError
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_zbackup.triggers.base import ZillizTrigger
-    from airflow_provider_zbackup.zilliz.flows.steps import KeepSecret
+    from airflow_provider_zbackup.zilliz.flows.steps import Flow, KeepSecret
     from airflow_provider_zbackup.zilliz.flows.submission import Record, Submission
 
 R = TypeVar("R", bound="Record")
@@ -38,12 +40,43 @@ CONFLICT_PAUSE = 6.0
 LONGEST_GUESS = 600.0
 
 
-class ZillizJobOperator(ZillizTask, BaseOperator, Generic[R]):
+class ZillizOperator(ZillizTask, ZillizEffects, BaseOperator):
+    """
+    Base of the operators that start no job: a subclass declares its arguments and one flow.
+
+    :param zilliz_conn_id: :ref:`Airflow connection <howto/connection>` of type ``zilliz`` (templated)
+    :raises AirflowFailException: when a retry cannot help
+    :raises ZillizError: for everything else
+    """
+
+    operator_extra_links = (ZillizConsoleLink(),)
+    ui_color = "#d6ecff"
+
+    cluster_id: str | None = None
+
+    def __init__(self, *, zilliz_conn_id: str = DEFAULT_CONN_ID, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.zilliz_conn_id = zilliz_conn_id
+
+    @abstractmethod
+    def flow(self) -> Flow[dict[str, Any]]:
+        """Return the flow that does the work. It returns the task's result, as plain JSON."""
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        with translate_errors(self):
+            self.begin(context)
+            result = self.hook.client.run(self.flow(), note=self.log.info)
+        self.emit_asset_events(context, [result])
+        return result
+
+
+class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[R]):
     """
     Base of the operators that start a job in Zilliz Cloud and wait for its end.
 
     A subclass declares its arguments, the submission, the trigger that waits, and the result. The job is
-    started once, whatever fails: a retry finds what an earlier try started.
+    started once, whatever fails: a retry finds what an earlier try started. Several submissions are made one
+    after the other; each waits for the end of the one before.
 
     :param wait_for_completion: whether to wait for the end of the job; if not, the task ends when the job
         has started, and a
@@ -76,7 +109,7 @@ class ZillizJobOperator(ZillizTask, BaseOperator, Generic[R]):
         Argument("on_conflict", partial(check_choice, choices=("wait", "fail"))),
         Argument("conflict_timeout", check_seconds),
         Argument("on_uncertain", partial(check_choice, choices=("fail", "retry"))),
-        *ZillizTask.common_arguments,
+        *ZillizWaitingTask.common_arguments,
     )
     operator_extra_links = (ZillizConsoleLink(),)
     ui_color = "#d6ecff"
@@ -117,12 +150,15 @@ class ZillizJobOperator(ZillizTask, BaseOperator, Generic[R]):
             raise ArgumentError("end_from_trigger needs Airflow 3.3 or later")
 
     @abstractmethod
-    def submission(self) -> Submission[R]:
-        """Return how to start the job, and how to find it again."""
+    def submissions(self) -> Sequence[Submission[R]]:
+        """Return how to start each job, and how to find it again."""
 
     @abstractmethod
     def submitted(self, record: R) -> dict[str, Any]:
-        """Return the task's result as far as it is known when the job has started."""
+        """Return the result of a job as far as it is known when the job has started."""
+
+    def announce(self, context: Context, result: dict[str, Any]) -> None:
+        """Tell whoever wants to know that a job has started; ``result`` is what is known so far."""
 
     @abstractmethod
     def job_trigger(self, result: dict[str, Any], **timing: Any) -> ZillizTrigger:
@@ -130,70 +166,121 @@ class ZillizJobOperator(ZillizTask, BaseOperator, Generic[R]):
 
     @abstractmethod
     def summary(self, result: dict[str, Any]) -> str:
-        """Return the complete result in words, for the log."""
+        """Return the complete result of a job in words, for the log."""
+
+    def task_result(self, results: list[dict[str, Any]]) -> Any:
+        """Return the task's result from those of its jobs."""
+        (result,) = results
+        return result
 
     def keep_secret(self, secret: KeepSecret) -> bool:
         """Store what the API shows only once, and return whether it is stored."""
         raise NotImplementedError(f"{type(self).__name__} has no place for a secret.")
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> Any:
         with translate_errors(self):
-            self.check_arguments(rendered=True)
-            ZillizConsoleLink.persist(context, self.hook.connection.console_url(self.cluster_id))
-            limit = self.cap_to_execution_timeout(self.conflict_timeout)
-            return self._run(context, conflict_deadline=self.hook.clock.time() + limit)
+            self.begin(context)
+            return self._run(context)
 
-    def execute_after_conflict(self, context: Context, event: Any = None) -> dict[str, Any]:
+    def execute_after_conflict(self, context: Context, event: Any = None) -> Any:
         """Go on when the trigger has seen the cluster free."""
         with translate_errors(self):
             self.check_arguments(rendered=True)
             (deadline,) = validate_event(event, "deadline")
-            return self._run(context, conflict_deadline=deadline)
+            return self._run(context, conflict_deadline=deadline, guessing_since=event.get("guessing_since"))
 
-    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Go on when the trigger has seen the end of the job."""
         with translate_errors(self):
             (result,) = validate_event(event, "result")
-            return self._deliver(result, self._store(context))
+            return self._run(context, ended=result)
 
     def describe_remote_work(self, context: Context) -> str:
-        submission = self.submission()
-        kept = self._store(context).load()
-        record = submission.record_type.model_validate(kept) if kept else None
-        if record is None or not record.made_id:
-            return f"This task has not recorded a {submission.noun} made from {self.cluster_id}."
-        return (
-            f"{submission.describe(record)} (job {record.job_id or 'unknown'}) may still be running; "
-            "a retry of this task finds it."
-        )
+        for submission, store in reversed(self._stores(context)):
+            kept = store.load()
+            record = submission.record_type.model_validate(kept) if kept else None
+            if record is not None and record.made_id:
+                return (
+                    f"{submission.describe(record)} (job {record.job_id or 'unknown'}) may still be running; "
+                    "a retry of this task finds it."
+                )
+        return f"This task has not recorded a {submission.noun} made from {self.cluster_id}."
 
-    def _store(self, context: Context) -> SubmissionStore:
-        return SubmissionStore(context, self.submission().key)
+    def _stores(self, context: Context) -> list[tuple[Submission[R], SubmissionStore]]:
+        return [(submission, SubmissionStore(context, submission.key)) for submission in self.submissions()]
 
-    def _run(self, context: Context, conflict_deadline: float) -> dict[str, Any]:
-        store = self._store(context)
+    def _run(
+        self,
+        context: Context,
+        *,
+        conflict_deadline: float | None = None,
+        guessing_since: float | None = None,
+        ended: dict[str, Any] | None = None,
+    ) -> Any:
+        """
+        Go through the submissions from the first one that has not ended.
+
+        :param conflict_deadline: how long to wait for what is in its way, if that wait has begun
+        :param guessing_since: since when a guess is all that explains that wait
+        :param ended: the result of its job, if that has ended
+        """
+        stores = self._stores(context)
+        are_many = len(stores) > 1
+        results = []
+        for submission, store in stores:
+            result = store.load_result() if are_many else None
+            if result is None:
+                result = ended or self._run_job(
+                    context, submission, store, conflict_deadline, guessing_since, are_many
+                )
+                conflict_deadline = guessing_since = ended = None
+                if self.wait_for_completion:
+                    self.log.info("%s", self.summary(result))
+                if are_many:
+                    store.save_result(result)
+            results.append(result)
+        self.emit_asset_events(context, results)
+        for _, store in stores:
+            store.mark_delivered()
+        return self.task_result(results)
+
+    def _run_job(
+        self,
+        context: Context,
+        submission: Submission[R],
+        store: SubmissionStore,
+        conflict_deadline: float | None,
+        guessing_since: float | None,
+        are_many: bool,
+    ) -> dict[str, Any]:
+        if conflict_deadline is None:
+            limit = self.cap_to_execution_timeout(self.conflict_timeout)
+            conflict_deadline = self.hook.clock.time() + limit
         while True:
             try:
-                record = self._submit(store)
+                record = self._submit(submission, store)
                 break
             except ZillizConflictError as conflict:
                 if self.on_conflict == "fail":
                     raise
-                self._wait_for_others(conflict, conflict_deadline)
+                now = self.hook.clock.time()
+                guessing_since = (guessing_since or now) if conflict.is_guess else None
+                self._wait_for_others(conflict, conflict_deadline, guessing_since)
         result = self.submitted(record)
+        self.announce(context, result)
         if not self.wait_for_completion:
-            store.mark_delivered()
             return result
-        if self.deferrable and self.end_from_trigger and not self.lost_in_trigger():
+        may_end_in_trigger = self.end_from_trigger and not are_many
+        if self.deferrable and may_end_in_trigger and not self.lost_in_trigger():
             # A trigger cannot write to the store, so mark it now. If the task is cleared later, it starts a
             # new job, because nobody knows whether it had delivered.
             store.mark_delivered()
-        return self._deliver(self._wait_for_end(result), store)
+        return self._wait_for_end(result, may_end_in_trigger)
 
-    def _submit(self, store: SubmissionStore) -> R:
+    def _submit(self, submission: Submission[R], store: SubmissionStore) -> R:
         from airflow_provider_zbackup.zilliz.flows.submission import submit_once
 
-        submission, client = self.submission(), self.hook.client
+        client = self.hook.client
         record = client.run(
             submit_once(
                 submission,
@@ -201,7 +288,7 @@ class ZillizJobOperator(ZillizTask, BaseOperator, Generic[R]):
                 # A user who clears the task wants a new job, not one that finished long ago.
                 only_running=store.is_cleared(),
                 on_uncertain=self.on_uncertain,
-                answer_time=client.settings.timeout,
+                answer_time=client.settings.longest_exchange,
                 conflict_codes=client.settings.conflict_codes,
             ),
             save=store.save,
@@ -211,7 +298,9 @@ class ZillizJobOperator(ZillizTask, BaseOperator, Generic[R]):
         self.log.info("%s is made by job %s.", submission.describe(record), record.job_id or "of unknown id")
         return record
 
-    def _wait_for_others(self, conflict: ZillizConflictError, deadline: float) -> None:
+    def _wait_for_others(
+        self, conflict: ZillizConflictError, deadline: float, guessing_since: float | None
+    ) -> None:
         """Wait, or defer, until no backup is running on the cluster."""
         from airflow_provider_zbackup.triggers.backup import ZillizNoActiveBackupTrigger
 
@@ -221,7 +310,7 @@ class ZillizJobOperator(ZillizTask, BaseOperator, Generic[R]):
             raise ZillizTimeoutError(
                 f"Waited {waited:.0f} s for other backups to finish. {conflict}"
             ) from conflict
-        if conflict.is_guess and waited >= LONGEST_GUESS and conflict.__cause__ is not None:
+        if guessing_since is not None and now - guessing_since >= LONGEST_GUESS and conflict.__cause__:
             raise conflict.__cause__
         self.log.info("%s Waiting for it to end.", conflict)
         pause = CONFLICT_PAUSE
@@ -231,6 +320,7 @@ class ZillizJobOperator(ZillizTask, BaseOperator, Generic[R]):
         trigger = ZillizNoActiveBackupTrigger(
             cluster_id=self.cluster_id,
             to_submit=True,
+            guessing_since=guessing_since,
             zilliz_conn_id=self.zilliz_conn_id,
             deadline=deadline,
             poll_interval=self.poll_interval,
@@ -238,7 +328,7 @@ class ZillizJobOperator(ZillizTask, BaseOperator, Generic[R]):
         )
         self.wait(trigger, then=self.execute_after_conflict, at_once=True)
 
-    def _wait_for_end(self, result: dict[str, Any]) -> dict[str, Any]:
+    def _wait_for_end(self, result: dict[str, Any], may_end_in_trigger: bool) -> dict[str, Any]:
         now = self.hook.clock.time()
         trigger = self.job_trigger(
             result,
@@ -246,12 +336,7 @@ class ZillizJobOperator(ZillizTask, BaseOperator, Generic[R]):
             deadline=now + self.cap_to_execution_timeout(self.timeout),
             poll_interval=self.poll_interval,
             since=now,
-            end_from_trigger=self.end_from_trigger,
+            end_from_trigger=may_end_in_trigger,
         )
         complete: dict[str, Any] = self.wait(trigger, then=self.execute_complete)
         return complete
-
-    def _deliver(self, result: dict[str, Any], store: SubmissionStore) -> dict[str, Any]:
-        self.log.info("%s", self.summary(result))
-        store.mark_delivered()
-        return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import (
@@ -16,8 +17,8 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
 from airflow_provider_zbackup.utils.arguments import DEFAULT_CONN_ID, Argument, check_seconds
-from airflow_provider_zbackup.utils.errors import translate_errors, validate_event
-from airflow_provider_zbackup.utils.task import DEFER_AFTER, ZillizTask
+from airflow_provider_zbackup.utils.errors import tell_and_raise, translate_errors, validate_event
+from airflow_provider_zbackup.utils.task import DEFER_AFTER, ZillizWaitingTask
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -25,11 +26,12 @@ if TYPE_CHECKING:
     from airflow_provider_zbackup.triggers.base import ZillizTrigger
 
 
-class ZillizSensor(ZillizTask, BaseSensorOperator):
+class ZillizSensor(ZillizWaitingTask, BaseSensorOperator):
     """
     Base of the sensors: the same flow decides in poke, reschedule and deferrable mode.
 
-    :param timeout: when to give up, in seconds, by default after 12 hours
+    :param timeout: when to give up, in seconds, by default after 12 hours. With 0 it is a check: one poll
+        decides, here in the worker, whatever the mode
     :param deferrable: whether to wait in the triggerer, which holds no worker; by default as Airflow's
         ``[operators] default_deferrable`` says. Then ``poke_interval`` is the longest pause between two
         polls, and ``mode`` has no effect; ``timeout`` and ``soft_fail`` work as usual
@@ -43,7 +45,7 @@ class ZillizSensor(ZillizTask, BaseSensorOperator):
     common_arguments: ClassVar[tuple[Argument, ...]] = (
         Argument("poke_interval", check_seconds),
         Argument("timeout", check_seconds),
-        *ZillizTask.common_arguments,
+        *ZillizWaitingTask.common_arguments,
     )
     operator_extra_links = (ZillizConsoleLink(),)
     ui_color = "#d6ecff"
@@ -66,28 +68,29 @@ class ZillizSensor(ZillizTask, BaseSensorOperator):
         self._last_note = ""
 
     @abstractmethod
-    def console_url(self) -> str:
-        """Return the page of the web console that shows what is waited for."""
-
-    @abstractmethod
     def trigger(self, **timing: Any) -> ZillizTrigger:
         """Return the trigger that waits, here or in the triggerer. Its event brings the XCom."""
 
     def poke(self, context: Context) -> PokeReturnValue:
         with translate_errors(self):
-            trigger = self._trigger(deadline=math.inf)
-            seen = trigger.wait_in_worker(self.hook, note=self._note, leave_after=self.hook.clock.time())
+            seen = self._poking.wait_in_worker(self.hook, note=self._note, leave_after=self.hook.clock.time())
         return PokeReturnValue(is_done=seen is not None, xcom_value=seen)
+
+    @cached_property
+    def _poking(self) -> ZillizTrigger:
+        """The trigger of all pokes: what one has learnt serves the next."""
+        return self._trigger(deadline=math.inf)
 
     def execute(self, context: Context) -> Any:
         # Airflow applies soft_fail outside poke only in resume_execution, so go through it.
         self.resume_execution(self._prepare.__name__, None, context)
-        if not self.deferrable:
+        # With a timeout of 0, Airflow's own loop may sleep and poll again.
+        if self.timeout and not self.deferrable:
             try:
                 return super().execute(context)
             except (AirflowSensorTimeout, AirflowSkipException) as error:
                 # Airflow's own time-out does not know what was waited for.
-                raise type(error)(f"{error} {self._last_note}".rstrip()) from error
+                tell_and_raise(self, type(error)(f"{self._last_note} {error}".lstrip()), error)
         return self.resume_execution(self._wait.__name__, None, context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -116,8 +119,7 @@ class ZillizSensor(ZillizTask, BaseSensorOperator):
 
     def _prepare(self, context: Context) -> None:
         with translate_errors(self):
-            self.check_arguments(rendered=True)
-            ZillizConsoleLink.persist(context, self.console_url())
+            self.begin(context)
 
     def _wait(self, context: Context) -> Any:
         now = self.hook.clock.time()

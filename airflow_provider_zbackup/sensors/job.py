@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_zbackup.sensors.base import ZillizSensor
 from airflow_provider_zbackup.utils.arguments import as_result, check_id, is_rendered_later
+from airflow_provider_zbackup.zilliz.checks import ArgumentError
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, XComArg
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 class ZillizJobSensor(ZillizSensor):
     """
-    Wait until a job in Zilliz Cloud has ended well; fail at once if it fails or is cancelled.
+    Wait until a job in Zilliz Cloud has ended well; fail at once if it fails or is canceled.
 
     .. seealso:: `Describe Job <https://docs.zilliz.com/reference/restful/describe-job-v2>`__
 
@@ -27,7 +28,7 @@ class ZillizJobSensor(ZillizSensor):
         ``defer_after``, ``end_from_trigger`` and ``zilliz_conn_id``
     :return: the job in its last state, as plain JSON: ``job_id``, ``type``, ``status``, ``progress``,
         ``start_time``, ``end_time``, ``reason``; where no job id is known, the backup
-    :raises AirflowFailException: when the job fails, is cancelled, or cannot be found
+    :raises AirflowFailException: when the job fails, is canceled, or cannot be found
     :raises AirflowSensorTimeout: after ``timeout`` seconds
     """
 
@@ -48,6 +49,12 @@ class ZillizJobSensor(ZillizSensor):
         given = as_result("job_id", self.job_id)
         if not isinstance(given, Mapping):
             check_id("job_id", given, rendered=True)
+            if given.startswith("backup"):
+                # Documents show such ids only of backups; waiting for one would end in "job not found".
+                raise ArgumentError(
+                    f"job_id is {given!r}, which looks like a backup's id: pass the whole result of the "
+                    "create task, as task.output"
+                )
             return {"job_id": given, "cluster_id": None, "backup_id": None}
         target = {name: given.get(name) for name in ("job_id", "cluster_id", "backup_id")}
         for name in ("cluster_id", "backup_id") if target["job_id"] is None else ("job_id",):

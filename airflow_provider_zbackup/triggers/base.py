@@ -17,9 +17,6 @@ from airflow_provider_zbackup.zilliz.models import Answer
 
 A = TypeVar("A", bound=Answer)
 
-#: How long a trigger rides out a refused API key, in seconds: somebody may be exchanging it.
-KEY_GRACE = 120.0
-
 
 class ZillizTrigger(BaseTrigger):
     """
@@ -57,6 +54,11 @@ class ZillizTrigger(BaseTrigger):
         self.not_before = not_before
         self.end_from_trigger = end_from_trigger
 
+    @property
+    def latest_end(self) -> float:
+        """When the flow has ended, whatever happens, in seconds since the epoch."""
+        return self.deadline
+
     @abstractmethod
     def serialized_fields(self) -> dict[str, Any]:
         """Return the arguments that say what is waited for."""
@@ -88,16 +90,25 @@ class ZillizTrigger(BaseTrigger):
         :return: the task's result; ``None`` if it was time to leave
         :raises ZillizError: the error that ended the wait
         """
-        return hook.client.run(self.flow(self._wait(leave_after)), note=note)["result"]
+        return hook.client.run(self._flow(self._wait(leave_after)), note=note)["result"]
+
+    def _flow(self, wait: Wait) -> Flow[dict[str, Any]]:
+        """Return the flow, whose errors say what was waited for."""
+        try:
+            return (yield from self.flow(wait))
+        except ZillizError as error:
+            fields = self.serialized_fields()
+            ids = fields.get("result") or fields
+            raise error.with_ids(ids) from error
 
     def _wait(self, leave_after: float | None = None) -> Wait:
         return Wait(self.deadline, self.poll_interval, self.since, leave_after, self.not_before)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        hook, wait = ZillizHook(self.zilliz_conn_id), self._wait()._replace(key_grace=KEY_GRACE)
+        hook, wait = ZillizHook(self.zilliz_conn_id), self._wait()
         try:
             async with hook.async_client() as client:
-                result = await client.run(self.flow(wait), note=self.log.info)
+                result = await client.run(self._flow(wait), note=self.log.info)
             event = {"status": "success", **result}
         except ZillizError as error:
             event = {"status": "error", "error": error.to_dict()}

@@ -1,13 +1,14 @@
-"""Trigger that waits for a job."""
+"""Triggers that wait for a job."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_zbackup.triggers.base import ZillizTrigger
+from airflow_provider_zbackup.triggers.base import ZillizResultTrigger, ZillizTrigger
 from airflow_provider_zbackup.zilliz.flows.polling import Wait
 from airflow_provider_zbackup.zilliz.flows.steps import Flow
-from airflow_provider_zbackup.zilliz.flows.waiting import wait_for_job_or_backup
+from airflow_provider_zbackup.zilliz.flows.waiting import wait_for_job, wait_for_job_or_backup
+from airflow_provider_zbackup.zilliz.models import Job
 
 
 class ZillizJobTrigger(ZillizTrigger):
@@ -39,3 +40,16 @@ class ZillizJobTrigger(ZillizTrigger):
 
     def flow(self, wait: Wait) -> Flow[dict[str, Any]]:
         return {"result": (yield from wait_for_job_or_backup(**self.serialized_fields(), wait=wait))}
+
+
+class ZillizStartedJobTrigger(ZillizResultTrigger[Job]):
+    """
+    Waits until a job that the task started has ended.
+
+    :param result: has ``job_id``
+    """
+
+    facts = frozenset({"status"})
+
+    def end(self, wait: Wait) -> Flow[Job | None]:
+        return wait_for_job(self.result["job_id"], wait)

@@ -11,8 +11,10 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from airflow_provider_zbackup.zilliz import checks
 from airflow_provider_zbackup.zilliz.checks import ArgumentError
@@ -42,6 +44,20 @@ def check_names(name: str, value: Any, of: str, *, rendered: bool = False) -> No
         checks.check_names(name, value, of=of, is_known=lambda item: rendered or not is_rendered_later(item))
 
 
+def check_renaming(name: str, value: Any, of: str, *, rendered: bool = False) -> None:
+    """Check a list of names, or new names by the old ones, as far as they are known."""
+    if not isinstance(value, Mapping):
+        check_names(name, value, of, rendered=rendered)
+        return
+    if not value:
+        raise ArgumentError(f"{name} must hold at least one of the {of}")
+    for old, new in value.items():
+        check_id(f"a name in {name}", old, rendered=rendered)
+        check_id(f"the new name of {old!r} in {name}", new, rendered=rendered)
+    if len(set(value.values())) < len(value):
+        raise ArgumentError(f"{name} must not give the same new name twice")
+
+
 def check_seconds(name: str, value: Any, *, at_least: float = 0.0, rendered: bool = True) -> None:
     """
     Check a time in seconds.
@@ -69,18 +85,58 @@ def check_choice(name: str, value: Any, choices: Sequence[Any], *, rendered: boo
         raise ArgumentError(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}")
 
 
-def check_count(name: str, value: Any, *, rendered: bool = False) -> None:
-    """
-    Check a number of things.
+def check_count(
+    name: str, value: Any, *, at_least: int = 1, at_most: int | None = None, rendered: bool = False
+) -> None:
+    """Check a number of things, unless it is known only later; see :func:`.zilliz.checks.check_number`."""
+    if rendered or not is_rendered_later(value):
+        checks.check_number(name, value, at_least, at_most)
 
-    :raises ArgumentError: unless it is a whole number, at least 1; a text of digits is one too, since that is
-        what a template renders
+
+def check_weekdays(name: str, value: Any, *, rendered: bool = False) -> None:
+    """Check a list of weekdays, as far as they are known; see :func:`.zilliz.checks.check_weekdays`."""
+    if rendered or not is_rendered_later(value):
+        checks.check_weekdays(name, value, is_known=lambda item: rendered or not is_rendered_later(item))
+
+
+def check_copies(name: str, value: Any, *, rendered: bool = False) -> None:
+    """Check copies in other regions, as far as they are known; see :func:`.zilliz.checks.check_copies`."""
+    if rendered or not is_rendered_later(value):
+        checks.check_copies(name, value, is_known=lambda item: rendered or not is_rendered_later(item))
+
+
+def check_duration(name: str, value: Any, *, rendered: bool = True) -> None:
     """
-    if not rendered and is_rendered_later(value):
-        return
-    is_number = isinstance(value, int) and not isinstance(value, bool)
-    if not (is_number or (isinstance(value, str) and value.isdecimal())) or int(value) < 1:
-        raise ArgumentError(f"{name} must be a whole number, at least 1, not {value!r}")
+    Check a time span.
+
+    :raises ArgumentError: unless it is a ``timedelta`` of more than nothing
+    """
+    if not isinstance(value, timedelta) or value <= timedelta():
+        raise ArgumentError(f"{name} must be a timedelta, more than 0, not {value!r}")
+
+
+def check_amount(name: str, value: Any, *, rendered: bool = True) -> None:
+    """
+    Check an amount, such as a price.
+
+    :raises ArgumentError: unless it is a number that is not negative
+    """
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not is_number or value < 0:
+        raise ArgumentError(f"{name} must be a number, at least 0, not {value!r}")
+
+
+def check_timezone(name: str, value: Any, *, rendered: bool = True) -> None:
+    """
+    Check the name of a time zone.
+
+    :raises ArgumentError: unless this machine knows it
+    """
+    checks.check_id(name, value)
+    try:
+        ZoneInfo(value)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise ArgumentError(f"{name} must be a time zone such as 'Europe/Paris', not {value!r}") from None
 
 
 def as_result(name: str, value: Any) -> Any:
@@ -95,8 +151,8 @@ def as_result(name: str, value: Any) -> Any:
         return json.loads(value)
     except ValueError:
         raise ArgumentError(
-            f"{name} is a string that is not JSON: pass the result of the create task as task.output, or "
-            "through the template filter tojson"
+            f"{name} is a string that is not JSON: pass the result of the task as task.output, or through "
+            "the template filter tojson"
         ) from None
 
 
@@ -116,6 +172,36 @@ def check_id_or_result(name: str, value: Any, *, field: str, rendered: bool = Fa
         is_result = isinstance(as_result(name, value), Mapping)
         label = f"{field}, in {name}," if is_result else name
         check_id(label, id_or_field(name, value, field), rendered=True)
+
+
+def check_result(name: str, value: Any, *, fields: Sequence[str], rendered: bool = False) -> None:
+    """
+    Check the result of another task.
+
+    :param fields: the ids and names that it must have
+    :raises ArgumentError: unless it has them, without white space around them
+    """
+    if rendered or not is_rendered_later(value):
+        result = as_result(name, value)
+        if not isinstance(result, Mapping):
+            raise ArgumentError(f"{name} must be the result of another task, not {result!r}")
+        for field in fields:
+            check_id(f"{field}, in {name},", result.get(field), rendered=rendered)
+
+
+def ids_of_backup(name: str, result: Any) -> tuple[str, str]:
+    """
+    Return the ids of the cluster and the backup in another task's result.
+
+    :raises ArgumentError: when the value is no such result
+    """
+    result = as_result(name, result)
+    if not isinstance(result, Mapping):
+        raise ArgumentError(f"{name} must be the result of a create task, not {result!r}")
+    cluster_id, backup_id = result.get("cluster_id"), result.get("backup_id")
+    checks.check_id(f"cluster_id, in {name},", cluster_id)
+    checks.check_id(f"backup_id, in {name},", backup_id)
+    return str(cluster_id), str(backup_id)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,9 @@ class SubmissionStore:
     Before the task has delivered its result, a retry and a cleared task both find the record. After that they
     differ. A user who clears the task wants something new. But if the worker died before it reported success,
     Airflow retries the task, and the retry must deliver the same result. ``max_tries`` tells the two apart:
-    only clearing raises it.
+    clearing sets it to the tries made plus the task's retries, and nothing else changes it. It comes to the
+    same number again only if the DAG's author has changed the retries. Then the run's ``clear_number`` tells.
+    Neither of these two is enough alone: retries change without a clearing, and other tasks are cleared.
 
     :param key: the submission; one task may make several
     """
@@ -26,33 +28,46 @@ class SubmissionStore:
     def __init__(self, context: Context, key: str) -> None:
         self._store = task_state_store(context)
         self._key = key
-        # With retries too: a user who edits them before clearing could get the same max_tries again.
-        self._run = [context["ti"].max_tries, getattr(context.get("task"), "retries", None)]
+        self._run = {
+            "max_tries": context["ti"].max_tries,
+            "retries": getattr(context.get("task"), "retries", None),
+            "clear_number": getattr(context.get("dag_run"), "clear_number", None),
+        }
 
     def load(self) -> dict[str, Any] | None:
         """Return the record; ``None`` if there is none, or if it belongs to a delivery before a clearing."""
         kept = self._store.get(self._key) or {}
-        if kept.get("delivered", self._run) != self._run:
+        if kept.get("delivered") and self.is_cleared():
             return None
         record: dict[str, Any] | None = kept.get("record")
         return record
 
     def is_cleared(self) -> bool:
         """Tell whether a user has cleared the task since the record was saved."""
-        kept = self._store.get(self._key) or {}
-        # Edited retries are no sign of a clearing.
-        return bool(kept.get("max_tries", self._run[0]) != self._run[0])
+        before = (self._store.get(self._key) or {}).get("run", self._run)
+        changed = {name for name, value in self._run.items() if value != before[name]}
+        return "max_tries" in changed or {"retries", "clear_number"} <= changed
 
     def save(self, record: Mapping[str, Any] | None) -> None:
         """Make a record durable; ``None`` deletes it."""
         if record is None:
             self._store.delete(self._key)
         else:
-            self._store.set(self._key, {"record": dict(record), "max_tries": self._run[0]})
+            self._store.set(self._key, {"record": dict(record), "run": self._run})
+
+    def load_result(self) -> dict[str, Any] | None:
+        """Return the result of a job that has ended while others of the same task have not."""
+        result: dict[str, Any] | None = (self._store.get(self._key) or {}).get("result")
+        return result
+
+    def save_result(self, result: Mapping[str, Any]) -> None:
+        """Keep the result of an ended job until the task delivers."""
+        kept = self._store.get(self._key) or {}
+        self._store.set(self._key, kept | {"result": dict(result)})
 
     def mark_delivered(self) -> None:
         """Note that the task is about to deliver its result."""
         if HAS_TASK_STATE_STORE:
-            self._store.set(self._key, {"record": self.load(), "delivered": self._run})
+            self._store.set(self._key, {"record": self.load(), "run": self._run, "delivered": True})
         else:
             self._store.delete(self._key)

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
 from airflow_provider_zbackup.utils.arguments import Argument, check_flag, check_seconds
+from airflow_provider_zbackup.utils.errors import tell_and_raise
 from airflow_provider_zbackup.utils.listeners import hears_of_success
 from airflow_provider_zbackup.utils.xcom import can_push_from_trigger, has_backend
 
@@ -36,34 +38,40 @@ NO_CANCEL = "Only Zilliz Cloud's web console can cancel a job: there is no API f
 
 
 class ZillizTask:
-    """
-    Mixin for operators and sensors: declared arguments, and a wait that moves to the triggerer.
-
-    If Airflow ends a deferral (its own time-out, or a crashed trigger) or kills the task, the error or the
-    log says what goes on in Zilliz Cloud.
-    """
+    """Mixin for operators and sensors: declared arguments, and the hook."""
 
     #: Arguments of a subclass, which calls :meth:`check_arguments` at the end of its ``__init__``.
     arguments: ClassVar[tuple[Argument, ...]] = ()
-    #: Arguments of every task of this provider.
-    common_arguments: ClassVar[tuple[Argument, ...]] = (
-        Argument("deferrable", check_flag),
-        Argument("defer_after", check_seconds),
-        Argument("end_from_trigger", check_flag),
-        Argument("zilliz_conn_id"),
-    )
+    #: Arguments of every task of its kind.
+    common_arguments: ClassVar[tuple[Argument, ...]] = (Argument("zilliz_conn_id"),)
 
     template_fields: Collection[str]
     zilliz_conn_id: str
-    deferrable: bool
-    defer_after: float
-    end_from_trigger: bool
+
+    #: Id of the cluster that the link leads to, if the task works on one.
+    cluster_id: str | None
 
     @cached_property
     def hook(self) -> ZillizHook:
         from airflow_provider_zbackup.hooks.zilliz import ZillizHook
 
         return ZillizHook(self.zilliz_conn_id)
+
+    def console_url(self) -> str:
+        """Return the page of the web console that shows what the task works on."""
+        return self.hook.connection.console_url(self.cluster_id)
+
+    def begin(self, context: Context) -> None:
+        """Check the rendered arguments, and show the link to the console."""
+        url = ""
+        try:
+            self.check_arguments(rendered=True)
+            url = self.console_url()
+        finally:
+            # Airflow logs an error about a link that has no address at all.
+            ZillizConsoleLink.persist(context, url)
+        hint = self.hook.connection.console_hint
+        self.log.info("Zilliz Cloud console: %s%s", url, hint and f" ({hint})")  # type: ignore[attr-defined]
 
     def check_arguments(self, *, rendered: bool = False) -> None:
         """
@@ -80,6 +88,26 @@ class ZillizTask:
             # A given value must not render to None: without its collections, a backup would hold everything.
             if value is not None or not item.optional or item.name in self._given:
                 item.check(item.name, value, rendered=rendered or item.name not in self.template_fields)
+
+
+class ZillizWaitingTask(ZillizTask):
+    """
+    Mixin for operators and sensors that wait: the wait moves from the worker to the triggerer.
+
+    If Airflow ends a deferral (its own time-out, or a crashed trigger) or kills the task, the error or the
+    log says what goes on in Zilliz Cloud.
+    """
+
+    common_arguments: ClassVar[tuple[Argument, ...]] = (
+        Argument("deferrable", check_flag),
+        Argument("defer_after", check_seconds),
+        Argument("end_from_trigger", check_flag),
+        *ZillizTask.common_arguments,
+    )
+
+    deferrable: bool
+    defer_after: float
+    end_from_trigger: bool
 
     def describe_remote_work(self, context: Context) -> str:
         """Return, in one sentence, what goes on in Zilliz Cloud."""
@@ -116,7 +144,7 @@ class ZillizTask:
         now = self.hook.clock.time()
         trigger.not_before = max(trigger.not_before or 0.0, now + EARLIEST_EVENT)
         trigger.deadline = max(trigger.deadline, trigger.not_before)
-        remaining = max(0.0, trigger.deadline - now)
+        remaining = max(0.0, trigger.latest_end - now)
         self.defer(  # type: ignore[attr-defined]
             trigger=trigger, method_name=then.__name__, timeout=timedelta(seconds=remaining + BACKSTOP)
         )
@@ -155,7 +183,8 @@ class ZillizTask:
             if next_method != "__fail__":
                 raise
             cause = str(error).rstrip(".")
-            raise type(error)(f"{cause}. {self._what_is_known(context)} {NO_CANCEL}") from error
+            text = f"{cause}. {self._what_is_known(context)} {NO_CANCEL}"
+            tell_and_raise(cast("BaseOperator", self), type(error)(text), error)
 
     def _what_is_known(self, context: Context) -> str:
         try:
