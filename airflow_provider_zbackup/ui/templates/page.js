@@ -1,0 +1,277 @@
+"use strict";
+(() => {
+  const base = document.body.dataset.base, prefix = document.body.dataset.prefix;
+  const content = document.getElementById("content"), form = document.getElementById("filter");
+  // Airflow's own window, if the page is shown in it.
+  let outer = null;
+  try { if (parent !== window && parent.document) outer = parent; } catch { /* Another origin. */ }
+
+  // Theme: browsers tell a frame the theme of the system, which need not be that of Airflow.
+  if (outer) {
+    const copyTheme = () => {
+      const names = outer.document.documentElement.classList, own = document.documentElement.classList;
+      own.toggle("dark", names.contains("dark"));
+      own.toggle("light", names.contains("light"));
+    };
+    copyTheme();
+    new MutationObserver(copyTheme).observe(outer.document.documentElement, { attributeFilter: ["class"] });
+  }
+
+  // Links: Airflow's frame may neither leave itself nor open windows, so a link in Airflow's window does it.
+  const follow = (href, target) => {
+    if (!outer) { open(href, target); return; }
+    const link = outer.document.createElement("a");
+    Object.assign(link, { href, target, rel: "noopener" });
+    outer.document.body.append(link);
+    link.click();
+    link.remove();
+  };
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a");
+    if (link?.target === "_blank") {
+      event.preventDefault();
+      follow(link.href, "_blank");
+    } else if (link && "airflow" in link.dataset) {
+      event.preventDefault();
+      if (event.ctrlKey || event.metaKey || event.shiftKey) follow(link.href, "_blank");
+      else if (!outer) location.assign(link.href);
+      else {
+        outer.history.pushState(null, "", link.href);
+        outer.dispatchEvent(new PopStateEvent("popstate", { state: null }));
+      }
+    } else if (event.target.matches(".copy")) copy(event.target);
+  });
+
+  const copy = async (button) => {
+    const code = button.closest("details").querySelector("pre");
+    try { await navigator.clipboard.writeText(code.textContent); } catch {
+      // Without HTTPS there is no clipboard, but there is this.
+      getSelection().selectAllChildren(code);
+      document.execCommand("copy");
+    }
+    button.textContent = "Copied";
+  };
+
+  // Times, in the zone that the user has chosen in Airflow.
+  const zone = (() => {
+    try {
+      const chosen = (localStorage.getItem("timezone") || "").replaceAll('"', "");
+      new Intl.DateTimeFormat("en", { timeZone: chosen });
+      return chosen;
+    } catch { return undefined; }
+  })();
+  const exact = new Intl.DateTimeFormat("en-GB",
+    { dateStyle: "medium", timeStyle: "long", timeZone: zone });
+  const short = new Intl.DateTimeFormat("en-GB",
+    { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZone: zone });
+  const span = (seconds) => {
+    const minutes = Math.floor(seconds / 60), hours = Math.floor(minutes / 60), days = Math.floor(hours / 24);
+    if (days) return `${days} d ${hours % 24} h`;
+    if (hours) return `${hours} h ${minutes % 60} min`;
+    return minutes ? `${minutes} min` : `${Math.floor(seconds)} s`;
+  };
+  const writeTimes = () => {
+    for (const time of document.querySelectorAll("time")) {
+      const moment = new Date(time.dateTime), seconds = (Date.now() - moment) / 1000;
+      time.title = exact.format(moment);
+      if (time.dataset.form === "past") time.textContent = `${span(Math.max(0, seconds))} ago`;
+      else if (time.dataset.form === "future" && seconds < 0) time.textContent = `in ${span(-seconds)}`;
+      else time.textContent = short.format(moment);
+    }
+  };
+
+  // Who made a backup: the browser asks Airflow, which answers what this user may see.
+  const ask = async (path) => {
+    const response = await fetch(base + path, { headers: { Accept: "application/json" } });
+    if (!response.ok) throw new Error(response.statusText);
+    return response.json();
+  };
+  const recent = (lifetime, get) => {
+    let asked = -Infinity, answer;
+    return () => {
+      if (performance.now() - asked > lifetime) {
+        asked = performance.now();
+        answer = get().catch(() => null);
+      }
+      return answer;
+    };
+  };
+  const makers = recent(30_000, async () => {
+    const found = new Map();
+    for (let offset = 0; offset < 1000; offset += 100) {
+      const page = await ask("/api/v2/dags/~/dagRuns/~/taskInstances/~/xcomEntries?xcom_key_pattern=zilliz_backup.%25" +
+        `&order_by=-timestamp&limit=100&offset=${offset}`);
+      for (const entry of page.xcom_entries) found.set(entry.key.replace("zilliz_backup.", ""), entry);
+      if (page.xcom_entries.length < 100) break;
+    }
+    return found;
+  });
+  const failures = recent(30_000, async () => {
+    const since = new Date(Date.now() - 30 * 86_400_000).toISOString();
+    const name = "ZillizCreateBackupOperator";
+    const answer = await ask(`/api/v2/dags/~/dagRuns/~/taskInstances?operator=${name}&state=failed&limit=100` +
+      `&order_by=-end_date&end_date_gte=${encodeURIComponent(since)}`);
+    // Airflow before 3.2 does not know the filter by operator.
+    return answer.task_instances.filter((task) => task.operator === name && task.end_date);
+  });
+  const taskLink = (task) => {
+    const link = document.createElement("a");
+    const parts = [task.dag_id, "runs", task.run_id ?? task.dag_run_id, "tasks", task.task_id].map(encodeURIComponent);
+    link.href = `${base}/dags/${parts.join("/")}` + (task.map_index >= 0 ? `/mapped/${task.map_index}` : "");
+    link.dataset.airflow = "";
+    link.textContent = `${task.dag_id} · ${task.task_id}`;
+    return link;
+  };
+  const writeMakers = async () => {
+    const found = await makers();
+    if (!found) return;
+    for (const cell of content.querySelectorAll(".made")) {
+      const groups = new Map();
+      for (const id of cell.dataset.ids.split(" ").filter((id) => found.has(id))) {
+        const entry = found.get(id), name = `${entry.dag_id} · ${entry.task_id}`;
+        groups.set(name, { entry: groups.get(name)?.entry ?? entry, count: (groups.get(name)?.count ?? 0) + 1 });
+      }
+      if (!groups.size) continue;
+      const lines = [...groups.values()].slice(0, 2).map(({ entry, count }) => {
+        const line = document.createElement("div");
+        line.append(taskLink(entry));
+        if (count > 1) line.append(note(` × ${count}`));
+        return line;
+      });
+      if (groups.size > 2) lines.push(note(`and ${groups.size - 2} other tasks`));
+      cell.querySelector(".tasks").replaceChildren(...lines);
+      const others = cell.querySelector(".others");
+      const left = cell.dataset.manual - [...groups.values()].reduce((sum, { count }) => sum + count, 0);
+      if (others) {
+        others.hidden = left <= 0;
+        others.replaceChildren("manual", note(` × ${left}`));
+      }
+    }
+  };
+  const note = (text) => {
+    const element = document.createElement("span");
+    element.className = "sub";
+    element.textContent = text;
+    return element;
+  };
+  const writeFailures = async () => {
+    const failed = await failures();
+    if (!failed) return;
+    for (const place of content.querySelectorAll("[data-cluster]")) {
+      const own = failed.filter((task) => task.rendered_fields?.cluster_id === place.dataset.cluster);
+      const chart = place.querySelector(".timeline");
+      for (const task of chart ? own : []) {
+        const ago = Math.floor((Date.now() - new Date(task.end_date)) / 86_400_000);
+        const day = chart.querySelector(`[data-ago="${ago}"]`);
+        if (!day || day.querySelector(".task")) continue;
+        const mark = day.querySelector(".ground").cloneNode();
+        mark.setAttribute("class", "failed task");
+        mark.setAttribute("height", 5);
+        day.append(mark);
+        day.querySelector("title").textContent += `, failed: ${task.dag_id} · ${task.task_id}`;
+      }
+      const last = own[0], box = place.querySelector(".failure");
+      if (box && last && !(new Date(place.dataset.newest) > new Date(last.end_date))) {
+        const time = document.createElement("time");
+        Object.assign(time, { dateTime: last.end_date });
+        time.dataset.form = "past";
+        box.replaceChildren("Failed ", time, ": ", taskLink(last));
+      }
+    }
+    writeTimes();
+  };
+
+  // How far a running backup is: only its job tells, and only the task that made it knows the job.
+  const jobs = new Map();
+  const writeProgress = async () => {
+    const found = await makers();
+    for (const run of content.querySelectorAll(".run")) {
+      const entry = found?.get(run.dataset.backup);
+      if (!entry) continue;
+      try {
+        if (!jobs.has(run.dataset.backup)) {
+          const parts = [entry.dag_id, "dagRuns", entry.run_id, "taskInstances", entry.task_id, "xcomEntries", entry.key];
+          const xcom = await ask(`/api/v2/dags/${parts.map(encodeURIComponent).join("/")}` +
+            `?map_index=${entry.map_index}&deserialize=false&stringify=false`);
+          const value = typeof xcom.value === "string" ? JSON.parse(xcom.value) : xcom.value;
+          jobs.set(run.dataset.backup, value.job_id);
+        }
+        const address = `${prefix}/jobs/${encodeURIComponent(jobs.get(run.dataset.backup))}`;
+        const response = await fetch(`${address}?connection=${encodeURIComponent(run.dataset.connection)}`);
+        const { progress } = await response.json();
+        if (progress === null) continue;
+        const bar = run.querySelector("progress");
+        bar.hidden = false;
+        bar.value = progress;
+        run.querySelector(".percent").textContent = `${progress} %`;
+      } catch { /* The backup is shown without its progress. */ }
+    }
+  };
+
+  // What the page shows is fetched again and again. What the user has opened stays open.
+  let timer, last = content.innerHTML;
+  const decorate = () => { writeTimes(); writeMakers(); writeFailures(); writeProgress(); };
+  const show = (html) => {
+    if (html !== last) {
+      last = html;
+      const opened = [...content.querySelectorAll("details[open]")].map((each) => each.id);
+      const focused = content.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+      content.innerHTML = html;
+      for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
+      if (focused) content.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
+    }
+    const projects = JSON.parse(content.firstElementChild?.dataset.projects ?? "[]");
+    const select = form?.elements.project, chosen = select?.value;
+    if (select && projects.join() !== [...select.options].slice(1).map((each) => each.value).join()) {
+      select.replaceChildren(select.options[0], ...projects.map((name) => new Option(name, name, false, name === chosen)));
+    }
+    decorate();
+    plan();
+  };
+  const plan = () => {
+    clearTimeout(timer);
+    const again = Number(content.querySelector("[data-again]")?.dataset.again);
+    if (again) timer = setTimeout(load, again * 1000);
+  };
+  const load = async () => {
+    clearTimeout(timer);
+    if (document.hidden) return;
+    const address = new URL(location.href);
+    address.searchParams.set("part", "true");
+    try {
+      const response = await fetch(address);
+      if (response.status === 401) { location.reload(); return; }
+      show(await response.text());
+    } catch {
+      // The API server restarts, or the network is down.
+      timer = setTimeout(load, 5000);
+    }
+  };
+  document.addEventListener("visibilitychange", load);
+  if (form) {
+    let typing;
+    const filter = () => {
+      const address = new URL(location.href);
+      for (const [name, value] of new FormData(form)) {
+        if (value) address.searchParams.set(name, value); else address.searchParams.delete(name);
+      }
+      address.searchParams.delete("page");
+      history.replaceState(null, "", address);
+      load();
+    };
+    form.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(filter, 250); });
+    form.addEventListener("submit", (event) => { event.preventDefault(); filter(); });
+  }
+
+  // The session has ended inside the frame: Airflow's window goes where one logs in, and comes back.
+  if (outer && content.querySelector('[data-code="401"]')) {
+    const before = Number(sessionStorage.getItem("zilliz-login") || 0);
+    if (Date.now() - before > 15_000) {
+      sessionStorage.setItem("zilliz-login", Date.now());
+      follow(outer.location.href, "_self");
+    }
+  }
+  decorate();
+  const again = Number(content.querySelector("[data-again]")?.dataset.again);
+  if (again === 1) load(); else plan();
+})();

@@ -1,0 +1,127 @@
+"""The last 30 days of a cluster, and the growth of its backups, as numbers to draw. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from airflow_provider_zbackup.zilliz.models import Backup
+from airflow_provider_zbackup.zilliz.texts import format_size
+
+DAYS = 30
+#: The height of the timeline, of the first backup of a kind in a day, and of each further one.
+HEIGHT, FIRST, FURTHER = 24, 10, 3
+CHART_WIDTH, CHART_HEIGHT = 640, 120
+
+
+@dataclass
+class Day:
+    """
+    24 hours, counted back from now, so that they are the same in every time zone.
+
+    :param ago: how many days ago they ended; 0 are the last 24 hours
+    """
+
+    ago: int
+    manual: int = 0
+    automatic: int = 0
+    running: int = 0
+    failed: int = 0
+
+    @property
+    def words(self) -> str:
+        when = "last 24 hours" if not self.ago else f"{self.ago} to {self.ago + 1} days ago"
+        kinds = ("manual", "automatic", "running", "failed")
+        counts = ", ".join(f"{getattr(self, kind)} {kind}" for kind in kinds if getattr(self, kind))
+        return f"{when}: {counts or 'no backup'}"
+
+    @property
+    def x(self) -> int:
+        """Where the day begins on the timeline."""
+        return (DAYS - 1 - self.ago) * 7
+
+    @property
+    def bars(self) -> list[tuple[str, int, int]]:
+        """The bars of the day: kind, top and height; the first one stands on the ground."""
+        bars, top = [], HEIGHT
+        for kind in ("failed", "running", "automatic", "manual"):
+            if number := getattr(self, kind):
+                height = min(top, FIRST + FURTHER * min(number - 1, 4))
+                top -= height
+                bars.append((kind, top, height))
+        return bars
+
+
+def days_of(backups: Iterable[Backup], now: datetime) -> list[Day]:
+    """Return the last 30 days, the oldest first. A backup with a time in the future counts for today."""
+    days = [Day(ago) for ago in range(DAYS)]
+    for backup in backups:
+        if backup.create_time is None or backup.is_deleted:
+            continue
+        ago = max(0, (now - backup.create_time) // timedelta(days=1))
+        if ago >= DAYS:
+            continue
+        if backup.is_failed:
+            days[ago].failed += 1
+        elif backup.is_running:
+            days[ago].running += 1
+        elif backup.is_manual:
+            days[ago].manual += 1
+        else:
+            days[ago].automatic += 1
+    return days[::-1]
+
+
+def describe_days(days: Sequence[Day]) -> str:
+    """Return what the timeline shows, in words, for people who hear it."""
+    with_backup = sum(1 for day in days if day.manual or day.automatic)
+    failed = sum(day.failed for day in days)
+    text = f"Backups on {with_backup} of the last {len(days)} days"
+    return f"{text}, {failed} failed" if failed else text
+
+
+@dataclass(frozen=True)
+class Growth:
+    """
+    A line of the sizes of backups over time.
+
+    :param line: the points of a polyline
+    :param area: the same, closed along the ground
+    """
+
+    line: str
+    area: str
+    first: datetime
+    last: datetime
+    largest: str
+    words: str
+
+
+def growth_of(backups: Iterable[Backup]) -> Growth | None:
+    """Return how the backups of the whole cluster have grown; ``None`` with less than two of them."""
+    sizes = sorted(
+        (backup.create_time, backup.size)
+        for backup in backups
+        if backup.is_available and backup.backup_type == "CLUSTER" and backup.create_time and backup.size
+    )
+    if len(sizes) < 2 or sizes[0][0] == sizes[-1][0]:
+        return None
+    (first, smallest), (last, newest) = sizes[0], sizes[-1]
+    largest = max(size for _, size in sizes)
+    points = [
+        (
+            CHART_WIDTH * (time - first) / (last - first),
+            CHART_HEIGHT * (1 - 0.92 * size / largest),
+        )
+        for time, size in sizes
+    ]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    return Growth(
+        line=line,
+        area=f"0,{CHART_HEIGHT} {line} {CHART_WIDTH},{CHART_HEIGHT}",
+        first=first,
+        last=last,
+        largest=format_size(largest),
+        words=f"Size of {len(sizes)} backups: from {format_size(smallest)} to {format_size(newest)}",
+    )
