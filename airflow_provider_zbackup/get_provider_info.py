@@ -6,6 +6,14 @@ from typing import Any
 
 
 def get_provider_info() -> dict[str, Any]:
+    asset_uris = [
+        {
+            "schemes": ["zilliz"],
+            "handler": "airflow_provider_zbackup.assets.zilliz.sanitize_uri",
+            "factory": "airflow_provider_zbackup.assets.zilliz.create_asset",
+            "to_openlineage_converter": "airflow_provider_zbackup.assets.zilliz.convert_asset_to_openlineage",
+        }
+    ]
     return {
         "package-name": "airflow-provider-zbackup",
         "name": "Zilliz Cloud backup",
@@ -26,6 +34,8 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_provider_zbackup.operators.backup",
                     "airflow_provider_zbackup.operators.restore",
+                    "airflow_provider_zbackup.operators.policy",
+                    "airflow_provider_zbackup.operators.cluster",
                 ],
             }
         ],
@@ -48,6 +58,9 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
+        "asset-uris": asset_uris,
+        # The name before Airflow 3.
+        "dataset-uris": asset_uris,
         "extra-links": ["airflow_provider_zbackup.links.zilliz.ZillizConsoleLink"],
         "connection-types": [
             {
@@ -104,6 +117,17 @@ def get_provider_info() -> dict[str, Any]:
                         "description": "Path of a PEM file with the CA certificates to trust, on workers and "
                         "triggerers. Default: SSL_CERT_FILE or REQUESTS_CA_BUNDLE, else httpx's own.",
                         "schema": {"type": ["string", "null"]},
+                    },
+                    "freshness_target": {
+                        "label": "Freshness target",
+                        "description": "Hours: a cluster whose newest backup is older is red on the page "
+                        "Browse, Zilliz backups. Default: 24",
+                        "schema": {"type": ["number", "null"]},
+                    },
+                    "price_per_gb_month": {
+                        "label": "Price per GB and month",
+                        "description": "For the estimated cost there, in your currency. Example: 0.025",
+                        "schema": {"type": ["number", "null"]},
                     },
                 },
             }
