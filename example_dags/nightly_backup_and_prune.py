@@ -1,5 +1,9 @@
 """
-Back up each of a list of collections every night, one task per collection.
+Back up each of a list of collections every night, one task per collection, and delete old backups.
+
+Manual backups are kept, and billed, until somebody deletes them. So the last task keeps those of seven days
+and of four weeks, of each collection, and deletes the others. It runs only if tonight's backups
+went well, and the newest backup of each collection always stays. Its log shows first what it will delete.
 
 Zilliz Cloud runs one manual backup at a time. With ``max_active_tis_per_dagrun=1`` this DAG's own tasks
 take turns without asking the service (Airflow 3.3 or later, which counts deferred tasks too). With
@@ -18,7 +22,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import Param, dag, task
 
-from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
+from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator, ZillizPruneBackupsOperator
 
 
 @dag(
@@ -32,16 +36,11 @@ from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
         "collections": Param(["medium_articles", "quick_setup"], type="array"),
     },
 )
-def scheduled_collection_backup() -> None:
+def nightly_backup_and_prune() -> None:
     @task
     def each_alone(params: dict[str, Any]) -> list[list[str]]:
         """Give each mapped task its own list of one collection."""
         return [[collection] for collection in params["collections"]]
-
-    @task
-    def report(backups: Any) -> list[str]:
-        """List the backups; a real DAG would store the list, or delete older backups."""
-        return [f"{backup['backup_name']}: {backup['size']} bytes" for backup in backups]
 
     backups = ZillizCreateBackupOperator.partial(
         task_id="backup",
@@ -50,7 +49,15 @@ def scheduled_collection_backup() -> None:
         max_active_tis_per_dagrun=1,
         map_index_template="{{ task.collections | join }}",
     ).expand(collections=each_alone())
-    report(backups.output)
+    prune = ZillizPruneBackupsOperator(
+        task_id="prune",
+        cluster_id="{{ params.cluster_id }}",
+        backup_type="COLLECTION",
+        keep_daily=7,
+        keep_weekly=4,
+        trigger_rule="none_failed",
+    )
+    backups >> prune
 
 
-nightly = scheduled_collection_backup()
+nightly = nightly_backup_and_prune()
