@@ -21,6 +21,11 @@ from airflow_provider_zbackup.hooks.zilliz import ZillizHook
 from airflow_provider_zbackup.zilliz.client import ZillizClient
 from tests.clock import VirtualClock
 
+try:
+    OutletEventAccessors = importlib.import_module("airflow.sdk.execution_time.context").OutletEventAccessors
+except ImportError:
+    OutletEventAccessors = importlib.import_module("airflow.utils.context").OutletEventAccessors
+
 CLUSTER_ID = seed.DEDICATED_CLUSTER_ID
 PROJECT_ID = seed.PROJECT_ID
 API_KEY = "key-that-nobody-may-see-0123456789abcdef"
@@ -48,8 +53,10 @@ class TaskInstance:
     make: Callable[[], Any]
     max_tries: int = 0
     retries: int = 0
+    clear_number: int = 0
     store: Store = field(default_factory=Store)
     xcoms: dict[str, Any] = field(default_factory=dict)
+    outlet_events: Any = None
     deferrals: list[dict[str, Any]] = field(default_factory=list)
     dag_id: str = "dag"
     run_id: str = "run"
@@ -59,7 +66,13 @@ class TaskInstance:
 
     @property
     def context(self) -> Any:
-        return {"ti": self, "task": SimpleNamespace(retries=self.retries), "task_state_store": self.store}
+        return {
+            "ti": self,
+            "task": SimpleNamespace(retries=self.retries),
+            "dag_run": SimpleNamespace(clear_number=self.clear_number),
+            "task_state_store": self.store,
+            "outlet_events": self.outlet_events,
+        }
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcoms[key] = json.loads(json.dumps(value))
@@ -71,6 +84,8 @@ class TaskInstance:
         arguments: dict[str, Any] = {}
         while True:
             operator = self.make()
+            # Airflow drops what a leg that defers says about its outlets.
+            self.outlet_events = OutletEventAccessors()
             try:
                 if method == "execute":
                     return operator.execute(self.context)

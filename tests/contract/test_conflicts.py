@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -114,3 +114,40 @@ def test_a_hopeless_create_is_not_sent_for_hours_while_another_cluster_is_backed
         create(deferrable=deferrable).run()
     assert world.clock.now - begin < 2 * LONGEST_GUESS
     assert len(world.requests("create_backup")) < 20
+
+
+@MODES
+def test_a_guess_has_its_time_after_a_long_wait_for_a_known_cause_too(world: World, deferrable: bool) -> None:
+    world.someone_backs_up(seconds=2 * LONGEST_GUESS)
+    world.someone_backs_up(seconds=100_000, cluster_id=SECOND_DEDICATED_CLUSTER_ID)
+    world.fault("create_backup", code=96038, message="Failed to create backup. No such collection.")
+    begin = world.clock.now
+    with pytest.raises(ZillizRefusedError, match="No such collection"):
+        create(deferrable=deferrable).run()
+    assert 3 * LONGEST_GUESS < world.clock.now - begin < 4.5 * LONGEST_GUESS
+
+
+@MODES
+def test_a_key_that_is_exchanged_in_mid_wait_ends_no_wait(world: World, deferrable: bool) -> None:
+    world.control_plane.configure(job_seconds=300)
+    refusal = {"status": 401, "body": {"code": 21119, "message": "The apikey is illegal"}}
+    world.clock.at(60, lambda: world.fault("describe_job", **refusal))
+    world.clock.at(150, world.control_plane.faults.clear)
+    assert create(deferrable=deferrable).run()["status"] == "AVAILABLE"
+
+
+def test_the_record_knows_how_long_the_client_may_take_for_an_answer(world: World) -> None:
+    """If the worker dies after the call, the search must not end before the call does."""
+    world.connect(extra={"timeout": 40})
+    task = create()
+    saved: list[Any] = []
+    save = task.store.set
+
+    def keep(key: str, value: Any) -> None:
+        saved.append(value["record"])
+        save(key, value)
+
+    task.store.set = keep  # type: ignore[method-assign]
+    task.run()
+    first_sent, answer_by = (datetime.fromisoformat(saved[0][name]) for name in ("first_sent", "answer_by"))
+    assert answer_by - first_sent == timedelta(seconds=80)

@@ -17,11 +17,14 @@ from airflow_provider_zbackup.emulator.seed import (
     SERVERLESS_CLUSTER_ID,
 )
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
+from airflow_provider_zbackup.utils.errors import find_zilliz_error
 from airflow_provider_zbackup.utils.task import BACKSTOP, DEFER_AFTER, EARLIEST_EVENT
 from airflow_provider_zbackup.zilliz.errors import (
     ZillizConflictError,
+    ZillizError,
     ZillizJobCanceledError,
     ZillizJobFailedError,
+    ZillizRefusedError,
     ZillizTimeoutError,
 )
 from tests.support import CLUSTER_ID, TaskInstance, World
@@ -157,6 +160,38 @@ def test_a_failed_job_fails_the_task_with_its_reason_and_a_retry_makes_a_new_bac
 
 
 @MODES
+@pytest.mark.parametrize(
+    ("plan", "kind"),
+    [
+        (JobPlan(seconds=60, status="FAILED"), ZillizJobFailedError),
+        (JobPlan(status="IN_PROGRESS"), ZillizTimeoutError),
+    ],
+    ids=["failure", "time-out"],
+)
+def test_a_callback_gets_the_ids_of_what_was_waited_for(
+    world: World, deferrable: bool, plan: JobPlan, kind: type[ZillizError]
+) -> None:
+    world.fault("create_backup", job=plan)
+    with pytest.raises(kind) as caught:
+        create(deferrable=deferrable, timeout=120).run()
+    (backup,) = world.backups()
+    error = find_zilliz_error(caught.value)
+    assert error is not None
+    assert (error.job_id, error.backup_id, error.cluster_id) == (
+        backup.job.job_id,
+        backup.backup_id,
+        CLUSTER_ID,
+    )
+
+
+def test_what_is_kept_of_a_create_does_not_grow_with_its_collections(world: World) -> None:
+    task = create(collections=[f"collection_{number}" for number in range(3000)])
+    with pytest.raises(ZillizRefusedError, match="in database default"):
+        task.run()
+    assert len(str(task.store)) < 2000
+
+
+@MODES
 def test_a_job_that_is_canceled_in_the_console_fails_the_task(world: World, deferrable: bool) -> None:
     world.fault("create_backup", job=JobPlan(status="CANCELED", at_progress=80, running_status="CANCELING"))
     with pytest.raises(ZillizJobCanceledError, match="canceled"):
@@ -258,6 +293,31 @@ def test_the_link_is_there_from_the_start_and_after_a_failure(world: World) -> N
     with pytest.raises(Exception, match="500"):
         task.run()
     assert task.xcoms["_link_ZillizConsoleLink"].endswith(f"/clusters/{CLUSTER_ID}")
+
+
+@MODES
+def test_the_xcom_that_names_the_backup_is_there_as_soon_as_it_is_created(
+    world: World, deferrable: bool
+) -> None:
+    world.fault("create_backup", job=JobPlan(status="FAILED"))
+    task = create(deferrable=deferrable)
+    with pytest.raises(ZillizJobFailedError):
+        task.run()
+    (backup,) = world.backups()
+    pushed = {key: value for key, value in task.xcoms.items() if key.startswith("zilliz_backup.")}
+    assert list(pushed) == [f"zilliz_backup.{backup.backup_id}"]
+    (known,) = pushed.values()
+    assert (known["cluster_id"], known["job_id"], known["size"]) == (CLUSTER_ID, backup.job.job_id, None)
+
+
+def test_a_retry_that_finds_the_backup_names_it_too(world: World) -> None:
+    task = create(timeout=1)
+    with pytest.raises(ZillizTimeoutError):
+        task.run()
+    world.clock.sleep(60)
+    task.run()
+    (backup,) = world.backups()
+    assert f"zilliz_backup.{backup.backup_id}" in task.xcoms
 
 
 @MODES

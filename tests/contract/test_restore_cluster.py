@@ -119,6 +119,56 @@ def test_a_password_that_cannot_be_stored_does_not_lose_the_cluster(
     assert "could not be written to the Variable restored_password: RuntimeError." in logged.text
     assert f"Nobody has the password of cluster {result['cluster_id']}. Set one in the web" in logged.text
     assert tried[0] not in logged.text
+    assert set(tried) == {tried[0]}
+
+
+def test_a_store_that_is_away_for_a_minute_does_not_lose_the_password(
+    world: World, monkeypatch: pytest.MonkeyPatch, variables: dict[str, Any]
+) -> None:
+    """The API shows it only once."""
+    back = world.clock.now + 55
+
+    def set_late(name: str, value: str, **_: Any) -> None:
+        if world.clock.now < back:
+            raise RuntimeError("Away.")
+        variables[name] = value
+
+    monkeypatch.setattr("airflow_provider_zbackup.operators.restore.set_variable", set_late)
+    assert to_variable(Restore(world)).run()["password_kept"]
+    assert len(variables["restored_password"]) >= 12
+
+
+def test_a_password_that_an_earlier_try_stored_is_not_told_to_be_lost(
+    world: World, variables: dict[str, Any], logged: pytest.LogCaptureFixture
+) -> None:
+    case = Restore(world)
+    task = to_variable(case)
+    save = task.store.set
+
+    def fail(key: str, value: Any) -> None:
+        if value["record"]["new_cluster_id"]:
+            raise RuntimeError("Airflow's API is down.")
+        save(key, value)
+
+    task.store.set = fail  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError):
+        task.run()
+    task.store.set = save  # type: ignore[method-assign]
+    result = task.run()
+    assert (case.made(), result["adopted"]) == ([result["cluster_id"]], True)
+    assert "restored_password" in variables
+    assert "may be lost: this try did not get it. If an earlier try did, it is in the Variable" in logged.text
+    assert "Nobody has the password" not in logged.text
+
+
+@pytest.mark.parametrize("password_to", ["variable:{{ params.name }}", "{{ params.where }}", "restored"])
+def test_where_the_password_goes_is_known_before_anything_is_sent(world: World, password_to: str) -> None:
+    """A template that rendered to a template must not become a Variable of that name."""
+    operator = Restore(world).make(discard_password=False, password_to="{{ params.where }}")
+    operator.password_to = password_to
+    with pytest.raises(AirflowFailException, match="password_to"):
+        operator.execute(TaskInstance(lambda: operator).context)
+    assert not world.requests("restore_cluster_backup")
 
 
 def test_a_cleared_restore_that_never_delivered_goes_on_with_its_cluster(world: World) -> None:
@@ -144,7 +194,7 @@ def test_a_lost_answer_loses_the_password_and_says_so(
     assert (result["adopted"], result["job_id"], result["username"]) == (True, None, None)
     assert result["password_kept"] is False
     assert "restored_password" not in variables
-    assert "Nobody has the password" in logged.text
+    assert "may be lost" in logged.text
 
 
 def test_a_name_that_is_taken_is_told_before_anything_is_sent(world: World) -> None:

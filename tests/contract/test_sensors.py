@@ -18,6 +18,8 @@ from airflow_provider_zbackup.emulator import JobPlan
 from airflow_provider_zbackup.emulator.seed import FREE_CLUSTER_ID, SERVERLESS_CLUSTER_ID
 from airflow_provider_zbackup.sensors.backup import ZillizNoActiveBackupSensor
 from airflow_provider_zbackup.sensors.job import ZillizJobSensor
+from airflow_provider_zbackup.utils.errors import find_zilliz_error
+from airflow_provider_zbackup.zilliz.errors import ZillizJobFailedError
 from tests.support import CLUSTER_ID, PROJECT_ID, TaskInstance, World
 
 # Reschedule mode is poke mode with Airflow's scheduler in the place of the loop: see test_reschedule_mode.
@@ -82,6 +84,27 @@ def test_the_end_of_the_job_fails_the_task_for_good(
 
 
 @MODES
+def test_the_end_of_the_job_is_told_with_the_backup_when_that_is_known(
+    world: World, deferrable: bool
+) -> None:
+    created = start(world, seconds=200, status="FAILED", reason="disk is full")
+    result = {"cluster_id": CLUSTER_ID, "backup_id": created.backup_id, "job_id": created.job_id}
+    with pytest.raises(AirflowFailException) as caught:
+        job_sensor(result, deferrable=deferrable).run()
+    assert str(caught.value) == (
+        f"Job {created.job_id} failed: disk is full (backup {created.backup_id}, cluster {CLUSTER_ID}). "
+        "Clear the task that created it: it starts anew."
+    )
+    error = find_zilliz_error(caught.value)
+    assert isinstance(error, ZillizJobFailedError)
+    assert (error.job_id, error.backup_id, error.cluster_id) == (
+        created.job_id,
+        created.backup_id,
+        CLUSTER_ID,
+    )
+
+
+@MODES
 def test_time_out(world: World, deferrable: bool) -> None:
     created = start(world, status="IN_PROGRESS")
     begin = world.clock.now
@@ -106,6 +129,14 @@ def test_trouble_that_passes_is_ridden_out(world: World, deferrable: bool) -> No
     created = start(world, seconds=300)
     world.fault("describe_job", skip=1, times=12, status=502, body="<html>Bad Gateway</html>")
     assert job_sensor(created.job_id, deferrable=deferrable).run()["status"] == "SUCCESSFUL"
+
+
+def test_no_poke_asks_again_before_it_may(world: World) -> None:
+    created = start(world, seconds=300)
+    world.fault("describe_job", times=1, status=503, headers={"Retry-After": "50"})
+    assert job_sensor(created.job_id, deferrable=False, poke_interval=5).run()["status"] == "SUCCESSFUL"
+    first, second, *_ = [request.time for request in world.requests("describe_job")]
+    assert 50 <= second - first <= 55
 
 
 @MODES
@@ -228,8 +259,8 @@ def test_each_poke_tells_what_it_saw_and_the_time_out_the_last_of_it(
     created = start(world, seconds=120)
     with pytest.raises(AirflowSensorTimeout, match=rf"Job {created.job_id} is IN_PROGRESS, \d+ %; 60 s el"):
         job_sensor(created.job_id, deferrable=False, poke_interval=10, timeout=55).run()
-    told = [record.message for record in caplog.records if f"Job {created.job_id} is" in record.message]
-    assert len(told) == 7
+    told = [record.levelname for record in caplog.records if f"Job {created.job_id} is" in record.message]
+    assert told == ["INFO"] * 7 + ["ERROR"]
 
 
 def test_sensors_do_not_wait_for_a_week() -> None:

@@ -2,56 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+import time
 
-import pytest
+from airflow_provider_zbackup.emulator import ControlPlane, JobPlan
+from airflow_provider_zbackup.emulator.seed import DEDICATED_CLUSTER_ID, SECOND_DEDICATED_CLUSTER_ID
+from tests.dags.conftest import Run
 
-from airflow_provider_zbackup.emulator import ControlPlane, JobPlan, Settings, serve
-from airflow_provider_zbackup.emulator.seed import DEDICATED_CLUSTER_ID
-
-EXAMPLES = Path(__file__).parents[2] / "example_dags"
-RUN = """
-import importlib, json, sys
-from airflow.providers.common.compat.sdk import DAG
-example = importlib.import_module(sys.argv[1])
-(dag,) = [value for value in vars(example).values() if isinstance(value, DAG)]
-run = dag.test(run_conf=json.loads(sys.argv[2]) or None)
-print("STATE", getattr(run.state, "value", run.state))
-"""
+DAY = 24 * 60 * 60
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _database() -> None:
-    # In a process of its own: initialising a database and using it in one process disturbs Airflow.
-    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
-
-
-@pytest.fixture
-def control_plane(monkeypatch: pytest.MonkeyPatch) -> Iterator[ControlPlane]:
-    with serve(ControlPlane(settings=Settings(job_seconds=2))) as emulator:
-        monkeypatch.setenv("AIRFLOW_CONN_ZILLIZ_DEFAULT", json.dumps(emulator.connection))
-        yield emulator.control_plane
-
-
-def run(example: str, **conf: Any) -> str:
-    """Run an example in a process of its own and return all that it wrote."""
-    done = subprocess.run(
-        [sys.executable, "-c", RUN, example, json.dumps(conf)],
-        env=os.environ | {"PYTHONPATH": str(EXAMPLES)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    return done.stdout + done.stderr
-
-
-def test_backup_before_migration(control_plane: ControlPlane) -> None:
+def test_backup_before_migration(run: Run, control_plane: ControlPlane) -> None:
     said = run("backup_before_migration", collections=["quick_setup"])
     assert "STATE success" in said, said
     (created,) = control_plane.requests.of("create_backup")
@@ -62,14 +22,16 @@ def test_backup_before_migration(control_plane: ControlPlane) -> None:
     assert "migrated quick_setup" in said
 
 
-def test_backup_before_migration_when_the_sensor_has_to_defer(control_plane: ControlPlane) -> None:
+def test_backup_before_migration_when_the_sensor_has_to_defer(run: Run, control_plane: ControlPlane) -> None:
     control_plane.configure(job_seconds=15)
     said = run("backup_before_migration")
     assert "STATE success" in said, said
     assert "running trigger in line" in said
 
 
-def test_backup_before_migration_does_not_migrate_without_backup(control_plane: ControlPlane) -> None:
+def test_backup_before_migration_does_not_migrate_without_backup(
+    run: Run, control_plane: ControlPlane
+) -> None:
     control_plane.faults.add("create_backup", job={"status": "FAILED", "reason": "disk is full"})
     said = run("backup_before_migration")
     assert "STATE failed" in said, said
@@ -77,18 +39,32 @@ def test_backup_before_migration_does_not_migrate_without_backup(control_plane: 
     assert "migrated" not in said
 
 
-def test_scheduled_collection_backup(control_plane: ControlPlane) -> None:
-    said = run("scheduled_collection_backup")
+def test_nightly_backup_and_prune(run: Run, control_plane: ControlPlane) -> None:
+    cluster = control_plane.clusters[DEDICATED_CLUSTER_ID]
+    articles = {"": [cluster.databases[""][0]]}
+    month_ago = time.time() - 30 * DAY
+    for night in range(30):
+        control_plane.start_backup(
+            cluster,
+            operation="someone",
+            backup_type="COLLECTION",
+            databases=articles,
+            started=month_ago + night * DAY,
+            plan=JobPlan(seconds=0),
+        )
+    said = run("nightly_backup_and_prune")
     assert "STATE success" in said, said
+    kept = [backup for backup in control_plane.backups if not backup.deleted]
     # Airflow does not promise in which order mapped tasks run.
-    assert sorted(backup.backup_name for backup in control_plane.backups) == [
-        "medium_articles_backup1",
-        "quick_setup_backup1",
-    ]
-    assert "medium_articles_backup1: 52428800 bytes" in said
+    assert {backup.collections[0].name for backup in kept} == {"medium_articles", "quick_setup"}
+    ages = sorted(round((time.time() - backup.created) / DAY) for backup in kept)
+    # Tonight's two, six days before, and the last day of each of three weeks before those.
+    assert ages[:8] == [0, 0, 1, 2, 3, 4, 5, 6]
+    assert len(ages) in (10, 11)
+    assert "DELETE: keep_daily=7, keep_weekly=4" in said
 
 
-def test_restore_backup(control_plane: ControlPlane) -> None:
+def test_restore_backup(run: Run, control_plane: ControlPlane) -> None:
     backup = control_plane.start_backup(
         control_plane.clusters[DEDICATED_CLUSTER_ID], operation="someone", plan=JobPlan(seconds=0)
     )
@@ -96,5 +72,76 @@ def test_restore_backup(control_plane: ControlPlane) -> None:
     assert "STATE success" in said, said
     clusters = control_plane.clusters.values()
     (restored,) = (cluster for cluster in clusters if cluster.cluster_name.startswith("restored-"))
-    assert f"restored as https://{restored.cluster_id}" in said
+    assert f"restored as {control_plane.connect_address(restored)}" in said
     assert "The password of db_admin is in the Variable restored_cluster_password." in said
+
+
+def test_restore_drill(run: Run, control_plane: ControlPlane) -> None:
+    source = control_plane.clusters[DEDICATED_CLUSTER_ID]
+    control_plane.start_backup(source, operation="someone", plan=JobPlan(seconds=0))
+    said = run("restore_drill")
+    assert "STATE success" in said, said
+    (drill,) = (it for it in control_plane.clusters.values() if it.cluster_name.startswith("drill-"))
+    assert drill.settled_status == "DELETED"
+    assert f"restored as {control_plane.connect_address(drill)}" in said
+    assert source.settled_status == "RUNNING"
+
+
+def test_restore_drill_without_a_young_backup_restores_nothing(run: Run, control_plane: ControlPlane) -> None:
+    said = run("restore_drill")
+    assert "STATE failed" in said, said
+    assert "has no usable cluster backup" in said
+    assert len(control_plane.clusters) == 4
+
+
+def test_fleet_backup(run: Run, control_plane: ControlPlane) -> None:
+    suspended = control_plane.clusters[SECOND_DEDICATED_CLUSTER_ID]
+    suspended.settled_status = "STOPPED"
+    old = control_plane.start_backup(
+        suspended, operation="someone", plan=JobPlan(seconds=0), started=time.time() - 90 * DAY
+    )
+    said = run("fleet_backup")
+    assert "STATE success" in said, said
+    new = [backup for backup in control_plane.backups if backup is not old]
+    assert [backup.cluster_id for backup in new] == [DEDICATED_CLUSTER_ID]
+    assert not old.deleted, "the last one stays"
+    for row in (DEDICATED_CLUSTER_ID, f"{SECOND_DEDICATED_CLUSTER_ID}  Dedicated-02  STOPPED"):
+        assert row in said
+
+
+def test_fleet_backup_fails_while_a_backup_is_missing(run: Run, control_plane: ControlPlane) -> None:
+    control_plane.faults.add("create_backup", job={"status": "FAILED", "reason": "disk is full"})
+    said = run("fleet_backup")
+    assert "STATE failed" in said, said
+    assert "has no usable cluster backup" in said
+    assert f"{DEDICATED_CLUSTER_ID}  Dedicated-01  RUNNING  none" in said, "the report is made nevertheless"
+
+
+def test_rpo_alarm_is_quiet_while_a_backup_is_young(run: Run, control_plane: ControlPlane) -> None:
+    source = control_plane.clusters[DEDICATED_CLUSTER_ID]
+    control_plane.start_backup(source, operation="someone", plan=JobPlan(seconds=0))
+    said = run("rpo_alarm")
+    assert "STATE success" in said, said
+    assert "RPO ALARM" not in said
+
+
+def test_rpo_alarm_tells_how_old_the_newest_backup_is(run: Run, control_plane: ControlPlane) -> None:
+    old = control_plane.start_backup(
+        control_plane.clusters[DEDICATED_CLUSTER_ID],
+        operation="someone",
+        plan=JobPlan(seconds=0),
+        started=time.time() - 3 * DAY,
+    )
+    said = run("rpo_alarm")
+    assert "STATE failed" in said, said
+    assert f"RPO ALARM for {DEDICATED_CLUSTER_ID}: Newest usable backup {old.backup_id}" in said
+    assert "older than max_age 1 d 2 h" in said
+
+
+def test_backup_policy_is_set_once(run: Run, control_plane: ControlPlane) -> None:
+    for _ in range(2):
+        said = run("backup_policy")
+        assert "STATE success" in said, said
+    (sent,) = control_plane.requests.of("set_backup_policy")
+    assert sent.body["frequency"] == "1,3,5"
+    assert [backup.creation_method for backup in control_plane.backups] == ["AUTO"]

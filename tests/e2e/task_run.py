@@ -9,7 +9,7 @@ from dev.airflow_stack import AirflowStack
 from dev.processes import wait_until
 from tests.e2e.task_processes import TaskProcess, find_task_process
 
-WAIT_SECONDS = 150.0
+WAIT_SECONDS = 300.0
 TAIL_LINES = 25
 FINAL_STATES = ("success", "failed", "skipped", "upstream_failed", "removed")
 

@@ -97,6 +97,8 @@ def test_faults_of_jobs_can_be_added(visitor: httpx.Client, api: Api, clock: Vir
         ("clusters", {"cluster_id": CLUSTER, "restore": 1}),
         ("clusters", {"cluster_id": CLUSTER, "databases": ["medium_articles"]}),
         ("projects", {"project_name": "Nameless"}),
+        ("storage_integrations", {"integration_id": "integ-5555", "project_id": "proj-nowhere"}),
+        ("console_policies", {"cluster_id": "in01-nowhere", "frequency": "", "start_time": ""}),
     ],
 )
 def test_what_makes_no_sense_is_refused(visitor: httpx.Client, path: str, body: Any) -> None:
@@ -211,6 +213,26 @@ def test_clusters_can_be_added_and_changed(visitor: httpx.Client, api: Api, cloc
     changed = {"cluster_id": "in01-5555", "status": "STOPPED"}
     assert ask(visitor, "POST", "clusters", changed)["status"] == "STOPPED"
     assert api.data("GET", "/clusters/in01-5555")["status"] == "STOPPED"
+
+
+def test_databases_that_are_given_take_the_place_of_what_was_restored(
+    visitor: httpx.Client, api: Api, clock: VirtualClock
+) -> None:
+    def databases() -> Any:
+        return ask(visitor, "GET", "state")["clusters"][0]["databases"]
+
+    backup_id = api.create(CLUSTER)["backupId"]
+    clock.sleep(10)
+    restore = {
+        "destClusterId": CLUSTER,
+        "dbCollections": [{"dbName": "sales", "collections": [{"collectionName": "orders"}]}],
+    }
+    for _ in range(2):
+        ask(visitor, "POST", "clusters", {"cluster_id": CLUSTER, "databases": {"sales": ["customers"]}})
+        assert [item["name"] for item in databases()["sales"]] == ["customers"]
+        api.data("POST", f"/clusters/{CLUSTER}/backups/{backup_id}/restoreCollection", json=restore)
+        clock.sleep(10)
+        assert [item["name"] for item in databases()["sales"]] == ["customers", "orders"]
 
 
 def test_projects_can_be_added_and_changed(visitor: httpx.Client, api: Api) -> None:

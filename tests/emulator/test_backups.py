@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import httpx
 import pytest
 
 from airflow_provider_zbackup.emulator import ControlPlane, seed
@@ -207,6 +208,30 @@ def test_a_copy_follows_the_backup_as_one_more_backup_in_its_region(api: Api, cl
     copy = api.data("GET", f"{BACKUPS}/{copy_id}")
     assert (copy["regionId"], copy["backupType"]) == ("aws-us-east-1", "CLUSTER")
     assert copy["createTime"] == "2026-03-02T10:00:10Z"
+
+
+def test_a_copy_can_have_the_same_id_as_the_backup(
+    api: Api, visitor: httpx.Client, clock: VirtualClock
+) -> None:
+    visitor.patch("/_emulator/settings", json={"copies_listed": "same_id"}).raise_for_status()
+    home = api.create(CLUSTER, crossRegionCopies=[{"regionId": "aws-us-east-1"}])["backupId"]
+    clock.sleep(20)
+
+    assert [item["backupId"] for item in api.listed()] == [home, home]
+    assert api.data("GET", f"{BACKUPS}/{home}")["regionId"] == "aws-us-west-2"
+    api.data("DELETE", f"{BACKUPS}/{home}")
+    assert [item["createTime"] for item in api.listed()] == ["2026-03-02T10:00:10Z"]
+
+
+def test_copies_may_not_be_listed_at_all(api: Api, visitor: httpx.Client, clock: VirtualClock) -> None:
+    visitor.patch("/_emulator/settings", json={"copies_listed": "not_listed"}).raise_for_status()
+    home = api.create(CLUSTER, crossRegionCopies=[{"regionId": "aws-us-east-1"}])["backupId"]
+    clock.sleep(20)
+
+    assert [item["backupId"] for item in api.listed()] == [home]
+    copy = visitor.get("/_emulator/state").json()["backups"][1]
+    described = api.data("GET", f"{BACKUPS}/{copy['backupId']}")
+    assert (described["regionId"], described["status"]) == ("aws-us-east-1", "AVAILABLE")
 
 
 def test_there_is_no_copy_of_a_backup_that_fails(

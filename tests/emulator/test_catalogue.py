@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_zbackup.emulator import ControlPlane, seed
-from airflow_provider_zbackup.emulator.records import Cluster
+from airflow_provider_zbackup.emulator import ControlPlane, RunningEmulator, seed
+from airflow_provider_zbackup.emulator.records import Cluster, Project, StorageIntegration
 from tests.clock import VirtualClock
 from tests.emulator.api import Api
 
@@ -21,14 +21,13 @@ SUMMARY = {
     "cuType": "Performance-optimized",
     "cuSize": 1,
     "status": "RUNNING",
-    "connectAddress": f"https://{CLUSTER}.aws-us-west-2.vectordb.zillizcloud.com:443",
     "privateLinkAddress": "",
     "createTime": "2024-07-01T08:00:00Z",
     "globalClusterMeta": None,
 }
 
 
-def test_list_clusters(api: Api) -> None:
+def test_list_clusters(api: Api, emulator: RunningEmulator) -> None:
     data = api.data("GET", "/clusters")
 
     assert {key: data[key] for key in ("count", "currentPage", "pageSize")} == {
@@ -36,7 +35,8 @@ def test_list_clusters(api: Api) -> None:
         "currentPage": 1,
         "pageSize": 10,
     }
-    assert data["clusters"][0] == SUMMARY
+    address = f"{emulator.url}/_data/{CLUSTER}"
+    assert data["clusters"][0] == SUMMARY | {"connectAddress": address}
     assert [(item["clusterId"], item["deploymentOption"]) for item in data["clusters"]] == [
         (CLUSTER, "Dedicated"),
         (seed.SECOND_DEDICATED_CLUSTER_ID, "Dedicated"),
@@ -72,6 +72,7 @@ def test_describe_cluster(api: Api) -> None:
     data = api.data("GET", f"/clusters/{CLUSTER}")
 
     assert data.pop("storageSize") > 0
+    assert data.pop("connectAddress").endswith(f"/_data/{CLUSTER}")
     assert data == {**SUMMARY, "replica": 1, "snapshotNumber": 1, "createProgress": 100}
 
 
@@ -126,3 +127,14 @@ def test_storage_integrations(api: Api) -> None:
     assert integration["integrationId"] == seed.STORAGE_INTEGRATION_ID
     assert set(integration) == {"integrationId", "name", "status", "message", "regionId", "bucketName"}
     assert api.error("GET", "/storageIntegrations")[0] == 96005
+
+
+def test_storage_integrations_belong_to_a_project(
+    api: Api, control_plane: ControlPlane, clock: VirtualClock
+) -> None:
+    control_plane.put_project(Project("proj-other", "Other", clock.time()))
+
+    assert api.data("GET", "/storageIntegrations", params={"projectId": "proj-other"})["count"] == 0
+    control_plane.put_storage_integration(StorageIntegration("integ-other", "other", "proj-other"))
+    data = api.data("GET", "/storageIntegrations", params={"projectId": "proj-other"})
+    assert [item["integrationId"] for item in data["storageIntegrations"]] == ["integ-other"]

@@ -53,6 +53,26 @@ def test_a_copy_shows_when_it_begins(visitor: httpx.Client, api: Api, clock: Vir
     assert "aws-us-east-1" in visitor.get(f"{PROJECT}/clusters").text
 
 
+def test_pages_show_restored_collections_the_policy_and_exports(
+    visitor: httpx.Client, api: Api, control_plane: ControlPlane, clock: VirtualClock
+) -> None:
+    second = seed.SECOND_DEDICATED_CLUSTER_ID
+    backup = f"/clusters/{CLUSTER}/backups/{api.create(CLUSTER)['backupId']}"
+    clock.sleep(10)
+    api.data("POST", f"{backup}/restoreCollection", json={"destClusterId": second})
+    export = {"integrationId": seed.STORAGE_INTEGRATION_ID, "directory": "destdir/"}
+    api.data("POST", f"{backup}/export", json=export)
+    assert "customers" not in visitor.get(f"{PROJECT}/clusters/{second}").text
+    control_plane.put_console_policy(second, frequency="0 3 1 * *", start_time="03:00")
+    clock.sleep(10)
+
+    page = visitor.get(f"{PROJECT}/clusters/{second}").text
+
+    assert "customers" in page
+    assert "0 3 1 * *, 03:00, kept for 7 days" in page
+    assert "destdir/" in visitor.get(f"{PROJECT}/clusters").text
+
+
 @pytest.mark.parametrize(
     "path",
     [

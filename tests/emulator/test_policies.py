@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 
 from airflow_provider_zbackup.emulator import ControlPlane, seed
@@ -121,6 +122,48 @@ def test_scheduled_copies_have_a_retention_of_their_own(api: Api, clock: Virtual
     clock.sleep(20)
 
     assert {item["expireTime"] for item in api.listed()} == {"2026-03-09T10:00:00Z", "2026-03-05T10:00:10Z"}
+
+
+def test_backups_and_copies_of_a_policy_disappear_after_their_own_retention(
+    api: Api, clock: VirtualClock
+) -> None:
+    copies = [{"regionId": "aws-us-east-1", "retentionDays": 3}]
+    api.data("POST", POLICY, json={**ENABLED, "frequency": "7", "crossRegionCopies": copies})
+    clock.sleep(3 * DAY + 9)
+    assert len(api.listed()) == 2
+    clock.sleep(1)
+
+    (home,) = api.listed()
+    assert home["expireTime"] == "2026-03-09T10:00:00Z"
+    api.data("POST", POLICY, json={"enabled": False})
+    clock.sleep(4 * DAY - 11)
+    assert api.listed() == [home]
+    clock.sleep(1)
+    assert api.listed() == []
+    assert api.data("GET", f"/clusters/{CLUSTER}/backups/{home['backupId']}")["status"] == "DELETED"
+
+
+@pytest.mark.parametrize(
+    ("setting", "shown"),
+    [
+        ("text", {"frequency": "0 3 1 * *", "startTime": "03:00 Europe/Berlin"}),
+        ("null", {"frequency": None, "startTime": None}),
+        ("absent", {}),
+    ],
+)
+def test_a_policy_of_the_console_reads_in_each_plausible_way(
+    api: Api, visitor: httpx.Client, clock: VirtualClock, setting: str, shown: dict[str, Any]
+) -> None:
+    visitor.patch("/_emulator/settings", json={"console_policies": setting}).raise_for_status()
+    policy = {"cluster_id": CLUSTER, "frequency": "0 3 1 * *", "start_time": "03:00 Europe/Berlin"}
+    visitor.post("/_emulator/console_policies", json=policy).raise_for_status()
+
+    rest = {"clusterId": CLUSTER, "status": "ENABLED", "retentionDays": 7, "crossRegionCopies": []}
+    assert api.data("GET", POLICY) == {**rest, **shown}
+    clock.sleep(60 * DAY)
+    assert api.listed() == []
+    api.data("POST", POLICY, json=ENABLED)
+    assert api.data("GET", POLICY)["frequency"] == "1,3"
 
 
 @pytest.mark.parametrize(

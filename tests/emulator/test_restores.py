@@ -11,6 +11,7 @@ from tests.clock import VirtualClock
 from tests.emulator.api import Api
 
 CLUSTER = seed.DEDICATED_CLUSTER_ID
+SECOND = seed.SECOND_DEDICATED_CLUSTER_ID
 TARGET = {
     "projectId": seed.PROJECT_ID,
     "clusterName": "Restored-01",
@@ -140,6 +141,142 @@ def test_restoring_collections_is_a_job(
     assert (job["type"], job["status"]) == ("RESTORE", "SUCCESSFUL")
 
 
+def names(control_plane: ControlPlane, cluster_id: str) -> dict[str, dict[str, str]]:
+    databases = control_plane.clusters[cluster_id].databases_at(control_plane.now())
+    return {database: {item.name: item.status for item in group} for database, group in databases.items()}
+
+
+def test_restored_collections_appear_when_the_job_ends(
+    api: Api, control_plane: ControlPlane, path: str, clock: VirtualClock
+) -> None:
+    body = collection(collectionName="orders", destCollectionName="old_orders", destCollectionStatus="LOADED")
+    api.data("POST", f"{path}/restoreCollection", json=body)
+    clock.sleep(9)
+    assert names(control_plane, SECOND) == {"": {"products": "LOADED"}}
+    clock.sleep(1)
+
+    assert names(control_plane, SECOND) == {"": {"products": "LOADED"}, "archive": {"old_orders": "LOADED"}}
+
+
+def test_a_restore_without_collections_brings_all_of_them_unloaded(
+    api: Api, control_plane: ControlPlane, path: str, clock: VirtualClock
+) -> None:
+    api.data("POST", f"{path}/restoreCollection", json={"destClusterId": SECOND})
+    clock.sleep(10)
+
+    assert names(control_plane, SECOND) == {
+        "": {"products": "LOADED", "medium_articles": "UNLOADED", "quick_setup": "UNLOADED"},
+        "sales": {"orders": "UNLOADED", "customers": "UNLOADED"},
+    }
+
+
+def test_an_entry_without_collections_restores_its_database(
+    api: Api, control_plane: ControlPlane, path: str, clock: VirtualClock
+) -> None:
+    body = {"destClusterId": SECOND, "dbCollections": [{"dbName": "sales", "destDbName": "default"}]}
+    api.data("POST", f"{path}/restoreCollection", json=body)
+    clock.sleep(10)
+
+    assert names(control_plane, SECOND) == {
+        "": {"products": "LOADED", "orders": "UNLOADED", "customers": "UNLOADED"}
+    }
+
+
+def test_only_later_backups_hold_the_restored_collections(
+    api: Api, control_plane: ControlPlane, path: str, clock: VirtualClock
+) -> None:
+    policy = {"enabled": True, "frequency": "1,2", "startTime": "02:00-04:00", "retentionDays": 7}
+    api.data("POST", f"/clusters/{SECOND}/backups/policy", json=policy)
+    control_plane.configure(job_seconds=20 * 3600)
+    api.data("POST", f"{path}/restoreCollection", json=collection(collectionName="orders"))
+    # The restore ends on Tuesday at 6: after the backup of this day, and before that of the next Monday.
+    control_plane.configure(job_seconds=10)
+    clock.sleep(7 * 86_400)
+
+    backups = [
+        api.data("GET", f"/clusters/{SECOND}/backups/{item['backupId']}")
+        for item in api.listed(clusterId=SECOND)
+    ]
+
+    assert [(item["createTime"], len(item["collections"])) for item in backups[:2]] == [
+        ("2026-03-09T02:00:00Z", 2),
+        ("2026-03-03T02:00:00Z", 1),
+    ]
+    again = {
+        "backupType": "COLLECTION",
+        "dbCollections": [{"dbName": "archive", "collectionNames": ["orders"]}],
+    }
+    assert api.create(SECOND, **again)["backupName"] == "orders_backup1"
+
+
+def test_a_failed_restore_leaves_nothing(
+    api: Api, control_plane: ControlPlane, path: str, clock: VirtualClock
+) -> None:
+    control_plane.faults.add("restore_collection_backup", times=1, job={"status": "FAILED"})
+    body = collection(collectionName="orders")
+    api.data("POST", f"{path}/restoreCollection", json=body)
+    clock.sleep(10)
+
+    assert names(control_plane, SECOND) == {"": {"products": "LOADED"}}
+    api.data("POST", f"{path}/restoreCollection", json=body)
+    clock.sleep(10)
+    assert "archive" in names(control_plane, SECOND)
+
+
+@pytest.mark.parametrize("seconds", [0, 10])
+def test_a_name_that_is_there_or_on_its_way_is_refused(
+    api: Api, path: str, clock: VirtualClock, seconds: int
+) -> None:
+    api.data("POST", f"{path}/restoreCollection", json=collection(collectionName="orders"))
+    clock.sleep(seconds)
+
+    for body in (
+        collection(collectionName="orders"),
+        collection(collectionName="customers", destCollectionName="orders"),
+    ):
+        assert api.error("POST", f"{path}/restoreCollection", json=body) == (
+            96039,
+            "Failed to restore collection backup. Collection orders exists in the destination.",
+        )
+    assert api.error("POST", f"{path}/restoreCollection", json={"destClusterId": CLUSTER})[0] == 96039
+
+
+def test_one_request_cannot_restore_a_name_twice(api: Api, control_plane: ControlPlane, path: str) -> None:
+    body = collection(collectionName="orders")
+    body["dbCollections"] *= 2
+
+    assert api.error("POST", f"{path}/restoreCollection", json=body)[0] == 96039
+    assert not control_plane.clusters[SECOND].restored
+
+
+@pytest.mark.parametrize(
+    ("days", "offered"), [(29, ["LATEST", "ORIGINAL"]), (30, ["LATEST"]), (400, ["LATEST"])]
+)
+def test_only_a_young_backup_offers_its_original_version(
+    api: Api, path: str, clock: VirtualClock, days: int, offered: list[str]
+) -> None:
+    clock.sleep(days * 86_400 - 10)
+
+    assert api.data("GET", path)["restoreNewInstancePolicies"] == offered
+    assert [item["restoreNewInstancePolicies"] for item in api.listed()] == [offered]
+    target = {**TARGET, "restoreVersionPolicy": "ORIGINAL"}
+    assert api.call("POST", f"{path}/restoreCluster", json=target)["code"] == (
+        0 if "ORIGINAL" in offered else 96040
+    )
+
+
+def test_what_backups_offer_can_be_set(api: Api, visitor: httpx.Client, path: str) -> None:
+    visitor.patch("/_emulator/settings", json={"restore_policies": ["ORIGINAL"]}).raise_for_status()
+
+    assert api.data("GET", path)["restoreNewInstancePolicies"] == ["ORIGINAL"]
+    latest = {**TARGET, "restoreVersionPolicy": "LATEST"}
+    assert api.error("POST", f"{path}/restoreCluster", json=latest) == (
+        96040,
+        "Failed to restore cluster backup. The backup does not offer LATEST.",
+    )
+    api.data("POST", f"{path}/restoreCluster", json=TARGET)
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [
@@ -184,6 +321,48 @@ def test_export_is_a_job(api: Api, path: str, clock: VirtualClock) -> None:
 
     assert set(answer) == {"jobId"}
     assert api.job(answer["jobId"])["status"] == "SUCCESSFUL"
+
+
+def test_what_was_exported_is_kept(
+    api: Api, control_plane: ControlPlane, path: str, visitor: httpx.Client
+) -> None:
+    body = {"integrationId": seed.STORAGE_INTEGRATION_ID, "directory": "destdir/"}
+    job_id = api.data("POST", f"{path}/export", json=body)["jobId"]
+
+    (export,) = control_plane.exports
+    assert (export.backup, export.directory) == (control_plane.backups[0], "destdir/")
+    assert visitor.get("/_emulator/state").json()["exports"] == [
+        {
+            "backupId": export.backup.backup_id,
+            "integrationId": seed.STORAGE_INTEGRATION_ID,
+            "directory": "destdir/",
+            "jobId": job_id,
+        }
+    ]
+    control_plane.reset()
+    assert not control_plane.exports
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [({"status": "INACTIVE"}, 400), ({"project_id": "proj-other"}, 404), ({"name": "renamed"}, 0)],
+)
+def test_the_integration_has_to_be_active_and_in_the_project_of_the_backup(
+    api: Api,
+    control_plane: ControlPlane,
+    visitor: httpx.Client,
+    path: str,
+    changes: dict[str, str],
+    code: int,
+) -> None:
+    control_plane.put_project(Project("proj-other", "Other", 0))
+    change = {"integration_id": seed.STORAGE_INTEGRATION_ID, **changes}
+    visitor.post("/_emulator/storage_integrations", json=change).raise_for_status()
+
+    body = {"integrationId": seed.STORAGE_INTEGRATION_ID, "directory": "destdir/"}
+
+    assert api.call("POST", f"{path}/export", json=body)["code"] == code
+    assert len(control_plane.exports) == (code == 0)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_zbackup.emulator import ControlPlane, RunningEmulator, seed, serve
-from airflow_provider_zbackup.emulator.api import OPERATIONS, Operation
+from airflow_provider_zbackup.emulator.api import CONTROL_OPERATIONS, Operation
 from tests.clock import VirtualClock
 from tests.emulator.api import Api
 
@@ -40,7 +40,7 @@ def test_a_wrong_key_is_http_401(visitor: httpx.Client, headers: dict[str, Any])
 
 
 def test_every_operation_wants_the_key(visitor: httpx.Client) -> None:
-    for operation in OPERATIONS:
+    for operation in CONTROL_OPERATIONS:
         path = operation.path.format(cluster_id="c", backup_id="b", job_id="j", project_id="p")
         response = visitor.request(operation.method, "/v2" + path)
         assert response.json()["code"] == 21119, operation
@@ -127,7 +127,7 @@ ids = st.sampled_from([CLUSTER, seed.FREE_CLUSTER_ID, "in01-x", "\N{SNOWMAN}", "
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     derandomize=True,
 )
-@given(operation=st.sampled_from(OPERATIONS), cluster_id=ids, body=bodies)
+@given(operation=st.sampled_from(CONTROL_OPERATIONS), cluster_id=ids, body=bodies)
 def test_no_request_breaks_the_server(
     api: Api, control_plane: ControlPlane, operation: Operation, cluster_id: str, body: dict[str, Any]
 ) -> None:

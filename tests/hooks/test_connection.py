@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import re
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -117,6 +118,23 @@ def test_an_extra_field_is_read_from_json_text_or_an_empty_form(
 
 
 @pytest.mark.parametrize(
+    ("field", "given", "read"),
+    [
+        ("freshness_target", None, timedelta(hours=24)),
+        ("freshness_target", "", timedelta(hours=24)),
+        ("freshness_target", 36, timedelta(hours=36)),
+        ("freshness_target", "1.5", timedelta(minutes=90)),
+        ("price_per_gb_month", None, None),
+        ("price_per_gb_month", "", None),
+        ("price_per_gb_month", 0, 0.0),
+        ("price_per_gb_month", "0.025", 0.025),
+    ],
+)
+def test_what_the_page_in_the_ui_needs_is_read_too(define: Any, field: str, given: Any, read: Any) -> None:
+    assert getattr(define(extra={field: given}), field) == read
+
+
+@pytest.mark.parametrize(
     ("given", "allowed"),
     [(True, True), ("true", True), ("True", True), ("1", True), ("false", False), (0, False), (None, False)],
 )
@@ -152,6 +170,14 @@ def test_a_boolean_is_read_from_text_too(define: Any, given: Any, allowed: bool)
         ),
         ("timeout", 3600.1),
         ("timeout", "1e9"),
+        *(
+            (name, value)
+            for name in ("freshness_target", "price_per_gb_month")
+            for value in (-1, "a day", True)
+        ),
+        ("freshness_target", 0),
+        ("freshness_target", 9000),
+        ("price_per_gb_month", 1001),
         ("requests_per_second", 1000.1),
         ("requests_per_second", 0.009),
         ("conflict_codes", True),

@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import importlib.util
 import inspect
+import json
 import sys
 import warnings
 from collections.abc import Callable
@@ -21,7 +22,8 @@ from pytest_mock import MockerFixture
 
 from airflow_provider_zbackup.emulator.seed import SECOND_DEDICATED_CLUSTER_ID
 from airflow_provider_zbackup.get_provider_info import get_provider_info
-from airflow_provider_zbackup.hooks.zilliz import CONNECTION_LIFETIME, ZillizHook
+from airflow_provider_zbackup.hooks.shared_client import CONNECTION_LIFETIME
+from airflow_provider_zbackup.hooks.zilliz import ZillizHook
 from airflow_provider_zbackup.zilliz import client as client_module
 from airflow_provider_zbackup.zilliz.client import AsyncZillizClient, ZillizClient
 from airflow_provider_zbackup.zilliz.errors import (
@@ -89,6 +91,19 @@ def test_clusters_and_projects(world: World) -> None:
     assert [project.project_id for project in world.hook.list_projects()] == [PROJECT_ID]
 
 
+def test_regions(world: World) -> None:
+    regions = {region.region_id: region.cloud_id for region in world.hook.list_regions()}
+    assert regions["aws-us-west-2"] == "aws"
+    assert regions["gcp-us-west1"] == "gcp"
+
+
+def test_models_become_plain_json_as_the_docstring_shows(world: World) -> None:
+    world.someone_backs_up(seconds=1)
+    plain = [backup.model_dump(mode="json") for backup in world.hook.list_backups()]
+    assert json.loads(json.dumps(plain)) == plain
+    assert plain[0]["create_time"] == "2026-03-02T10:00:00Z"
+
+
 @pytest.mark.parametrize(
     ("operation", "call"),
     [
@@ -98,6 +113,7 @@ def test_clusters_and_projects(world: World) -> None:
         ("list_clusters", lambda hook: hook.list_clusters()),
         ("describe_cluster", lambda hook: hook.describe_cluster("in01-1")),
         ("list_projects", lambda hook: hook.list_projects()),
+        ("list_regions", lambda hook: hook.list_regions()),
     ],
 )
 def test_a_read_is_sent_again_after_trouble_that_passes_and_not_after_a_refusal(

@@ -14,7 +14,8 @@ import pytest
 from pytest_mock import MockerFixture
 
 from airflow_provider_zbackup.hooks import lookup
-from airflow_provider_zbackup.hooks.zilliz import CONNECTION_PATIENCE, ZillizHook
+from airflow_provider_zbackup.hooks.shared_client import CONNECTION_PATIENCE
+from airflow_provider_zbackup.hooks.zilliz import ZillizHook
 from airflow_provider_zbackup.zilliz.client import AsyncZillizClient
 from airflow_provider_zbackup.zilliz.errors import (
     ZillizConfigurationError,

@@ -82,6 +82,85 @@ def test_without_organisation_or_project_it_is_the_console_itself(
     assert stored_link(world, create, {"cluster_id": CLUSTER_ID}) == "https://cloud.zilliz.com"
 
 
+LINE = "Zilliz Cloud console: "
+
+
+def said(mocker: MockerFixture, kind: type[Any]) -> list[str]:
+    """Return the lines that tasks of this kind will have logged by the end, as a list that grows."""
+    lines: list[str] = []
+    log = mocker.Mock()
+    log.info.side_effect = lambda text, *args: lines.append(text % args if args else text)
+    mocker.patch.object(kind, "log", log)
+    return lines
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "make", "arguments"),
+    [
+        (ZillizCreateBackupOperator, create, {"cluster_id": CLUSTER_ID}),
+        (ZillizNoActiveBackupSensor, gate, {"cluster_id": CLUSTER_ID}),
+    ],
+)
+def test_the_log_says_the_address_once(
+    world: World,
+    mocker: MockerFixture,
+    kind: type[Any],
+    make: Callable[..., Any],
+    arguments: dict[str, Any],
+    deferrable: bool,
+) -> None:
+    world.connect(extra={"console_url": "https://console.example"})
+    lines = said(mocker, kind)
+    world.control_plane.configure(job_seconds=60)
+    world.someone_backs_up(seconds=60)
+    TaskInstance(lambda: make(deferrable=deferrable, **arguments)).run()
+    assert [line for line in lines if line.startswith(LINE)] == [f"{LINE}{CLUSTERS}/{CLUSTER_ID}"]
+
+
+@pytest.mark.parametrize(
+    ("extra", "missing"),
+    [
+        ({"organization_id": None}, "organization_id"),
+        ({"project_id": None}, "project_id"),
+        ({"organization_id": None, "project_id": ""}, "organization_id and project_id"),
+    ],
+)
+def test_the_log_says_what_is_missing_for_a_link_to_the_cluster(
+    world: World, mocker: MockerFixture, extra: dict[str, Any], missing: str
+) -> None:
+    world.connect(extra={"console_url": None} | extra)
+    lines = said(mocker, ZillizNoActiveBackupSensor)
+    TaskInstance(lambda: gate(cluster_id=CLUSTER_ID)).run()
+    assert lines[0] == (
+        f"{LINE}https://cloud.zilliz.com (for a link to the cluster, set {missing} of Airflow connection "
+        "'zilliz_default')"
+    )
+
+
+@pytest.mark.parametrize(
+    ("conn_id", "error"), [("missing", "is not defined"), ("{{ nothing }}", "must not be empty")]
+)
+@pytest.mark.parametrize(
+    ("make", "arguments"),
+    [(create, {"cluster_id": "in01-1"}), (job, {"job_id": "job-1"}), (gate, {"cluster_id": "in01-1"})],
+)
+def test_where_there_is_no_address_airflow_still_finds_something(
+    make: Callable[..., Any], arguments: dict[str, Any], conn_id: str, error: str
+) -> None:
+    """Else Airflow logs an ERROR of its own, "XCom not found", beside the one that matters."""
+
+    def rendered() -> Any:
+        task = make(zilliz_conn_id=conn_id, **arguments)
+        task.zilliz_conn_id = conn_id.replace("{{ nothing }}", "")
+        return task
+
+    ti = TaskInstance(rendered)
+    with pytest.raises(Exception, match=error):
+        ti.run()
+    assert ti.xcoms == {ZillizConsoleLink.xcom_key: ""}
+
+
 @pytest.mark.parametrize(("stored", "shown"), [(CLUSTERS, CLUSTERS), (None, ""), ("", "")])
 def test_the_link_is_what_the_task_has_stored_or_nothing(
     mocker: MockerFixture, stored: str | None, shown: str

@@ -58,9 +58,9 @@ def stored(key):
 
 
 class Watched(ZillizCreateBackupOperator):
-    def _wait_for_end(self, result):
+    def _wait_for_end(self, *args):
         seen.append(stored(ZillizConsoleLink.xcom_key))
-        return super()._wait_for_end(result)
+        return super()._wait_for_end(*args)
 
 
 @pytest.mark.parametrize("deferrable", [False, True])

@@ -33,8 +33,26 @@ SUBJECTS: list[tuple[type[ZillizTrigger], dict[str, Any]]] = [
     (ZillizJobTrigger, {"job_id": "job-1", "cluster_id": None, "backup_id": None}),
     (ZillizJobTrigger, {"job_id": None, "cluster_id": CLUSTER_ID, "backup_id": "backup1"}),
     (ZillizBackupTrigger, {"result": RESULT}),
-    (ZillizNoActiveBackupTrigger, {"cluster_id": CLUSTER_ID, "project_id": None, "to_submit": True}),
-    (ZillizNoActiveBackupTrigger, {"cluster_id": None, "project_id": PROJECT_ID, "to_submit": False}),
+    (
+        ZillizNoActiveBackupTrigger,
+        {
+            "cluster_id": CLUSTER_ID,
+            "project_id": None,
+            "to_submit": True,
+            "result": None,
+            "guessing_since": START,
+        },
+    ),
+    (
+        ZillizNoActiveBackupTrigger,
+        {
+            "cluster_id": None,
+            "project_id": PROJECT_ID,
+            "to_submit": False,
+            "result": {"project_id": PROJECT_ID},
+            "guessing_since": None,
+        },
+    ),
 ]
 
 
@@ -122,8 +140,13 @@ def test_a_free_cluster_is_told_with_the_deadline_that_still_holds(
     world: World, subject: dict[str, Any]
 ) -> None:
     world.someone_backs_up(seconds=100, creation_method="AUTO")
-    (event,) = events(ZillizNoActiveBackupTrigger(**subject, **TIMING))
-    assert event == {"status": "success", "result": {"backups": 1}, "deadline": TIMING["deadline"]}
+    (event,) = events(ZillizNoActiveBackupTrigger(**subject, guessing_since=START - 60, **TIMING))
+    assert event == {
+        "status": "success",
+        "result": {"backups": 1},
+        "deadline": TIMING["deadline"],
+        "guessing_since": START - 60,
+    }
     assert world.clock.now >= START + 100
 
 

@@ -76,6 +76,10 @@ BAD_NAMES = [
     (["None"], "is 'None': its template found nothing to render"),
 ]
 BAD_RESULT = [
+    (
+        "backup0_1e3c0988ecb7f0d",
+        "job_id is 'backup0_1e3c0988ecb7f0d', which looks like a backup's id: pass the w",
+    ),
     ({}, "cluster_id, in job_id, must be a string, not NoneType"),
     ({"status": "AVAILABLE"}, "cluster_id, in job_id, must be a string, not NoneType"),
     ({"job_id": None, "cluster_id": "in01-1"}, "backup_id, in job_id, must be a string, not NoneType"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import traceback
 from collections.abc import Callable
 from datetime import timedelta
 from types import SimpleNamespace
@@ -22,13 +23,14 @@ from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
 from airflow_provider_zbackup.operators.base import ZillizJobOperator
 from airflow_provider_zbackup.sensors.backup import ZillizNoActiveBackupSensor
 from airflow_provider_zbackup.sensors.job import ZillizJobSensor
-from airflow_provider_zbackup.utils.errors import translate_errors, validate_event
-from airflow_provider_zbackup.utils.task import BACKSTOP, EARLIEST_EVENT, NO_CANCEL, ZillizTask
+from airflow_provider_zbackup.triggers.job import ZillizJobTrigger
+from airflow_provider_zbackup.utils.errors import find_zilliz_error, translate_errors, validate_event
+from airflow_provider_zbackup.utils.task import BACKSTOP, EARLIEST_EVENT, NO_CANCEL, ZillizWaitingTask
 from airflow_provider_zbackup.zilliz import errors
 from airflow_provider_zbackup.zilliz.checks import ArgumentError
 from airflow_provider_zbackup.zilliz.errors import ZillizError
 from airflow_provider_zbackup.zilliz.flows.creation import CreateBackupSubmission, CreateRecord
-from airflow_provider_zbackup.zilliz.models import CreateBackupRequest
+from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest
 from tests.clock import START, VirtualClock
 from tests.support import Store, TaskInstance
 from tests.zilliz.driver import at
@@ -70,7 +72,7 @@ def test_what_would_fail_again_is_not_retried(make: Callable[..., Any], kind: ty
     ended = outcome(make(), error)
     assert type(ended) is AirflowFailException
     assert str(ended) == str(error)
-    assert ended.__cause__ is error
+    assert find_zilliz_error(ended) is error
 
 
 @pytest.mark.parametrize("kind", PERMANENT)
@@ -105,7 +107,8 @@ def test_the_end_of_a_job_is_final_for_a_sensor_and_not_for_the_operator(kind: t
     for make in (job, gate):
         ended = outcome(make(), error)
         assert type(ended) is AirflowFailException
-        assert ended.__cause__ is error
+        assert find_zilliz_error(ended) is error
+        assert str(ended).endswith(" Clear the task that created it: it starts anew.")
 
 
 def test_a_time_out_is_airflow_s_own_for_a_sensor_and_retried_for_the_operator() -> None:
@@ -139,6 +142,71 @@ def test_an_argument_that_is_wrong_fails_for_good_and_names_the_class(make: Call
 )
 def test_what_is_not_ours_passes_unchanged(make: Callable[..., Any], error: Exception) -> None:
     assert outcome(make(), error) is error
+
+
+def told(error: Exception, task: Any, mocker: MockerFixture) -> tuple[BaseException, list[tuple[str, str]]]:
+    """Return what an error becomes, and what is logged of it."""
+    log = mocker.Mock()
+    mocker.patch.object(type(task), "log", log)
+    ended = outcome(task, error)
+    return ended, [(level, args[0] % args[1:]) for level, args, _ in log.mock_calls]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@TASKS
+def test_an_error_is_told_once_in_a_line_of_its_own(
+    make: Callable[..., Any], kind: type[ZillizError], mocker: MockerFixture
+) -> None:
+    ended, said = told(kind("It is so.", code=96018), make(), mocker)
+    assert said == [("error", str(ended)), ("debug", "What led to this error:")]
+
+
+@pytest.mark.parametrize("flag", ["soft_fail", "never_fail"])
+@SENSORS
+def test_an_error_that_only_skips_the_task_is_a_warning(
+    make: Callable[..., Any], flag: str, mocker: MockerFixture
+) -> None:
+    task = make()
+    setattr(task, flag, True)
+    _, said = told(errors.ZillizNotFoundError("No."), task, mocker)
+    assert said[0] == ("warning", "No.")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@TASKS
+def test_the_traceback_shows_nothing_of_the_internals(
+    make: Callable[..., Any], kind: type[ZillizError]
+) -> None:
+    def internals() -> None:
+        try:
+            raise OSError("a socket")
+        except OSError as cause:
+            raise kind("It is so.") from cause
+
+    with pytest.raises(Exception, match="It is so") as caught, translate_errors(make()):
+        internals()
+    shown = "".join(traceback.format_exception(caught.value))
+    assert shown.count("It is so.") == 1
+    assert "internals()" not in shown
+    assert "a socket" not in shown
+    found = find_zilliz_error(caught.value)
+    assert type(found) is kind
+    assert type(found.__context__) is OSError
+
+
+@pytest.mark.parametrize("exception", [None, RuntimeError("boom")], ids=repr)
+def test_an_exception_of_another_cause_has_no_error_behind_it(exception: Exception | None) -> None:
+    assert find_zilliz_error(exception) is None
+
+
+def test_a_failed_job_is_told_with_what_it_was_to_make() -> None:
+    error = errors.ZillizJobFailedError(
+        "Job job-1 failed: disk is full.", job_id="job-1", backup_id="backup1", cluster_id="in01-1"
+    )
+    assert str(outcome(job(), error)) == (
+        "Job job-1 failed: disk is full (backup backup1, cluster in01-1). "
+        "Clear the task that created it: it starts anew."
+    )
 
 
 @TASKS
@@ -248,7 +316,11 @@ SUBMISSION = CreateBackupSubmission("in01-1", CreateBackupRequest.of())
 
 def stored(**facts: Any) -> Store:
     record = CreateRecord(
-        cluster_id="in01-1", request=SUBMISSION.request.body(), first_sent=at(0), answer_by=at(30), **facts
+        cluster_id="in01-1",
+        backup_type=SUBMISSION.request.backup_type,
+        first_sent=at(0),
+        answer_by=at(30),
+        **facts,
     )
     return Store({SUBMISSION.key: {"record": record.save().record}})
 
@@ -286,7 +358,7 @@ def test_the_end_of_a_deferral_says_what_goes_on(
     error = ended_by_airflow(make, text, store)
     assert named in str(error)
     assert str(error).endswith(NO_CANCEL)
-    assert type(error) is type(error.__cause__)
+    assert type(error) is type(error.__context__)
 
 
 class BrokenStore(Store):
@@ -358,10 +430,12 @@ def test_a_killed_task_says_what_stays(make: Callable[..., Any], mocker: MockerF
 def test_a_deferral_ends_after_its_trigger_and_never_returns(
     deadline: float, seconds: float, mocker: MockerFixture
 ) -> None:
-    task: Any = ZillizTask()
+    task: Any = ZillizWaitingTask()
     task.hook = SimpleNamespace(clock=VirtualClock())
     task.defer = mocker.Mock()
-    trigger: Any = SimpleNamespace(deadline=deadline, not_before=None)
+    trigger: Any = ZillizJobTrigger(
+        job_id="job-1", zilliz_conn_id="zilliz_default", deadline=deadline, poll_interval=60.0
+    )
     with pytest.raises(AssertionError, match="does not return"):
         task.defer_to(trigger, ZillizJobOperator.execute_complete)
     task.defer.assert_called_once_with(
@@ -377,10 +451,16 @@ def test_a_deferral_ends_after_its_trigger_and_never_returns(
 def test_no_event_comes_before_airflow_knows_of_the_deferral(
     not_before: float | None, seconds: float, mocker: MockerFixture
 ) -> None:
-    task: Any = ZillizTask()
+    task: Any = ZillizWaitingTask()
     task.hook = SimpleNamespace(clock=VirtualClock())
     task.defer = mocker.Mock(side_effect=RuntimeError)
-    trigger: Any = SimpleNamespace(deadline=START + 3, not_before=not_before)
+    trigger = ZillizJobTrigger(
+        job_id="job-1",
+        zilliz_conn_id="zilliz_default",
+        deadline=START + 3,
+        poll_interval=60.0,
+        not_before=not_before,
+    )
     with pytest.raises(RuntimeError):
         task.defer_to(trigger, ZillizJobOperator.execute_complete)
     assert trigger.not_before == START + seconds
@@ -389,7 +469,7 @@ def test_no_event_comes_before_airflow_knows_of_the_deferral(
 
 def test_whoever_takes_the_mixin_has_to_say_what_goes_on() -> None:
     with pytest.raises(NotImplementedError):
-        ZillizTask().describe_remote_work({})
+        ZillizWaitingTask().describe_remote_work({})
 
 
 @SENSORS
@@ -408,8 +488,13 @@ def test_never_fail_skips_whatever_ends_the_wait_in_the_trigger(
 @pytest.mark.parametrize("place", ["console_url", "cap_to_execution_timeout"])
 @pytest.mark.parametrize("error", [errors.ZillizServerError("Down."), RuntimeError("boom")], ids=repr)
 def test_never_fail_skips_whatever_goes_wrong_before_the_deferral(
-    make: Callable[..., Any], place: str, error: Exception, mocker: MockerFixture
+    make: Callable[..., Any],
+    place: str,
+    error: Exception,
+    mocker: MockerFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_ZILLIZ_DEFAULT", "zilliz://:key@")
     task = make(deferrable=True)
     task.never_fail = True
     kind = type(task)

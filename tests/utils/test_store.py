@@ -13,7 +13,7 @@ from airflow_provider_zbackup.utils import store
 from airflow_provider_zbackup.utils.store import SubmissionStore
 from airflow_provider_zbackup.zilliz.errors import ZillizJobFailedError
 from airflow_provider_zbackup.zilliz.flows.creation import CreateBackupSubmission
-from airflow_provider_zbackup.zilliz.models import CreateBackupRequest
+from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest
 from tests.support import CLUSTER_ID, TaskInstance, World
 
 KEY = "zilliz_create_backup_0123456789abcdef"
@@ -33,7 +33,8 @@ def store_outlives_task(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
 
 def test_a_record_is_kept_under_the_key_of_its_submission(task: TaskInstance) -> None:
     SubmissionStore(task.context, KEY).save(RECORD)
-    assert task.store == {KEY: {"record": RECORD, "max_tries": 2}}
+    run = {"max_tries": 2, "retries": 0, "clear_number": 0}
+    assert task.store == {KEY: {"record": RECORD, "run": run}}
     assert SubmissionStore(task.context, "another").load() is None
 
 
@@ -47,6 +48,10 @@ def test_only_a_clearing_is_taken_for_one(task: TaskInstance) -> None:
     SubmissionStore(task.context, KEY).save(RECORD)
     task.retries += 1
     assert not SubmissionStore(task.context, KEY).is_cleared(), "somebody edited the DAG between two tries"
+    task.clear_number += 1
+    assert SubmissionStore(task.context, KEY).is_cleared(), "and cleared the task: max_tries may be the same"
+    task.retries -= 1
+    assert not SubmissionStore(task.context, KEY).is_cleared(), "somebody cleared another task"
     task.max_tries += 1
     assert SubmissionStore(task.context, KEY).is_cleared()
 
@@ -55,7 +60,7 @@ def test_a_new_task_remembers_nothing(task: TaskInstance) -> None:
     assert SubmissionStore(task.context, KEY).load() is None
 
 
-@pytest.mark.parametrize("kept", [{}, {"record": None}, {"record": None, "delivered": 2}])
+@pytest.mark.parametrize("kept", [{}, {"record": None}, {"record": None, "delivered": True}])
 def test_nothing_kept_is_nothing_remembered(task: TaskInstance, kept: dict[str, Any]) -> None:
     task.store.set(KEY, kept)
     assert SubmissionStore(task.context, KEY).load() is None
@@ -104,9 +109,21 @@ def test_a_user_who_edits_the_retries_before_clearing_gets_a_new_backup_too(
     task.retries = 2
     SubmissionStore(task.context, KEY).save(RECORD)
     SubmissionStore(task.context, KEY).mark_delivered()
-    assert task.store[KEY]["delivered"] == [2, 2]
     task.retries = 1
+    task.clear_number += 1
     assert SubmissionStore(task.context, KEY).load() is None
+
+
+@pytest.mark.parametrize("change", ["retries", "clear_number"])
+def test_a_worker_that_dies_after_the_delivery_delivers_the_same_whatever_else_changes(
+    task: TaskInstance, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """Somebody edits the DAG, or clears another task of the run, before Airflow retries the task."""
+    monkeypatch.setattr(store, "HAS_TASK_STATE_STORE", True)
+    SubmissionStore(task.context, KEY).save(RECORD)
+    SubmissionStore(task.context, KEY).mark_delivered()
+    setattr(task, change, 1)
+    assert SubmissionStore(task.context, KEY).load() == RECORD
 
 
 @pytest.mark.usefixtures("store_outlives_task")
@@ -149,7 +166,8 @@ def test_without_a_store_of_airflow_s_a_variable_remembers(
     monkeypatch.setattr(store, "HAS_TASK_STATE_STORE", False)
     remembers = SubmissionStore({"ti": TaskInstance(lambda: None)}, KEY)  # type: ignore[typeddict-item]
     remembers.save(RECORD)
-    assert list(variables.values()) == [{"record": RECORD, "max_tries": 0}]
+    run = {"max_tries": 0, "retries": None, "clear_number": None}
+    assert list(variables.values()) == [{"record": RECORD, "run": run}]
     assert remembers.load() == RECORD
     remembers.mark_delivered()
     assert variables == {}

@@ -18,8 +18,8 @@ from airflow_provider_zbackup.zilliz.models import (
     Backup,
     BackupCreation,
     BackupPage,
-    CreateBackupRequest,
 )
+from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest
 from tests.zilliz.driver import CLUSTER, Driver, backup, page
 
 WHOLE = CreateBackupRequest.of()

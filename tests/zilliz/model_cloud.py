@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum, auto
@@ -98,6 +98,7 @@ class ModelCloud:
     :param list_lag: for how long a new backup is missing in lists
     :param look_up_lag: for how long look-ups know neither a new backup nor its job
     :param lateness: how much later than a lost answer the work may still be done
+    :param aliases: the collections behind names that are aliases
     :param offset: how far the server's clock is ahead of the worker's
     """
 
@@ -108,6 +109,7 @@ class ModelCloud:
     look_up_lag: float = 0.0
     lateness: float = 0.0
     offset: float = 0.0
+    aliases: Mapping[str, str] = field(default_factory=dict)
     held: list[Held] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -230,7 +232,9 @@ class ModelCloud:
             work=next(self._works, Work()),
             backup_type=body.get("backupType", ""),
             collections=tuple(
-                name for database in body.get("dbCollections", ()) for name in database["collectionNames"]
+                self.aliases.get(name, name)
+                for database in body.get("dbCollections", ())
+                for name in database["collectionNames"]
             ),
             ours=True,
             kind="cluster" if "clusterName" in body else "backup",

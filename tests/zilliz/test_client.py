@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import socket
 from collections.abc import Callable
@@ -28,7 +29,7 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizThrottledError,
 )
 from airflow_provider_zbackup.zilliz.flows.steps import Reply
-from airflow_provider_zbackup.zilliz.models import CreateBackupRequest, Job
+from airflow_provider_zbackup.zilliz.models import Job
 from airflow_provider_zbackup.zilliz.operations import (
     Operation,
     create_backup,
@@ -37,6 +38,7 @@ from airflow_provider_zbackup.zilliz.operations import (
     list_backups,
     list_projects,
 )
+from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest
 from airflow_provider_zbackup.zilliz.settings import ClientSettings
 from tests.zilliz.driver import at
 from tests.zilliz.server import DROP, HANG, answer, serving, unused_url
@@ -370,7 +372,7 @@ def test_a_bad_proxy_means_not_done(send: Send, monkeypatch: pytest.MonkeyPatch)
         (
             "[SSL: WRONG_VERSION_NUMBER] wrong version number",
             None,
-            "it seems to speak plain HTTP, not HTTPS; check the Base URL of connection 'x' (",
+            "it seems to speak plain HTTP, not HTTPS; try http:// in the Base URL of connection 'x' (",
         ),
         (
             "[SSL: CERTIFICATE_VERIFY_FAILED] self-signed",
@@ -400,3 +402,28 @@ def test_why_no_answer_came_is_told_with_what_to_check(
     ):
         client.send(describe_job("job-1"))
     assert text in str(caught.value)
+
+
+def test_where_there_is_no_api_at_all_the_base_url_is_to_be_checked(send: Send) -> None:
+    error = failure(send, answer(b"<html>", "404 Not Found"), source="connection 'x'")
+    assert str(error) == (
+        "Zilliz Cloud refused: Not Found. Check the Base URL of connection 'x': the API may not be there "
+        "(describe job job-1, HTTP 404)."
+    )
+
+
+def test_a_client_that_nobody_closes_leaves_no_connection_open() -> None:
+    closed: list[bool] = []
+
+    class Transport(httpx.MockTransport):
+        def close(self) -> None:
+            closed.append(True)
+
+    holder: dict[str, Any] = {}
+    transport = Transport(lambda _: httpx.Response(200))
+    # As a hook does: the client refers to its holder.
+    holder["client"] = ZillizClient(ClientSettings(KEY), refresh=lambda: holder["x"], transport=transport)
+    assert not closed
+    holder.clear()
+    gc.collect()
+    assert closed == [True]

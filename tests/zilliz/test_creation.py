@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from airflow_provider_zbackup.zilliz.errors import (
@@ -12,6 +14,7 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizError,
     ZillizPermissionError,
     ZillizRefusedError,
+    ZillizServerError,
     ZillizThrottledError,
 )
 from airflow_provider_zbackup.zilliz.flows.creation import CreateRecord
@@ -44,7 +47,7 @@ def test_a_create_is_remembered_before_and_after() -> None:
     )
     before = CreateRecord(
         cluster_id=CLUSTER,
-        request={"backupType": "CLUSTER"},
+        backup_type="CLUSTER",
         first_sent=at(0),
         answer_by=at(20),
         known=("old",),
@@ -116,8 +119,9 @@ def test_each_create_has_its_own_time_to_be_answered() -> None:
     driver = cloud([UNSENT, MADE])
     create(driver, answer_time=30.0)
     before = [CreateRecord.model_validate(record) for record in driver.records[:3] if record]
-    assert [record.first_sent for record in before] == [at(0), at(0)]
-    assert [record.answer_by for record in before] == [at(30), at(30 + driver.pauses[0])]
+    pause = timedelta(seconds=driver.pauses[0])
+    assert [record.first_sent for record in before] == [at(0), at(0) + pause]
+    assert [record.answer_by for record in before] == [at(30), at(30) + pause]
 
 
 def test_too_many_requests_waits_as_asked() -> None:
@@ -226,12 +230,17 @@ def test_after_a_catch_all_the_next_try_looks_first() -> None:
         (ZillizConflictError("Busy.", unprocessed=True), []),
         (ZillizBadRequestError("Busy.", code=40013, unprocessed=True), [40013]),
         (CATCH_ALL, [96038]),
+        (ZillizServerError("Busy.", code=12345, http_status=500), [12345]),
+        (ZillizThrottledError("Busy.", code=12345, http_status=429, unprocessed=True), [12345]),
     ],
+    ids=["HTTP 409", "permanent", "catch-all", "HTTP 500", "HTTP 429"],
 )
 def test_a_named_conflict_needs_nobody_in_the_list(error: ZillizError, codes: list[int]) -> None:
+    driver = cloud([error], elsewhere=page())
     with pytest.raises(ZillizConflictError, match=r"a conflict that no list shows\. ") as caught:
-        create(cloud([error], elsewhere=page()), conflict_codes=codes)
+        create(driver, conflict_codes=codes)
     assert caught.value.retry_after == UNEXPLAINED_PAUSE
+    assert driver.records[-1] is None, "nothing came of it"
 
 
 @pytest.mark.parametrize(

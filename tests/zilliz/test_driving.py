@@ -34,8 +34,8 @@ from airflow_provider_zbackup.zilliz.flows.steps import (
     retrying,
     send,
 )
-from airflow_provider_zbackup.zilliz.models import CreateBackupRequest
 from airflow_provider_zbackup.zilliz.operations import create_backup, describe_job
+from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest
 from airflow_provider_zbackup.zilliz.settings import ClientSettings
 from tests.clock import VirtualClock
 

@@ -143,8 +143,37 @@ def test_a_cluster_that_is_not_found_comes_with_the_way_to_the_right_id() -> Non
     error = ZillizNotFoundError("Not found: No cluster.", operation="create backup of cluster c", code=96018)
     assert str(error) == (
         "Not found: No cluster (create backup of cluster c, code 96018). "
+        "A cluster's id looks like in01-xxxxxxxxxxxxxxx and is not its name. "
         "ZillizHook().list_clusters() shows the clusters that the key can see."
     )
+
+
+def test_a_region_that_is_unknown_comes_with_the_way_to_the_right_id() -> None:
+    assert str(ZillizBadRequestError("Bad request: Invalid RegionId.", code=96001)) == (
+        "Bad request: Invalid RegionId (code 96001). "
+        "ZillizHook().list_regions() shows the regions and their ids."
+    )
+
+
+@pytest.mark.parametrize(
+    ("message", "operation", "text"),
+    [
+        ("It failed.", None, "It failed (job job-1, backup backup-1, cluster c-1)."),
+        ("Job job-1 failed.", None, "Job job-1 failed (backup backup-1, cluster c-1)."),
+        ("It failed.", "describe job job-1", "It failed (describe job job-1, backup backup-1, cluster c-1)."),
+    ],
+)
+def test_ids_are_told_unless_the_text_has_them(message: str, operation: str | None, text: str) -> None:
+    error = ZillizError(message, operation=operation)
+    assert str(error.with_ids({"job_id": "job-1", "backup_id": "backup-1", "cluster_id": "c-1"})) == text
+
+
+def test_ids_that_are_known_stay_and_the_error_itself_is_not_changed() -> None:
+    error = ZillizTimeoutError("Gave up.", job_id="job-1")
+    other = error.with_ids({"job_id": "job-2", "backup_id": "backup-2", "result": "x"})
+    assert type(other) is ZillizTimeoutError
+    assert (other.job_id, other.backup_id, other.cluster_id) == ("job-1", "backup-2", None)
+    assert error.backup_id is None
 
 
 def test_a_time_out_says_that_the_work_goes_on() -> None:
@@ -173,6 +202,9 @@ FACTS: dict[str, Any] = {
     "request_id": "r1",
     "retry_after": 2.5,
     "unprocessed": True,
+    "job_id": "job-1",
+    "backup_id": "backup-1",
+    "cluster_id": "in01-1",
 }
 
 

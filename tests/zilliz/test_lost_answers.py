@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -13,17 +14,19 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizProtocolError,
     ZillizRefusedError,
     ZillizServerError,
+    ZillizThrottledError,
     ZillizUncertainError,
 )
-from airflow_provider_zbackup.zilliz.flows.creation import LONGEST_SKEW
 from airflow_provider_zbackup.zilliz.flows.steps import Save
-from airflow_provider_zbackup.zilliz.flows.submission import CLOCK_TOLERANCE, LATENESS, LIST_LAG
-from airflow_provider_zbackup.zilliz.models import (
-    Backup,
-    BackupCreation,
-    CreateBackupRequest,
+from airflow_provider_zbackup.zilliz.flows.submission import (
+    CLOCK_TOLERANCE,
+    LATENESS,
+    LIST_LAG,
+    LONGEST_SKEW,
 )
+from airflow_provider_zbackup.zilliz.models import Backup, BackupCreation
 from airflow_provider_zbackup.zilliz.operations import create_backup
+from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest
 from tests.zilliz.creation_cloud import (
     CATCH_ALL,
     LOST,
@@ -71,6 +74,29 @@ def test_nothing_found_is_sent_again_only_after_the_list_can_be_trusted() -> Non
     assert sum(between.pauses) >= LATENESS + LIST_LAG
 
 
+def test_a_list_of_collections_that_fills_up_while_the_backup_is_made_is_awaited() -> None:
+    request = CreateBackupRequest.of(["a", "b"])
+    held: list[str] = []
+    listed = made_later(backup("ours", backup_type="COLLECTION", status="CREATING", create_time=at(1)))
+    driver = cloud([LOST], listed)
+    answer = driver.answer
+    driver.answer = lambda operation: (
+        some_backup("ours", *held, status="CREATING", create_time=at(1))
+        if operation.name == "describe backup"
+        else answer(operation)
+    )
+    record = None
+    for shown in ([], ["a"]):
+        held[:] = shown
+        # The task waits for the end of what is in the way, and looks again.
+        with pytest.raises(ZillizConflictError):
+            create(driver, request, record=record)
+        record = next(step.record for step in reversed(driver.steps) if isinstance(step, Save))
+    held[:] = ["b", "a"]
+    assert create(driver, request, record=record).backup_id == "ours"
+    assert driver.calls.count("create backup") == 1
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -79,11 +105,53 @@ def test_nothing_found_is_sent_again_only_after_the_list_can_be_trusted() -> Non
         backup("other", create_time=at(-LONGEST_SKEW - 1)),
         backup("", create_time=at(1)),
         backup("other", create_time=at(LATENESS + CLOCK_TOLERANCE + 1)),
+        backup("other", cluster_id="in01-another", create_time=at(1)),
+        backup("other", status="FAILED", create_time=at(1)),
+        backup("other", status="CANCELED", create_time=at(1)),
+        backup("other", status="DELETED", create_time=at(1)),
     ],
-    ids=["automatic", "of another type", "too old", "no id", "too young"],
+    ids=[
+        "automatic",
+        "of another type",
+        "too old",
+        "no id",
+        "too young",
+        "of another cluster",
+        "failed",
+        "cancelled",
+        "deleted",
+    ],
 )
 def test_what_cannot_be_ours_is_not_adopted(other: Backup) -> None:
     assert create(cloud([LOST, MADE], made_later(other))).backup_id == "new"
+
+
+@pytest.mark.parametrize("begun", [5.0, 30.0])
+def test_what_began_while_nothing_was_unanswered_is_not_adopted(begun: float) -> None:
+    """A colleague's short backup, between a call that was not carried out and the one that got lost."""
+    throttled = ZillizThrottledError("Slow.", retry_after=77.0, unprocessed=True)
+    theirs = backup("theirs", create_time=at(begun))
+    driver = cloud([throttled, LOST, MADE], lambda elapsed: page(theirs) if elapsed > begun else page())
+    with suppress(ZillizUncertainError):
+        assert create(driver).backup_id == "new"
+    assert not any(record and record["adopted"] for record in driver.records)
+
+
+def test_a_call_that_is_sent_again_may_be_explained_by_the_one_before_it() -> None:
+    """The first is unanswered, so what began with it is still looked for after the second."""
+    ours = backup("ours", create_time=at(1))
+    refused = ZillizServerError("Busy.", code=12345)
+    driver = cloud([LOST, refused])
+    inner = driver.answer
+
+    def answer(operation: Any) -> Any:
+        if driver.calls.count("create backup") == 2 and operation.name == "list backups":
+            return page(ours)
+        return inner(operation)
+
+    driver.answer = answer
+    found = create(driver, conflict_codes=[12345])
+    assert (found.backup_id, found.adopted, found.first_sent) == ("ours", True, at(0))
 
 
 def test_what_was_there_before_is_not_adopted() -> None:
@@ -147,6 +215,42 @@ def test_the_same_collections_are_ours() -> None:
 def test_other_collections_are_not_ours() -> None:
     driver = cloud([LOST, MADE], made_later(some_backup("other")), some_backup("other", "a", "b"))
     assert not create(driver, SOME).adopted
+
+
+@pytest.mark.parametrize("names", [["real"], ["real", "b"], ["real", "other"]], ids=" ".join)
+def test_other_names_may_be_those_behind_aliases(names: list[str]) -> None:
+    """Nothing tells an alias from a name: so none is adopted, and no second one is made."""
+    request = CreateBackupRequest.of(["a", "b"])
+    driver = cloud([LOST], made_later(some_backup("b1")), some_backup("b1", *names))
+    with pytest.raises(ZillizUncertainError, match=r"backup b1 .*shows other collections, perhaps under"):
+        create(driver, request)
+    assert not any(record and record["adopted"] for record in driver.records)
+
+
+def test_a_backup_that_shows_the_very_names_proves_that_they_are_no_aliases() -> None:
+    """So the other one is a colleague's, though it comes into the list first."""
+    described = {"theirs": some_backup("theirs", "b"), "ours": some_backup("ours", "a")}
+    driver = cloud(
+        [LOST],
+        lambda elapsed: (
+            page(*(some_backup(name) for name in described))
+            if elapsed > 5
+            else page(some_backup("theirs"))
+            if elapsed
+            else page()
+        ),
+    )
+    inner = driver.answer
+
+    def answer(operation: Any) -> Any:
+        if operation.name == "describe backup":
+            return described[operation.path.rpartition("/")[2]]
+        if operation.name == "create backup":
+            driver.now += 1
+        return inner(operation)
+
+    driver.answer = answer
+    assert create(driver, SOME).backup_id == "ours"
 
 
 @pytest.mark.parametrize(

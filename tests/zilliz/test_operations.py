@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
 from airflow_provider_zbackup.zilliz import operations
 from airflow_provider_zbackup.zilliz.errors import ZillizBadRequestError
-from airflow_provider_zbackup.zilliz.models import BackupCreation, ClusterPage, CreateBackupRequest, Project
+from airflow_provider_zbackup.zilliz.models import BackupCreation, ClusterPage, Project
 from airflow_provider_zbackup.zilliz.operations import Operation
+from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest
 
 REQUEST = CreateBackupRequest.of(["a"])
 PAGED = (("pageSize", "100"), ("currentPage", "1"))
@@ -33,6 +36,7 @@ PAGED = (("pageSize", "100"), ("currentPage", "1"))
         (operations.list_clusters(), "GET", "/v2/clusters", PAGED),
         (operations.describe_cluster("c"), "GET", "/v2/clusters/c", ()),
         (operations.list_projects(), "GET", "/v2/projects", ()),
+        (operations.list_regions(), "GET", "/v2/regions", ()),
     ],
 )
 def test_method_path_and_query(
@@ -41,6 +45,26 @@ def test_method_path_and_query(
     assert (operation.method, operation.path, operation.query) == (method, path, query)
     assert operation.idempotent == (method == "GET")
     assert operation.request == (REQUEST if method == "POST" else None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({}, "create backup of cluster c"),
+        ({"collections": ["a", "b"]}, "create backup of collections in database default of cluster c"),
+        (
+            {
+                "collections": ["a"],
+                "database": "sales",
+                "copy_to_regions": ["aws-us-west-2", "aws-us-wset-1"],
+            },
+            "create backup of collections in database sales of cluster c "
+            "with copies in aws-us-west-2, aws-us-wset-1",
+        ),
+    ],
+)
+def test_a_create_says_what_is_asked_for(arguments: dict[str, Any], text: str) -> None:
+    assert str(operations.create_backup("c", CreateBackupRequest.of(**arguments))) == text
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ from airflow_provider_zbackup.zilliz.flows.polling import Wait
 from airflow_provider_zbackup.zilliz.flows.steps import Flow, Pause, Step
 from airflow_provider_zbackup.zilliz.flows.submission import submit_once
 from airflow_provider_zbackup.zilliz.flows.waiting import wait_until_free
-from airflow_provider_zbackup.zilliz.models import CreateBackupRequest
 from airflow_provider_zbackup.zilliz.operations import Operation
+from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest
 from tests.clock import START
 from tests.zilliz.driver import CLUSTER
 from tests.zilliz.model_cloud import ModelCloud, Work

@@ -25,14 +25,15 @@ from airflow_provider_zbackup.zilliz.flows.submission import (
     LONGEST_SEARCH,
     submit_once,
 )
-from airflow_provider_zbackup.zilliz.models import BackupCreation, CreateBackupRequest
+from airflow_provider_zbackup.zilliz.models import BackupCreation
+from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest
 from tests.zilliz.driver import CLUSTER, Driver, at, backup, job, page
 
 REQUEST = CreateBackupRequest.of()
 SUBMISSION = CreateBackupSubmission(CLUSTER, REQUEST)
 MADE = BackupCreation(backup_id="new", job_id="job-2")
 SENT = CreateRecord(
-    cluster_id=CLUSTER, request=REQUEST.body(), first_sent=at(-10), answer_by=at(20), known=("old",)
+    cluster_id=CLUSTER, backup_type=REQUEST.backup_type, first_sent=at(-10), answer_by=at(20), known=("old",)
 )
 ANSWERED = SENT.model_copy(update={"backup_id": "backup-1", "job_id": "job-1"})
 FORGOTTEN = ANSWERED.model_copy(update={"job_id": ""})
@@ -88,6 +89,13 @@ def test_a_deleted_backup_is_made_anew(jobs: Callable[[float], Any]) -> None:
     assert driver.elapsed == 0
 
 
+def test_a_job_that_is_not_known_yet_is_not_lost() -> None:
+    """The service may not know a new job at first, and the task needs the job to tell how it ends."""
+    driver = cloud(backups=lambda elapsed: backup(status="CREATING"))
+    assert create(driver, ANSWERED) == ANSWERED
+    assert driver.records == [ANSWERED.save().record]
+
+
 def test_a_job_that_is_not_known_any_more_leaves_the_backup_to_look_at() -> None:
     driver = cloud(backups=lambda elapsed: backup())
     assert create(driver, ANSWERED) == FORGOTTEN
@@ -105,7 +113,7 @@ def test_an_adopted_backup_has_no_job_to_look_at() -> None:
 
 def test_what_is_not_found_yet_is_looked_for_again() -> None:
     driver = cloud(backups=lambda elapsed: UNKNOWN if elapsed < 20 else backup(status="CREATING"))
-    assert create(driver, ANSWERED) == FORGOTTEN
+    assert create(driver, ANSWERED) == ANSWERED
     assert 20 <= driver.elapsed <= 25
     assert driver.calls.count("describe job") == 1
     assert set(driver.notes[:-1]) == {
@@ -223,7 +231,7 @@ def test_two_in_the_list_are_one_too_many() -> None:
     "damage",
     [
         {"cluster_id": None},
-        {"request": "CLUSTER"},
+        {"backup_type": ["CLUSTER"]},
         {"first_sent": "yesterday"},
         {"answer_by": None},
         {"known": 5},

@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from airflow_provider_zbackup.zilliz.checks import ArgumentError
-from airflow_provider_zbackup.zilliz.models import BackedUpDatabase, Backup, CreateBackupRequest
+from airflow_provider_zbackup.zilliz.models import BackedUpDatabase, Backup
+from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest
 
 
 @pytest.mark.parametrize(

@@ -132,8 +132,10 @@ def test_the_cluster_of_a_lost_answer_is_found_by_its_name() -> None:
         restored(project_id="proj-2"),
         restored(status="DELETED"),
         restored(""),
+        restored(create_time=at(-3600)),
+        restored(create_time=at(3600)),
     ],
-    ids=["another name", "another project", "dropped", "no id"],
+    ids=["another name", "another project", "dropped", "no id", "too old", "too young"],
 )
 def test_what_cannot_be_ours_is_not_adopted(other: Cluster) -> None:
     assert not restore(cloud([LOST, MADE], [other])).adopted

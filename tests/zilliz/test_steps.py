@@ -21,20 +21,14 @@ from airflow_provider_zbackup.zilliz.flows.steps import (
     retrying,
     send,
 )
-from airflow_provider_zbackup.zilliz.models import (
-    Backup,
-    BackupPage,
-    Cluster,
-    ClusterPage,
-    CreateBackupRequest,
-    Job,
-)
+from airflow_provider_zbackup.zilliz.models import Backup, BackupPage, Cluster, ClusterPage, Job
 from airflow_provider_zbackup.zilliz.operations import (
     create_backup,
     describe_job,
     list_backups,
     list_clusters,
 )
+from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest
 from tests.clock import START
 from tests.zilliz.driver import CLUSTER, at, scripted
 

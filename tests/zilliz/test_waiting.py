@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from airflow_provider_zbackup.zilliz.errors import (
-    ZillizAuthenticationError,
     ZillizConflictError,
     ZillizError,
     ZillizJobCanceledError,
     ZillizJobFailedError,
     ZillizNotFoundError,
+    ZillizPermissionError,
     ZillizRefusedError,
     ZillizServerError,
     ZillizThrottledError,
@@ -69,7 +69,7 @@ def test_any_other_state_means_still_running(status: str) -> None:
         (
             job("CANCELLED"),
             ZillizJobCanceledError,
-            "Job job-1 was canceled: somebody cancelled it in the web console.",
+            "Job job-1 was canceled: somebody canceled it in the web console.",
         ),
     ],
 )
@@ -308,8 +308,8 @@ def test_what_a_gateway_says_for_a_while_is_ridden_out(status: int) -> None:
 
 
 def test_permanent_errors_end_the_wait_at_once() -> None:
-    with pytest.raises(ZillizAuthenticationError):
-        wait_job(scripted(ZillizAuthenticationError("No.")))
+    with pytest.raises(ZillizPermissionError):
+        wait_job(scripted(ZillizPermissionError("No.")))
 
 
 def test_a_job_may_be_unknown_right_after_its_creation() -> None:

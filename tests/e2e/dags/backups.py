@@ -18,7 +18,7 @@ HELD_SECONDS = 120.0
 class HeldBeforeDelivery(ZillizCreateBackupOperator):
     """Hangs in its first try: after it is resumed, before it does anything."""
 
-    def execute_complete(self, context: Any, event: Any = None) -> dict[str, Any]:
+    def execute_complete(self, context: Any, event: Any = None) -> Any:
         hold_first_try(self, context)
         return super().execute_complete(context, event)
 
@@ -26,7 +26,7 @@ class HeldBeforeDelivery(ZillizCreateBackupOperator):
 class HeldAfterDelivery(ZillizCreateBackupOperator):
     """Hangs in its first try: after all its work, before it reports the result to Airflow."""
 
-    def execute_complete(self, context: Any, event: Any = None) -> dict[str, Any]:
+    def execute_complete(self, context: Any, event: Any = None) -> Any:
         result = super().execute_complete(context, event)
         hold_first_try(self, context)
         return result

@@ -1,0 +1,103 @@
+"""Runs the example DAGs by ``dag.test()``, all in one process: to start Airflow takes long."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Timer
+from typing import Any
+
+import pytest
+
+from airflow_provider_zbackup.emulator import ControlPlane, RunningEmulator, Settings, serve
+
+EXAMPLES = Path(__file__).parents[2] / "example_dags"
+#: DAGs that are made for tests.
+DAGS = Path(__file__).parent / "dags"
+#: Airflow 3 runs only what it finds in a bundle, and reads the whole bundle before each run.
+BUNDLES = [
+    {
+        "name": name,
+        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+        "kwargs": {"path": str(path)},
+    }
+    for name, path in (("examples", EXAMPLES), ("tests", DAGS))
+]
+END = "-- end of the run"
+RUNNER = f"""
+import importlib, json, os, sys, traceback
+from airflow.providers.common.compat.sdk import DAG
+for line in sys.stdin:
+    example, conf, os.environ["AIRFLOW_CONN_ZILLIZ_DEFAULT"] = json.loads(line)
+    try:
+        name, _, dag_id = example.partition(":")
+        module = importlib.import_module(name)
+        dags = [value for value in vars(module).values() if isinstance(value, DAG)]
+        (dag,) = [dag for dag in dags if dag_id in ("", dag.dag_id)]
+        run = dag.test(run_conf=conf or None)
+        for ti in run.get_task_instances():
+            index = "" if ti.map_index < 0 else f"_{{ti.map_index}}"
+            print(f"TASK {{ti.task_id}}{{index}} {{getattr(ti.state, 'value', ti.state)}}")
+        print("STATE", getattr(run.state, "value", run.state))
+    except Exception:
+        traceback.print_exc()
+    print("{END}")
+"""
+Run = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def runner() -> Iterator[subprocess.Popen[str]]:
+    """A process that runs the examples that it is told, one after the other."""
+    # In a process of its own: initialising a database and using it in one process disturbs Airflow.
+    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", RUNNER],
+        env=os.environ
+        | {
+            "PYTHONPATH": f"{EXAMPLES}{os.pathsep}{DAGS}",
+            "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(BUNDLES),
+        },
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        yield process
+        process.kill()
+
+
+@pytest.fixture
+def emulator() -> Iterator[RunningEmulator]:
+    with serve(ControlPlane(settings=Settings(job_seconds=0.5))) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def control_plane(emulator: RunningEmulator) -> ControlPlane:
+    return emulator.control_plane
+
+
+@pytest.fixture
+def run(runner: subprocess.Popen[str], emulator: RunningEmulator) -> Run:
+    """Run an example with a conf, and return all that it wrote."""
+
+    def run(example: str, **conf: Any) -> str:
+        assert runner.stdin
+        assert runner.stdout
+        print(json.dumps([example, conf, json.dumps(emulator.connection)]), file=runner.stdin, flush=True)
+        too_late = Timer(300, runner.kill)
+        too_late.start()
+        said = ""
+        for line in runner.stdout:
+            if line.startswith(END):
+                break
+            said += line
+        too_late.cancel()
+        return said
+
+    return run

@@ -1,0 +1,66 @@
+"""The blocks of code in the documents, and the names that they need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from airflow_provider_zbackup.get_provider_info import get_provider_info
+
+ROOT = Path(__file__).parents[1]
+
+
+class Block(NamedTuple):
+    """A block of code, and the section and paragraph that it stands in."""
+
+    language: str
+    code: str
+    section: str
+    introduction: str
+
+
+def blocks(document: str, *languages: str) -> list[Block]:
+    """
+    Return the blocks of a document.
+
+    :param document: its path below the root, such as ``README.md``
+    :param languages: by default all
+    """
+    found = _blocks((ROOT / document).read_text())
+    return [block for block in found if not languages or block.language in languages]
+
+
+def _blocks(text: str) -> Iterator[Block]:
+    section, paragraph, code = "", "", None
+    for line in text.splitlines():
+        if line.startswith("```"):
+            if code is None:
+                language, code = line.removeprefix("```"), ""
+            else:
+                yield Block(language, code, section, paragraph)
+                code, paragraph = None, ""
+        elif code is not None:
+            code += line + "\n"
+        elif line.startswith("#"):
+            section, paragraph = line.lstrip("# "), ""
+        else:
+            paragraph += line + "\n"
+
+
+def public_names() -> dict[str, Any]:
+    """Return the hook, the operators and the sensors, by their names."""
+    info = get_provider_info()
+    modules = [
+        import_module(module)
+        for kind in ("hooks", "operators", "sensors")
+        for entry in info[kind]
+        for module in entry["python-modules"]
+    ]
+    return {
+        name: value
+        for module in modules
+        for name, value in vars(module).items()
+        if name.startswith("Zilliz") and value.__module__ == module.__name__
+    }

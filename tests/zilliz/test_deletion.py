@@ -1,0 +1,368 @@
+"""Deleting a backup, and all that no rule keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_zbackup.zilliz.errors import (
+    ZillizBadRequestError,
+    ZillizConflictError,
+    ZillizConnectionError,
+    ZillizError,
+    ZillizNotFoundError,
+    ZillizPermissionError,
+    ZillizRefusedError,
+    ZillizServerError,
+)
+from airflow_provider_zbackup.zilliz.flows.deletion import delete_one, prune
+from airflow_provider_zbackup.zilliz.flows.retention import RetentionRules
+from airflow_provider_zbackup.zilliz.models import Backup, BackupDeletion, BackupPage
+from airflow_provider_zbackup.zilliz.operations import Operation
+from tests.zilliz.driver import CLUSTER, Driver, WorkerDiedError, at, backup
+
+OTHER = "in01-other"
+
+
+@dataclass
+class Stock:
+    """
+    Backups that can be listed, described and deleted.
+
+    :param unknown: the error for a backup that is gone
+    :param faults: errors by operation: each strikes once, after the work if it is in ``after``
+    """
+
+    backups: list[Backup]
+    unknown: ZillizError = field(default_factory=lambda: ZillizRefusedError("No such backup.", code=99))
+    faults: dict[str, list[ZillizError]] = field(default_factory=dict)
+    after: tuple[str, ...] = ()
+    ignores_filter: bool = False
+    deleted: list[str] = field(default_factory=list)
+    before: Callable[[Operation[Any]], None] = lambda operation: None
+
+    def __post_init__(self) -> None:
+        self.worker = Driver(self.answer)
+
+    def answer(self, operation: Operation[Any]) -> Any:
+        self.before(operation)
+        faults = self.faults.get(operation.name, [])
+        if faults and operation.name not in self.after:
+            return faults.pop(0)
+        value = self._work(operation)
+        return faults.pop(0) if faults else value
+
+    def _work(self, operation: Operation[Any]) -> Any:
+        *_, cluster_id, _, backup_id = operation.path.split("/") if "clusters" in operation.path else [""] * 3
+        query = dict(operation.query)
+        if operation.name == "list backups":
+            shown = [
+                b
+                for b in self.backups
+                if self.ignores_filter or query.get("clusterId") in (None, b.cluster_id)
+            ]
+            start = (int(query["currentPage"]) - 1) * 100
+            bare = [b.model_copy(update={"db_collections": ()}) for b in shown if not b.is_deleted]
+            return BackupPage(page_size=100, backups=tuple(bare[start : start + 100]))
+        for number, held in enumerate(self.backups):
+            if (held.cluster_id, held.backup_id) == (cluster_id, backup_id):
+                if operation.name == "delete backup":
+                    self.deleted.append(backup_id)
+                    del self.backups[number]
+                    return BackupDeletion(backup_id=backup_id)
+                return held
+        return self.unknown
+
+    def delete(self, backup_id: str = "backup-1", cluster_id: str = CLUSTER) -> dict[str, Any]:
+        return self.worker.run(delete_one(cluster_id, backup_id))
+
+    def prune(self, rules: RetentionRules | None = None, **arguments: Any) -> dict[str, Any]:
+        where = {} if "project_id" in arguments else {"cluster_id": CLUSTER}
+        return self.worker.run(prune(rules or RetentionRules(keep_last=2), **where | arguments))
+
+
+def aged(backup_id: str, days: float, **facts: Any) -> Backup:
+    return backup(backup_id, create_time=at(-days * 86400), size=2_000_000_000, **facts)
+
+
+def five() -> Stock:
+    return Stock([aged(f"b{days}", days) for days in range(5)])
+
+
+def test_the_backup_that_was_named_is_deleted() -> None:
+    stock = Stock([backup(backup_name="mine"), backup("other")])
+    assert stock.delete() == {
+        "cluster_id": CLUSTER,
+        "backup_id": "backup-1",
+        "backup_name": "mine",
+        "deleted": True,
+    }
+    assert stock.deleted == ["backup-1"]
+    assert stock.worker.notes == [
+        f"Deleting manual cluster backup backup-1 (AVAILABLE) of cluster {CLUSTER}. This cannot be undone."
+    ]
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [ZillizRefusedError("No such backup.", code=99), ZillizNotFoundError("No such backup.", code=404)],
+    ids=["undocumented code", "404"],
+)
+def test_a_backup_that_is_gone_is_no_error(unknown: ZillizError) -> None:
+    stock = Stock([backup("other")], unknown)
+    assert stock.delete()["deleted"] is False
+    assert stock.deleted == []
+    assert stock.worker.notes == [f"Backup backup-1 of cluster {CLUSTER} is gone already."]
+
+
+def test_a_backup_that_shows_as_deleted_is_gone() -> None:
+    stock = Stock([backup(status="DELETED")])
+    assert stock.delete()["deleted"] is False
+    assert "delete backup" not in stock.worker.calls
+
+
+def test_a_wrong_cluster_id_does_not_look_like_a_backup_that_is_gone() -> None:
+    stock = Stock([backup(cluster_id=OTHER)])
+    with pytest.raises(
+        ZillizBadRequestError, match=rf"backup-1 is of cluster {OTHER}, not {CLUSTER}\. Nothing"
+    ):
+        stock.delete()
+    assert stock.deleted == []
+
+
+def test_a_backup_that_describes_itself_as_of_another_cluster_stays() -> None:
+    stock = Stock([])
+    stock.worker.answer = lambda operation: backup(cluster_id=OTHER)
+    with pytest.raises(ZillizBadRequestError, match=f"is of cluster {OTHER}"):
+        stock.delete()
+    assert stock.worker.calls == ["describe backup"]
+
+
+@pytest.mark.parametrize("status", ["CREATING", "", "SOMETHING_NEW"])
+def test_a_backup_that_is_being_made_stays(status: str) -> None:
+    stock = Stock([backup(status=status)])
+    with pytest.raises(ZillizConflictError, match=r"may still be made\. Nothing was deleted"):
+        stock.delete()
+    assert "delete backup" not in stock.worker.calls
+
+
+@pytest.mark.parametrize(
+    "error", [ZillizConnectionError("Lost."), ZillizServerError("Down.")], ids=["lost", "5xx"]
+)
+@pytest.mark.parametrize("after", [(), ("delete backup",)], ids=["before", "after"])
+def test_a_lost_answer_is_no_error(error: ZillizError, after: tuple[str, ...]) -> None:
+    stock = Stock([backup()], faults={"delete backup": [error]}, after=after)
+    assert stock.delete()["deleted"] is True
+    assert stock.deleted == ["backup-1"]
+
+
+def test_not_found_after_a_lost_answer_is_no_error() -> None:
+    stock = Stock(
+        [backup()],
+        ZillizNotFoundError("Gone.", code=404),
+        faults={"delete backup": [ZillizConnectionError("Lost.")]},
+        after=("delete backup",),
+    )
+    assert stock.delete()["deleted"] is True
+
+
+def test_a_refusal_is_told() -> None:
+    stock = Stock([backup()], faults={"delete backup": [ZillizRefusedError("Being exported.", code=99)]})
+    with pytest.raises(ZillizRefusedError, match="Being exported"):
+        stock.delete()
+    assert stock.deleted == []
+
+
+def test_pruning_deletes_the_oldest_first_and_shows_the_plan_before() -> None:
+    stock = five()
+    result = stock.prune(price_per_gb_month=0.025)
+    assert stock.deleted == ["b4", "b3", "b2"]
+    assert (result["deleted"], result["freed_bytes"], result["dry_run"]) == (3, 6_000_000_000, False)
+    assert [(held["backup_id"], held["action"]) for held in result["backups"]] == [
+        ("b0", "kept"),
+        ("b1", "kept"),
+        ("b2", "deleted"),
+        ("b3", "deleted"),
+        ("b4", "deleted"),
+    ]
+    first_delete = stock.worker.calls.index("delete backup")
+    assert stock.worker.calls[:first_delete].count("list backups") == 1
+    notes = stock.worker.notes
+    assert notes[:2] == [
+        "BACKUP  NAME  CLUSTER       AGE        SIZE    COLLECTIONS  PLAN",
+        "b0      -     in01-cluster  0 min 0 s  2.0 GB  all          keep: keep_last=2",
+    ]
+    assert "b2      -     in01-cluster  2 d 0 h    2.0 GB  all          DELETE: keep_last=2" in notes
+    assert notes[6] == "Keeping 2 backups, deleting 3: 6.0 GB, about 0.15 less a month."
+    assert notes[-1] == "Deleted 3 of 5 backups: 6.0 GB."
+
+
+def test_a_dry_run_deletes_nothing() -> None:
+    stock = five()
+    result = stock.prune(dry_run=True)
+    assert stock.worker.calls == ["list backups"]
+    assert [held["action"] for held in result["backups"]] == ["kept", "kept"] + ["would be deleted"] * 3
+    assert (result["deleted"], result["freed_bytes"], result["dry_run"]) == (0, 0, True)
+    assert "Nothing was deleted: dry_run is set." in stock.worker.notes
+
+
+def test_only_what_was_named_is_looked_at() -> None:
+    stock = Stock(
+        [
+            *(aged(f"auto{days}", days, creation_method="AUTO") for days in range(3)),
+            *(aged(f"odd{days}", days, creation_method="") for days in range(3)),
+            *(aged(f"other{days}", days, cluster_id=OTHER) for days in range(3)),
+            *(aged(f"part{days}", days, backup_type="COLLECTION") for days in range(3)),
+            aged("", 9),
+        ]
+    )
+    # A service that ignores the filter must not widen what is deleted.
+    stock.ignores_filter = True
+    result = stock.prune(RetentionRules(keep_last=1), backup_type="CLUSTER")
+    assert (stock.deleted, result["backups"]) == ([], [])
+    stock.prune(RetentionRules(keep_last=1), backup_type="CLUSTER", creation_method="AUTO")
+    assert stock.deleted == ["auto2", "auto1"]
+
+
+def test_a_project_is_pruned_cluster_by_cluster() -> None:
+    stock = Stock(
+        [aged("a", 1), aged("b", 2), aged("c", 1, cluster_id=OTHER), aged("d", 2, cluster_id=OTHER)]
+    )
+    stock.prune(RetentionRules(keep_last=1), project_id="proj-1")
+    assert stock.deleted == ["b", "d"]
+    assert dict(stock.worker.sent[0].query)["projectId"] == "proj-1"
+
+
+def test_backups_of_other_collections_do_not_count() -> None:
+    def of(backup_id: str, days: float, *names: str) -> Backup:
+        held = [{"dbName": "", "collections": [{"collectionName": name} for name in names]}]
+        facts = Backup.model_validate({"dbCollections": held})
+        return aged(backup_id, days, backup_type="COLLECTION", db_collections=facts.db_collections)
+
+    stock = Stock([of("a1", 1, "a"), of("a2", 2, "a"), of("ab", 3, "a", "b"), of("abcd", 4, *"abcd")])
+    stock.prune(RetentionRules(keep_last=1))
+    assert stock.deleted == ["a2"]
+    assert "Reading the collections of 4 backups." in stock.worker.notes
+    table = "\n".join(stock.worker.notes)
+    assert "a, b " in table
+    assert "a, b, c and 1 more" in table
+
+
+def test_a_backup_whose_collections_cannot_be_read_stays() -> None:
+    stock = Stock([aged(f"b{days}", days, backup_type="COLLECTION") for days in range(3)])
+    stock.faults["describe backup"] = [ZillizRefusedError("No.", code=99)]
+    stock.prune(RetentionRules(keep_last=1))
+    assert stock.deleted == []
+    assert "not read" in "\n".join(stock.worker.notes)
+
+
+def test_a_long_reading_says_how_far_it_is() -> None:
+    stock = Stock([aged(f"b{days}", days, backup_type="COLLECTION") for days in range(9)])
+
+    def take_time(operation: Operation[Any]) -> None:
+        stock.worker.now += 10
+
+    stock.before = take_time
+    stock.prune(RetentionRules(keep_last=1))
+    assert "Read the collections of 3 of 9 backups." in stock.worker.notes
+
+
+def change(stock: Stock, number: int, **facts: Any) -> None:
+    """Change a backup right after the plan."""
+
+    def act(operation: Operation[Any]) -> None:
+        if operation.name != "list backups":
+            stock.backups[number] = stock.backups[number].model_copy(update=facts)
+            stock.before = lambda operation: None
+
+    stock.before = act
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        ({"backup_name": "keep-this"}, "it is now called keep-this"),
+        ({"status": "DELETING"}, "it is gone already"),
+        ({"create_time": at(0)}, "it has changed since the plan"),
+        ({"creation_method": "AUTO"}, "it has changed since the plan"),
+        ({"status": "FAILED"}, "it has changed since the plan"),
+    ],
+    ids=["renamed", "deleting", "newer", "automatic", "failed"],
+)
+def test_a_backup_that_changed_since_the_plan_is_skipped(facts: dict[str, Any], reason: str) -> None:
+    stock = five()
+    change(stock, 4, **facts)
+    result = stock.prune(RetentionRules(keep_last=2, keep_names="keep-*"))
+    assert stock.deleted == ["b3", "b2"]
+    (skipped,) = [held for held in result["backups"] if held["action"] == "skipped"]
+    assert (skipped["backup_id"], skipped["reason"]) == ("b4", reason)
+
+
+def test_what_describe_does_not_show_has_not_changed() -> None:
+    stock = five()
+    for number in range(5):
+        stock.backups[number] = stock.backups[number].model_copy(update={"backup_name": f"n{number}"})
+    change(stock, 4, create_time=None, creation_method="", backup_type="")
+    stock.prune()
+    assert stock.deleted == ["b4", "b3", "b2"]
+
+
+def test_nothing_goes_when_the_newest_is_gone_since_the_plan() -> None:
+    stock = five()
+    change(stock, 0, status="DELETED")
+    result = stock.prune(RetentionRules(keep_last=1))
+    assert stock.deleted == []
+    assert {held["reason"] for held in result["backups"][1:]} == {"the newer backup b0 is gone"}
+
+
+def test_the_newest_is_looked_at_again_after_a_minute() -> None:
+    stock = Stock([aged(f"b{days:02}", days) for days in range(12)])
+
+    def act(operation: Operation[Any]) -> None:
+        stock.worker.now += 10
+        if len(stock.deleted) == 3:
+            stock.backups[0] = stock.backups[0].model_copy(update={"status": "DELETED"})
+
+    stock.before = act
+    stock.prune(RetentionRules(keep_last=1))
+    assert 3 <= len(stock.deleted) <= 6
+
+
+def test_one_refusal_does_not_stop_the_others() -> None:
+    stock = five()
+    stock.faults["delete backup"] = [ZillizRefusedError("Being exported.", code=99)]
+    with pytest.raises(
+        ZillizError, match=r"1 of 3 backups could not be deleted: b4. The first one: Being exported"
+    ):
+        stock.prune()
+    assert stock.deleted == ["b3", "b2"]
+
+
+def test_an_error_that_would_strike_all_stops_at_once() -> None:
+    stock = five()
+    stock.faults["delete backup"] = [ZillizPermissionError("No.")] * 3
+    with pytest.raises(ZillizPermissionError):
+        stock.prune()
+    assert stock.worker.calls.count("delete backup") == 1
+
+
+@pytest.mark.parametrize("step", range(24))
+def test_an_interruption_anywhere_keeps_what_the_plan_kept(step: int) -> None:
+    stock = five()
+    with pytest.raises(WorkerDiedError):
+        stock.worker.run(
+            prune(RetentionRules(keep_last=2), cluster_id=CLUSTER), dies_at=step, dies_after=True
+        )
+    assert not {"b0", "b1"} & set(stock.deleted)
+    stock.prune()
+    assert sorted(stock.deleted) == ["b2", "b3", "b4"]
+
+
+def test_a_price_of_nothing_is_a_price() -> None:
+    stock = five()
+    stock.prune(price_per_gb_month=0.0, rules=RetentionRules(older_than=timedelta(days=90)))
+    assert "Keeping 5 backups, deleting 0: 0 B, about 0.00 less a month." in stock.worker.notes
