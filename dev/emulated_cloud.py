@@ -23,20 +23,30 @@ class EmulatedCloud:
     A private Zilliz Cloud that exists for the time of a ``with`` block.
 
     :param job_seconds: how long backups and other jobs take.
+    :param history: start with 30 days of backups.
     :param answer_seconds: how long Airflow waits for an answer; by default as long as the provider does.
     :ivar base_url: address of the API and of the emulated web console.
     :ivar api_key: the secret that Airflow needs to use it.
     """
 
-    def __init__(self, *, job_seconds: float, answer_seconds: float | None = None) -> None:
+    def __init__(
+        self, *, job_seconds: float, history: bool = False, answer_seconds: float | None = None
+    ) -> None:
         self._job_seconds = job_seconds
+        self._history = history
         self._answer_seconds = answer_seconds
         self._processes = Processes()
 
     def __enter__(self) -> Self:
         with ExitStack() as undo:
             undo.enter_context(self._processes)
-            arguments = ["--port", "0", "--job-seconds", f"{self._job_seconds:g}"]
+            arguments = [
+                "--port",
+                "0",
+                "--job-seconds",
+                f"{self._job_seconds:g}",
+                *(["--history"] if self._history else []),
+            ]
             self._processes.start(
                 "emulator", [sys.executable, "-m", "airflow_provider_zbackup.emulator", *arguments]
             )

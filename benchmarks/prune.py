@@ -1,0 +1,210 @@
+"""
+What it costs to prune a large project: ``ZillizPruneBackupsOperator`` and 10,000 backups of 200 clusters.
+
+The emulator is a process of its own, and each case is a new process that runs the operator once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+from benchmarks.report import table, verdict
+
+TITLE = "Pruning a large project"
+CLUSTERS, BACKUPS_EACH = 200, 50
+GOAL_SECONDS, GOAL_MB = 15.0, 200.0
+KEEP = {"keep_daily": 7, "keep_weekly": 4}
+#: Limits of requests per second. With the default, a plan that describes each backup takes long.
+PLAN_RATE, DEFAULT_RATE = 1000.0, 10.0
+INTRODUCTION = """\
+`ZillizPruneBackupsOperator` on a project with {backups:,} backups: {clusters} clusters, each with a backup a
+day. *CPU* is the processor time of the task's own process, from the start of the task to its end, with the
+plan in the log; *memory* is the peak above what the process held before. Each run is a new process; the
+emulator is in another one. Of {rounds} runs: median [least - most]. The load average of the machine was
+{load:.1f} before and {load_after:.1f} after."""
+DESCRIBED = """\
+Only what a backup of collections holds has to be asked for, and only where one of them may go. To describe
+{described:,} backups takes {minutes:.0f} minutes with the default limit of 10 requests per second; here it
+was {rate:,.0f}."""
+DELETIONS = """\
+With the default limit, a task that deleted {deleted:,} of the backups sent {rate:.1f} requests and deleted
+{per_second:.1f} backups per second. Before each deletion it looks at the backup again, and every minute at
+the newest one of its group, without which the others must not go."""
+
+
+def serve(clusters: int, backups_each: int, backup_type: str) -> None:
+    """Serve a project full of backups until the standard input ends. Print the Airflow connection."""
+    from airflow_provider_zbackup.emulator import ControlPlane
+    from airflow_provider_zbackup.emulator import serve as serve_emulator
+
+    control_plane = ControlPlane()
+    control_plane.put_fleet(clusters, backups_each, backup_type=backup_type)
+    with serve_emulator(control_plane) as emulator:
+        print(json.dumps(emulator.connection), flush=True)
+        sys.stdin.read()
+
+
+@contextmanager
+def emulator(clusters: int, backups_each: int, backup_type: str) -> Iterator[dict[str, Any]]:
+    """Run an emulator, and give the Airflow connection to it."""
+    command = [sys.executable, "-m", "benchmarks.prune", "serve", str(clusters), str(backups_each)]
+    with subprocess.Popen(
+        [*command, backup_type], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        assert process.stdin
+        yield json.loads(process.stdout.readline())
+        process.stdin.close()
+
+
+def run_case(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Run one task in this process, and return what it cost."""
+    from airflow_provider_zbackup.emulator.seed import PROJECT_ID
+    from airflow_provider_zbackup.operators.backup import ZillizPruneBackupsOperator
+    from airflow_provider_zbackup.zilliz.client import ZillizClient
+
+    sent: list[tuple[float, str]] = []
+    send = ZillizClient.send
+
+    def count(client: ZillizClient, operation: Any) -> Any:
+        reply = send(client, operation)
+        sent.append((time.monotonic(), operation.name))
+        return reply
+
+    ZillizClient.send = count  # type: ignore[method-assign, assignment]
+    task: Any = ZillizPruneBackupsOperator(task_id="prune", project_id=PROJECT_ID, **arguments)
+    context = {"ti": SimpleNamespace(xcom_push=lambda **_: None)}
+    memory, cpu = memory_mb(), time.process_time()
+    result = task.execute(context)
+    cpu = time.process_time() - cpu
+    # Plans of backups of clusters describe nothing, so these requests belong to deletions.
+    deleting = [at for at, name in sent if name != "list backups"]
+    deleting_seconds = deleting[-1] - deleting[0] if deleting else 0.0
+    return {
+        "cpu": cpu,
+        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - memory,
+        "sent": Counter(name for _, name in sent),
+        "actions": Counter(backup["action"] for backup in result["backups"]),
+        "deleting_seconds": deleting_seconds,
+        "rate": (len(deleting) - 1) / deleting_seconds if deleting_seconds else 0.0,
+    }
+
+
+def memory_mb() -> float:
+    """Return what this process holds now."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize() / 2**20
+
+
+def run_in_new_process(connection: dict[str, Any], rate: float, arguments: dict[str, Any]) -> dict[str, Any]:
+    """
+    Run one task in a new process, and return what it cost.
+
+    :param rate: limit of requests per second
+    :param arguments: those of the operator
+    """
+    limited = connection | {"extra": {"requests_per_second": rate}}
+    with tempfile.TemporaryDirectory() as home:
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.prune", "case", json.dumps(arguments)],
+            env=os.environ | {"AIRFLOW_HOME": home, "AIRFLOW_CONN_ZILLIZ_DEFAULT": json.dumps(limited)},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+    seen: dict[str, Any] = json.loads(done.stdout.split("RESULT")[1])
+    print(arguments, seen, file=sys.stderr)
+    return seen
+
+
+def spread(values: Sequence[float]) -> str:
+    return f"{statistics.median(values):.2f} [{min(values):.2f} - {max(values):.2f}]"
+
+
+def measure(*, quick: bool) -> str:
+    """Run all cases, and return the section."""
+    clusters, backups_each = (20, 10) if quick else (CLUSTERS, BACKUPS_EACH)
+    rounds = 1 if quick else 5
+    plans = {
+        "of clusters": ("CLUSTER", KEEP),
+        "of collections, none can go": ("COLLECTION", {"keep_last": backups_each}),
+        "of collections, each may go": ("COLLECTION", KEEP),
+    }
+    load = os.getloadavg()[0]
+    seen: dict[str, list[dict[str, Any]]] = {}
+    for name, (backup_type, rules) in plans.items():
+        with emulator(clusters, backups_each, backup_type) as connection:
+            seen[name] = [
+                run_in_new_process(connection, PLAN_RATE, rules | {"dry_run": True}) for _ in range(rounds)
+            ]
+    with emulator(clusters, backups_each, "CLUSTER") as connection:
+        # One of each cluster goes.
+        deleting = run_in_new_process(connection, DEFAULT_RATE, {"keep_last": backups_each - 1})
+    rows = [
+        [
+            name,
+            spread([run["cpu"] for run in runs]),
+            spread([run["memory"] for run in runs]),
+            f"{runs[0]['sent']['list backups']:,}",
+            f"{runs[0]['sent'].get('describe backup', 0):,}",
+            f"{runs[0]['actions'].get('would be deleted', 0):,}",
+        ]
+        for name, runs in seen.items()
+    ]
+    header = ["plan of backups", "CPU, s", "memory, MB", "lists sent", "describes sent", "would be deleted"]
+    all_runs = [run for runs in seen.values() for run in runs]
+    described = clusters * backups_each
+    deleted = deleting["actions"]["deleted"]
+    return "\n\n".join(
+        [
+            INTRODUCTION.format(
+                backups=clusters * backups_each,
+                clusters=clusters,
+                rounds=rounds,
+                load=load,
+                load_after=os.getloadavg()[0],
+            ),
+            table(header, rows),
+            DESCRIBED.format(described=described, minutes=described / DEFAULT_RATE / 60, rate=PLAN_RATE),
+            DELETIONS.format(
+                deleted=deleted, rate=deleting["rate"], per_second=deleted / deleting["deleting_seconds"]
+            ),
+            verdict(
+                f"each plan takes less than {GOAL_SECONDS:.0f} s of CPU",
+                max(run["cpu"] for run in all_runs) < GOAL_SECONDS,
+            ),
+            verdict(
+                f"each plan takes less than {GOAL_MB:.0f} MB",
+                max(run["memory"] for run in all_runs) < GOAL_MB,
+            ),
+            verdict(
+                "deletions use the whole limit of requests, within 5 %",
+                abs(deleting["rate"] / DEFAULT_RATE - 1) <= 0.05,
+            ),
+        ]
+    )
+
+
+def main() -> None:
+    """Serve, or run one case."""
+    role, *arguments = sys.argv[1:]
+    if role == "serve":
+        serve(int(arguments[0]), int(arguments[1]), arguments[2])
+    else:
+        print("RESULT", json.dumps(run_case(json.loads(arguments[0]))))
+
+
+if __name__ == "__main__":
+    main()
