@@ -194,7 +194,7 @@ def test_the_overview_shows_each_cluster(world: World, visitor: Visitor) -> None
     html = visitor.settle(OVERVIEW)
     text = text_of(html)
     assert "1 of 2 clusters with a fresh backup (12 h)" in text
-    assert "≈ 1.20 estimated cost per month" in text
+    assert "≈ 1.20 estimated cost per month, at 1.5 per GB" in text
     assert "1 h 0 min of 12 h" in text
     assert "Stale: no backup yet" in text
     assert text.count("Cannot have backups") == 2
@@ -209,7 +209,8 @@ def test_the_overview_shows_each_cluster(world: World, visitor: Visitor) -> None
 def test_a_running_backup_is_shown(world: World, visitor: Visitor) -> None:
     backup = world.someone_backs_up(seconds=100)
     html = visitor.settle(OVERVIEW)
-    assert f"{backup.backup_name}, manual, started" in text_of(html)
+    assert "manual backup, started" in text_of(html)
+    assert f'title="{backup.backup_name}"' in html
     assert f'data-backup="{backup.backup_id}" data-connection="zilliz_default"' in html
     assert 'data-again="10"' in html
 
