@@ -44,6 +44,6 @@ def guarded(dag_id: str, *, settle_time: float = 0, **options: Any) -> None:
 
 
 guarded("guarded")
-guarded("guarded_settling", settle_time=20)
+guarded("guarded_settling", settle_time=12)
 guarded("guarded_fail_fast", fail_fast=True)
 guarded("guarded_with_timeout", dagrun_timeout=timedelta(seconds=45))
