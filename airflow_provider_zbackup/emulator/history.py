@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from airflow_provider_zbackup.emulator import seed
@@ -32,6 +32,13 @@ class _Use(NamedTuple):
     growth: float
     manual: Iterable[float] = ()
     policy: tuple[str, str, int] | None = None
+
+
+class _Backup(NamedTuple):
+    moment: float
+    method: str
+    retention_days: int | None = None
+    copies: Sequence[RegionCopy] = ()
 
 
 def add_history(control_plane: ControlPlane) -> None:
@@ -89,48 +96,52 @@ def _uses(control_plane: ControlPlane, now: float) -> list[_Use]:
 def _play(control_plane: ControlPlane, use: _Use, now: float) -> None:
     cluster = use.cluster
     control_plane.put_cluster(cluster)
-    for hours in use.manual:
-        _back_up(control_plane, use, now - hours * HOUR, now, "MANUAL")
-    if use.policy is None:
-        return
-    window, weekdays, retention = use.policy
+    backups = [_Backup(now - hours * HOUR, "MANUAL") for hours in use.manual]
+    if use.policy is not None:
+        backups += _automatic_backups(control_plane, use, *use.policy, now)
+    # The oldest first, since their names count.
+    for backup in sorted(backups, key=lambda backup: backup.moment):
+        _back_up(control_plane, use, backup, now)
+
+
+def _automatic_backups(
+    control_plane: ControlPlane, use: _Use, window: str, weekdays: str, retention: int, now: float
+) -> list[_Backup]:
+    """Set a policy, and return when it has made backups that are still there."""
     policy = Policy(
         window,
         weekdays,
         retention,
-        [RegionCopy("aws-us-east-1", 7)] if cluster.plan == "Business Critical" else [],
+        [RegionCopy("aws-us-east-1", 7)] if use.cluster.plan == "Business Critical" else [],
         started_until=now - 30 * DAY,
     )
-    for moment in policy.due(now - HOUR):
-        # One night failed. What has expired is gone.
-        if now - moment < retention * DAY and int(now - moment) // DAY != 4:
-            _back_up(control_plane, use, moment, now, "AUTO", retention)
+    due = list(policy.due(now - HOUR))
     policy.started_until = now
-    control_plane.policies[cluster.cluster_id] = policy
+    control_plane.policies[use.cluster.cluster_id] = policy
+    # One night failed. What has expired is gone.
+    return [
+        _Backup(moment, "AUTO", retention, policy.copies)
+        for moment in due
+        if now - moment < retention * DAY and int(now - moment) // DAY != 4
+    ]
 
 
-def _back_up(
-    control_plane: ControlPlane,
-    use: _Use,
-    moment: float,
-    now: float,
-    method: str,
-    retention: int | None = None,
-) -> None:
-    size = use.size * (1 + use.growth * (1 - (now - moment) / (30 * DAY)))
+def _back_up(control_plane: ControlPlane, use: _Use, backup: _Backup, now: float) -> None:
+    size = use.size * (1 + use.growth * (1 - (now - backup.moment) / (30 * DAY)))
     databases = use.cluster.databases
     names = [(database, item) for database, group in databases.items() for item in group]
     control_plane.start_backup(
         use.cluster,
         operation="create_backup",
-        creation_method=method,
+        creation_method=backup.method,
         databases={
             database: [
                 Collection(item.name, item.description, item.status, int(size / len(names))) for item in group
             ]
             for database, group in databases.items()
         },
-        retention_days=retention,
-        started=moment,
-        plan=JobPlan(seconds=min(600.0, now - moment - 1)),
+        copies=backup.copies,
+        retention_days=backup.retention_days,
+        started=backup.moment,
+        plan=JobPlan(seconds=min(600.0, now - backup.moment - 1)),
     )

@@ -55,6 +55,7 @@ from airflow_provider_zbackup.zilliz.pacing import (
 )
 from airflow_provider_zbackup.zilliz.poll_cache import PollCache
 from airflow_provider_zbackup.zilliz.settings import ClientSettings, is_loopback
+from airflow_provider_zbackup.zilliz.time_limit import LimitedBackend, time_limit
 
 T = TypeVar("T")
 
@@ -150,11 +151,15 @@ def _make_transport(settings: ClientSettings, **options: Any) -> httpx.BaseTrans
     variables = f"{httpx.URL(settings.base_url).scheme}_proxy or all_proxy"
     try:
         proxy = _read_proxy(address, context) if address else None
-        return httpx.HTTPTransport(verify=context, proxy=proxy, **options)
+        transport = httpx.HTTPTransport(verify=context, proxy=proxy, **options)
     except ImportError:
         problem = f"A SOCKS proxy needs 'httpx[socks]' installed. The environment ({variables}) asks for one."
     except (ValueError, httpx.InvalidURL):
         problem = f"The proxy in the environment ({variables}) is not a URL such as http://proxy:3128."
+    else:
+        # httpx has no parameter for it.
+        transport._pool._network_backend = LimitedBackend()
+        return transport
     raise ZillizConfigurationError(problem, unprocessed=True)
 
 
@@ -188,12 +193,12 @@ class _Exchange:
     def send(self, operation: Operation[T], transport: httpx.BaseTransport) -> Reply[T]:
         """Send an operation once; raises :class:`ZillizError`."""
         try:
-            limit = self._clock.monotonic() + self.settings.longest_exchange
-            response = transport.handle_request(self._request(operation))
-            try:
-                content = self._receive(operation, response, limit)
-            finally:
-                response.close()
+            with time_limit(self.settings.longest_exchange, self._clock):
+                response = transport.handle_request(self._request(operation))
+                try:
+                    content = self._receive(operation, response)
+                finally:
+                    response.close()
         except httpx.RequestError as error:
             raise self._no_answer(operation, error) from None
         return self._read(operation, response, content)
@@ -208,7 +213,7 @@ class _Exchange:
             extensions={"timeout": self._timeout},
         )
 
-    def _receive(self, operation: Operation[Any], response: httpx.Response, limit: float) -> bytes:
+    def _receive(self, operation: Operation[Any], response: httpx.Response) -> bytes:
         content = bytearray()
         for chunk in response.iter_bytes():
             content += chunk
@@ -218,8 +223,6 @@ class _Exchange:
                     operation=str(operation),
                     http_status=response.status_code,
                 )
-            if self._clock.monotonic() > limit:
-                raise too_slow(operation)
         return bytes(content)
 
     def _no_answer(self, operation: Operation[Any], error: httpx.RequestError) -> ZillizConnectionError:
@@ -300,11 +303,6 @@ class _Exchange:
     def _scrub(self, text: str) -> str:
         """Remove the key, since a server or a proxy may repeat it in a text that is logged."""
         return text.replace(self.settings.api_key, "***")
-
-
-def too_slow(operation: Operation[Any]) -> ZillizConnectionError:
-    """Return the error for an answer that did not end in time."""
-    return ZillizConnectionError("Zilliz Cloud's answer did not end in time.", operation=str(operation))
 
 
 class ZillizClient:
@@ -438,7 +436,7 @@ class AsyncZillizClient:
         self._refresh = refresh
         self._clock = clock
         self._budget = RequestBudget(settings.requests_per_second)
-        # One slot per thread, so that a request's timeout begins only when a thread is free.
+        # One slot per thread: who takes from the budget sends at once, and does not wait for a thread.
         self._slots = asyncio.Semaphore(CONCURRENCY)
         # Its holder sends next; the others follow in the order of arrival.
         self._turn = asyncio.Lock()
@@ -525,12 +523,9 @@ class AsyncZillizClient:
                 while delay := self._budget.take(self._clock.time()):
                     await self._clock.asleep(delay)
             try:
-                async with asyncio.timeout(self.settings.longest_exchange):
-                    return await asyncio.get_running_loop().run_in_executor(
-                        self._threads, self._exchange.send, operation, self._transport
-                    )
-            except TimeoutError:
-                raise too_slow(operation) from None
+                return await asyncio.get_running_loop().run_in_executor(
+                    self._threads, self._exchange.send, operation, self._transport
+                )
             except ZillizThrottledError as error:
                 self._budget.hold(self._clock.time() + (error.retry_after or 0.0))
                 raise

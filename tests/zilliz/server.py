@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -14,6 +15,14 @@ from typing import Any
 DROP = b""
 #: Instead of an answer: say nothing until the client has gone.
 HANG = None
+
+
+@dataclass
+class Trickle:
+    """An answer that is sent byte by byte, for some seconds, after a part that is sent at once."""
+
+    rest: bytes
+    at_once: bytes = b""
 
 
 def answer(body: Any = None, status: str = "200 OK", **headers: str) -> bytes:
@@ -32,9 +41,11 @@ class Server:
     :param answers: what it answers, in this order; the last one for ever
     """
 
-    answers: list[bytes | None]
+    answers: list[bytes | Trickle | None]
     url: str = ""
     requests: list[bytes] = field(default_factory=list)
+    #: Whether a client has gone before the end of an answer.
+    was_left: bool = False
 
     @property
     def lines(self) -> list[str]:
@@ -60,6 +71,14 @@ class Server:
             reply = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
             if reply is HANG:
                 connection.recv(1)
+            elif isinstance(reply, Trickle):
+                try:
+                    connection.sendall(reply.at_once)
+                    for byte in reply.rest:
+                        connection.sendall(bytes([byte]))
+                        time.sleep(0.02)
+                except OSError:
+                    self.was_left = True
             else:
                 connection.sendall(reply)
 
@@ -77,7 +96,7 @@ class Server:
 
 
 @contextmanager
-def serving(*answers: bytes | None) -> Iterator[Server]:
+def serving(*answers: bytes | Trickle | None) -> Iterator[Server]:
     """Serve on a free port of this machine."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = Server(list(answers), f"http://127.0.0.1:{listener.getsockname()[1]}")

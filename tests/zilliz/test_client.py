@@ -41,7 +41,7 @@ from airflow_provider_zbackup.zilliz.operations import (
 from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest
 from airflow_provider_zbackup.zilliz.settings import ClientSettings
 from tests.zilliz.driver import at
-from tests.zilliz.server import DROP, HANG, answer, serving, unused_url
+from tests.zilliz.server import DROP, HANG, Trickle, answer, serving, unused_url
 
 KEY = "key-that-nobody-may-see"
 DESCRIBE = describe_job("job-1")
@@ -343,6 +343,18 @@ def test_a_time_out_may_have_been_preceded_by_the_work(send: Send) -> None:
     error = failure(send, HANG, timeout=0.05)
     assert (type(error), error.unprocessed) == (ZillizConnectionError, False)
     assert "from 127.0.0.1: " in error.message
+
+
+@pytest.mark.parametrize("at_once", [0, JOB.index(b"{")], ids=["headers", "body"])
+def test_a_server_that_sends_bit_by_bit_holds_nobody(send: Send, at_once: int) -> None:
+    """Each byte comes in time, but not all of them. The thread must be free again, not only the caller."""
+    with (
+        serving(Trickle(JOB[at_once:], at_once=JOB[:at_once])) as server,
+        pytest.raises(ZillizConnectionError) as caught,
+    ):
+        send(server.url, DESCRIBE, timeout=0.1)
+    assert server.was_left
+    assert not caught.value.unprocessed
 
 
 # Around the requests
