@@ -25,6 +25,7 @@ from airflow_provider_zbackup.operators.restore import (
     ZillizRestoreClusterOperator,
     ZillizRestoreCollectionsOperator,
 )
+from airflow_provider_zbackup.operators.verify import ZillizVerifyCollectionsOperator, check_manifest
 from airflow_provider_zbackup.sensors.backup import ZillizBackupFreshnessSensor, ZillizNoActiveBackupSensor
 from airflow_provider_zbackup.sensors.job import ZillizJobSensor
 from airflow_provider_zbackup.utils import arguments as checks
@@ -62,8 +63,9 @@ GOOD: dict[type[Any], dict[str, Any]] = {
     },
     ZillizDropClusterOperator: {"cluster_id": "in01-1", "cluster_name": "scratch"},
     ZillizBackupFreshnessSensor: {"cluster_id": "in01-1", "max_age": timedelta(days=1)},
+    ZillizVerifyCollectionsOperator: {"cluster_id": "in01-1", "source_cluster_id": "in01-2"},
 }
-CREATE, RESTORE, JOB, GATE, RESTORE_COLLECTIONS, EXPORT, DELETE, PRUNE, POLICY, DROP, FRESHNESS = GOOD
+CREATE, RESTORE, JOB, GATE, RESTORE_COLLECTIONS, EXPORT, DELETE, PRUNE, POLICY, DROP, FRESHNESS, VERIFY = GOOD
 SENSORS = (JOB, GATE, FRESHNESS)
 
 
@@ -196,6 +198,11 @@ BAD_VALUES: dict[Any, list[tuple[Any, str]]] = {
     checks.check_amount: [
         (value, "must be a number, at least 0, not ") for value in (-1, math.nan, math.inf, True, "0.02", [1])
     ],
+    check_manifest: [
+        ("in01-1", "is no manifest"),
+        ({}, "is no manifest"),
+        ({"collections": "orders"}, "is no manifest"),
+    ],
     checks.check_timezone: [
         ("Mars/Olympus", "must be a time zone such as 'Europe/Paris', not 'Mars/Olympus'"),
         ("Europe", "must be a time zone"),
@@ -219,6 +226,8 @@ INSTEAD = {
     "project_id": {"cluster_id": None},
     "backup": {"cluster_id": None, "backup_id": None},
     "cluster": {"cluster_id": None, "cluster_name": None},
+    "restored": {"cluster_id": None},
+    "manifest": {"source_cluster_id": None},
 }
 
 
