@@ -15,7 +15,7 @@ class Cloud(EmulatedCloud):
     """A private Zilliz Cloud for the scenarios."""
 
     def __init__(self) -> None:
-        super().__init__(job_seconds=3, answer_seconds=ANSWER_SECONDS)
+        super().__init__(job_seconds=3, extra={"timeout": ANSWER_SECONDS})
 
     def hang(self, operation: str, *, after_work: bool = False) -> None:
         """
