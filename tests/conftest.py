@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ from airflow.providers.common.compat.sdk import Variable  # noqa: E402
 from pytest_mock import MockerFixture  # noqa: E402
 
 from tests.support import World, make_world  # noqa: E402
+
+# Only `make test-ui` installs what these need.
+collect_ignore = [] if find_spec("playwright") else ["browser"]
 
 
 @pytest.fixture
