@@ -182,16 +182,19 @@ class Backup(Answer):
         """Whether it will never be available. Backups have no documented status for this; jobs have these."""
         return self.status in ("FAILED", "ERROR", "CANCELED", "CANCELLED")
 
-    def may_block(self, now: datetime | None) -> bool:
+    def may_block(self, now: datetime) -> bool:
         """
         Tell whether it may be in the way of another backup.
 
-        With an undocumented status it is so only for a day, since no backup takes longer.
+        With an undocumented status it is so only for a day, since no backup takes longer; one that shows
+        neither status nor age is not.
 
         :param now: the server's time
         """
-        is_old = now and self.create_time and now - self.create_time > timedelta(days=1)
-        return self.is_running and not (is_old and self.status != "CREATING")
+        if self.status == "CREATING":
+            return True
+        is_young = now - self.create_time <= timedelta(days=1) if self.create_time else bool(self.status)
+        return self.is_running and is_young
 
     @property
     def is_manual(self) -> bool:
