@@ -34,7 +34,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+
+E = TypeVar("E", bound="ZillizError")
 
 #: Ids of what an error is about.
 IDS = ("job_id", "backup_id", "cluster_id")
@@ -105,6 +107,10 @@ class ZillizError(Exception):
         other = copy(self)
         vars(other).update({name: ids.get(name) for name in IDS if getattr(self, name) is None})
         return other
+
+    def as_kind(self, kind: type[E]) -> E:
+        """Return the same error as one of another class, for a reader who knows more than the code tells."""
+        return kind(**{name: getattr(self, name) for name in _FIELDS})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the error as plain JSON, for the event of a trigger."""

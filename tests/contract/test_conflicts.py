@@ -113,7 +113,30 @@ def test_a_hopeless_create_is_not_sent_for_hours_while_another_cluster_is_backed
     with pytest.raises(ZillizRefusedError, match="No such collection"):
         create(deferrable=deferrable).run()
     assert world.clock.now - begin < 2 * LONGEST_GUESS
-    assert len(world.requests("create_backup")) < 20
+    assert len(world.requests("create_backup")) < 8
+
+
+@MODES
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"collections": ["medium_articles", "lost"]}, r"Collection lost does not exist"),
+        (
+            {"collections": ["lost"], "database": "sales"},
+            r"Collection lost does not exist .*in database sales",
+        ),
+        ({"copy_to_regions": ["aws-eu-central-1"]}, r"aws-eu-central-1 is not bound"),
+    ],
+)
+def test_what_the_server_says_is_wrong_is_told_at_once_and_needs_no_retry(
+    world: World, deferrable: bool, arguments: dict[str, Any], message: str
+) -> None:
+    world.someone_backs_up(seconds=100_000, cluster_id=SECOND_DEDICATED_CLUSTER_ID)
+    begin = world.clock.now
+    with pytest.raises(AirflowFailException, match=message):
+        create(deferrable=deferrable, **arguments).run()
+    assert world.clock.now == begin
+    assert len(world.requests("create_backup")) == 1
 
 
 @MODES

@@ -21,10 +21,12 @@ from airflow_provider_zbackup.zilliz.flows.creation import CreateRecord
 from airflow_provider_zbackup.zilliz.flows.steps import Reply
 from airflow_provider_zbackup.zilliz.flows.submission import LIST_LAG, SUBMIT_ATTEMPTS, UNEXPLAINED_PAUSE
 from airflow_provider_zbackup.zilliz.operations import create_backup
+from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest
 from tests.zilliz.creation_cloud import (
     CATCH_ALL,
     MADE,
     RUNNING,
+    SOME,
     UNSENT,
     WHOLE,
     cloud,
@@ -225,6 +227,37 @@ def test_a_catch_all_with_nobody_in_the_way_is_an_error() -> None:
     assert driver.elapsed == pytest.approx(LIST_LAG)
     kept = CreateRecord.model_validate(driver.records[-1])
     assert (kept.backup_id, kept.first_sent, kept.answer_by) == ("", at(0), at(0))
+
+
+def refused(message: str) -> ZillizRefusedError:
+    return ZillizRefusedError(message, code=96038, unprocessed=True)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Collection a does not exist.",
+        "collection not found[database=default][collection=a]",
+        "No such collection: 'a'",
+        "Invalid region aws-us-east-1.",
+    ],
+)
+def test_a_refusal_that_names_what_is_wrong_is_no_conflict(message: str) -> None:
+    request = CreateBackupRequest.of(["a"], copy_to_regions=["aws-us-east-1"])
+    driver = cloud([refused(message)], made_later(RUNNING))
+    with pytest.raises(ZillizBadRequestError) as caught:
+        create(driver, request)
+    assert (caught.value.message, caught.value.code) == (message, 96038)
+    assert driver.elapsed == 0
+    assert driver.records[-1] is None
+
+
+@pytest.mark.parametrize(
+    "message", ["Collection abc does not exist.", "Collection a is locked.", "The snapshot does not exist."]
+)
+def test_another_refusal_may_be_a_conflict(message: str) -> None:
+    with pytest.raises(ZillizConflictError):
+        create(cloud([refused(message)], made_later(RUNNING)), SOME)
 
 
 def test_after_a_catch_all_the_next_try_looks_first() -> None:

@@ -6,12 +6,14 @@ If a call gets no answer, the list of backups is searched for what came of it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
 from airflow_provider_zbackup.zilliz.errors import (
+    ZillizBadRequestError,
     ZillizConflictError,
     ZillizError,
     ZillizNotFoundError,
@@ -44,6 +46,11 @@ from airflow_provider_zbackup.zilliz.models import Backup, BackupCreation
 from airflow_provider_zbackup.zilliz.operations import Operation, create_backup, describe_backup
 from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest
 
+#: What a refusal says of something that does not exist or cannot be used. Its texts are not documented.
+_WRONG = re.compile(
+    r"not found|not exist|n't exist|no such|unknown|invalid|unsupported|not supported|not bound",
+    re.IGNORECASE,
+)
 #: Older backups need no record: their creation time alone shows that the call did not make them.
 REMEMBERED_AGE = timedelta(hours=1)
 
@@ -237,6 +244,13 @@ class CreateBackupSubmission(Submission[CreateRecord]):
             # The backups can be listed all the same.
             return ""
 
+    def _is_request_wrong(self, message: str) -> bool:
+        """Tell whether a message says that a collection, database or region of the request is wrong."""
+        names = {name for content in self.request.contents for name in content}
+        names |= {copy.region_id for copy in self.request.cross_region_copies or ()}
+        words = set(re.findall(r"[\w.-]*\w", message))
+        return bool(_WRONG.search(message) and names & words)
+
     def look_up(self, record: CreateRecord) -> Flow[Progress]:
         backup = (yield from find_backup(self.cluster_id, record.backup_id)).value
         if backup.is_deleted or backup.is_failed:
@@ -244,6 +258,8 @@ class CreateBackupSubmission(Submission[CreateRecord]):
         return Progress.READY if backup.is_available else Progress.RUNNING
 
     def explain(self, record: CreateRecord, refusal: ZillizError, *, is_conflict: bool) -> Flow[None]:
+        if not is_conflict and self._is_request_wrong(refusal.message):
+            raise refusal.as_kind(ZillizBadRequestError) from refusal
         begun_by: datetime | None = None
 
         def was_in_the_way(backup: Backup) -> bool:
