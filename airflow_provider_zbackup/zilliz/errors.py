@@ -262,14 +262,16 @@ def classify(http_status: int, code: int) -> type[ZillizError]:
     ================================================  ==========================================
     a code that is known                              what the code says
     a code that is an HTTP status (409, 429, 5xx)     what the status says
-    HTTP 401, 409, 429 or 5xx                         what the status says, whatever the code
-    any other code                                    :class:`ZillizRefusedError`
+    any other code, and HTTP 401, 409 or 429          what the status says: it has one meaning only
+    any other code, and any other status              :class:`ZillizRefusedError`
+    no code, and HTTP 401, 408, 409, 429 or 5xx       what the status says
     no code, and HTTP 400, 405, 413, 415 or 422       :class:`ZillizBadRequestError`
     no code, and any other status                     :class:`ZillizRefusedError`
     ================================================  ==========================================
 
     Most failures come with HTTP 200. HTTP 403 and 404 without a code come from a gateway, so they say nothing
-    about clusters or backups.
+    about clusters or backups. With a code that is not known, HTTP 5xx need not mean trouble: it may be how
+    the API says that something is in the way or does not exist.
 
     :param http_status: HTTP status of the answer
     :param code: the answer's ``code``, 0 where it has none
@@ -284,7 +286,8 @@ def classify(http_status: int, code: int) -> type[ZillizError]:
         return ZillizThrottledError
     if 409 in statuses:
         return ZillizConflictError
-    if any(number == 408 or 500 <= number <= 599 for number in statuses):
+    status = code or http_status
+    if status == 408 or 500 <= status <= 599:
         return ZillizServerError
     if not code and http_status in (400, 405, 413, 415, 422):
         return ZillizBadRequestError

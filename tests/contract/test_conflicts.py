@@ -103,6 +103,36 @@ def test_after_an_unexplained_refusal_the_retry_looks_before_it_creates(
     assert len(world.requests("create_backup")) == 1
 
 
+STATUSES = pytest.mark.parametrize("status", [400, 403, 422, 500, 503])
+
+
+@STATUSES
+def test_a_conflict_is_waited_for_whatever_the_status_of_its_unknown_code(world: World, status: int) -> None:
+    world.someone_backs_up(seconds=30, cluster_id=SECOND_DEDICATED_CLUSTER_ID)
+    world.fault("create_backup", times=1, status=status, body={"code": CODE, "message": "Busy."})
+    assert create().run()["status"] == "AVAILABLE"
+    assert len(world.backups()) == 2
+
+
+@STATUSES
+def test_a_deleted_backup_is_made_anew_whatever_the_status_of_its_unknown_code(
+    world: World, status: int
+) -> None:
+    world.control_plane.configure(job_seconds=600)
+    task = create(timeout=100)
+    with pytest.raises(ZillizTimeoutError):
+        task.run()
+    world.clock.sleep(1000)
+    world.control_plane.jobs.clear()
+    (backup,) = world.backups()
+    world.hook.delete_backup(CLUSTER_ID, backup.backup_id)
+    world.control_plane.configure(job_seconds=10)
+    unknown = {"status": status, "body": {"code": CODE, "message": "What?"}}
+    world.fault("describe_backup", times=20, **unknown)
+    world.clock.at(100, world.control_plane.faults.clear)
+    assert task.run()["backup_id"] != backup.backup_id
+
+
 @MODES
 def test_a_hopeless_create_is_not_sent_for_hours_while_another_cluster_is_backed_up(
     world: World, deferrable: bool
