@@ -39,7 +39,7 @@ def hold_first_try(task: Any, context: Any) -> None:
 
 
 @task(task_id="next")
-def id_of(backup: dict[str, Any]) -> str:
+def id_of(backup: Any) -> str:
     """Represent a task that uses the backup."""
     return str(backup["backup_id"])
 
