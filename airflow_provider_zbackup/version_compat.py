@@ -83,6 +83,8 @@ class _VariableStore:
 
     def __init__(self, ti: Any) -> None:
         self._name = f"{ti.dag_id}, {ti.run_id}, {ti.task_id}, {ti.map_index}"
+        #: What this try has read or written last.
+        self._known: dict[str, Any] = {}
 
     def _key(self, key: str) -> str:
         # A Variable's key is shorter than the ids that it stands for may be.
@@ -95,15 +97,25 @@ class _VariableStore:
             set_variable(self._key(f"{key}_probe"), {}, "airflow-provider-zbackup", serialize_json=True)
             self._delete(f"{key}_probe")
             value = self._read(key)
+        self._known[key] = value
         return value
 
     def set(self, key: str, value: Any) -> None:
+        self._check_that_no_other_try_has_begun(key)
         set_variable(self._key(key), value, f"airflow-provider-zbackup: {self._name}", serialize_json=True)
+        self._known[key] = value
 
     def delete(self, key: str) -> None:
+        self._check_that_no_other_try_has_begun(key)
         self._delete(key)
         if self.get(key) is not None:
             raise RuntimeError(f"Airflow could not write its Variable {self._key(key)!r}.")
+
+    def _check_that_no_other_try_has_begun(self, key: str) -> None:
+        """Refuse a worker that lives on after its try was given up, as Airflow's own store does."""
+        kept = self._read(key)
+        if key in self._known and kept not in (None, self._known[key]):
+            raise RuntimeError("Another try of this task has begun, so this one must not go on.")
 
     def _read(self, key: str) -> Any:
         from airflow.providers.common.compat.sdk import Variable
