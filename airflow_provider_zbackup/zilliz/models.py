@@ -186,15 +186,12 @@ class Backup(Answer):
         """
         Tell whether it may be in the way of another backup.
 
-        With an undocumented status it is so only for a day, since no backup takes longer; one that shows
-        neither status nor age is not.
+        With an undocumented status it is so only for a day, since no backup takes longer.
 
         :param now: the server's time
         """
-        if self.status == "CREATING":
-            return True
-        is_young = now - self.create_time <= timedelta(days=1) if self.create_time else bool(self.status)
-        return self.is_running and is_young
+        is_old = self.create_time is not None and now - self.create_time > timedelta(days=1)
+        return self.is_running and not (is_old and self.status != "CREATING")
 
     @property
     def is_manual(self) -> bool:
