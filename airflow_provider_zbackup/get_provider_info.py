@@ -55,6 +55,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_provider_zbackup.triggers.job",
                     "airflow_provider_zbackup.triggers.backup",
                     "airflow_provider_zbackup.triggers.cluster",
+                    "airflow_provider_zbackup.triggers.events",
                 ],
             }
         ],

@@ -134,15 +134,15 @@ ROUND_TRIP = """
 from types import SimpleNamespace
 from airflow.models import Variable
 from airflow.utils.session import create_session
-from airflow_provider_zbackup.version_compat import _VariableStore
+from airflow_provider_zbackup.version_compat import task_state_store
 
-ti = SimpleNamespace(dag_id="dag", run_id="run", task_id="task", map_index=-1)
 value = {value!r}
-store = _VariableStore(ti)
+context = {{"ti": SimpleNamespace(dag_id="dag", run_id="run", task_id="task", map_index=-1)}}
+store = task_state_store(context)
 assert store.get("key") is None
 store.set("key", {{"record": None}})
 store.set("key", value)
-assert _VariableStore(ti).get("key") == value
+assert task_state_store(context).get("key") == value
 with create_session() as session:
     (variable,) = session.query(Variable).all()
     assert variable.description == "airflow-provider-zbackup: dag, run, task, -1"
