@@ -45,8 +45,8 @@ $(BENCH)/installed: pyproject.toml constraints/airflow-3.3.txt
 demo: $(VENV)/installed ## Run backup_before_migration in a real Airflow against the emulator
 	$(BIN)/python -m dev.demo
 
-ui: $(VENV)/installed ## Run the demo, and keep Airflow's UI open until Ctrl-C
-	$(BIN)/python -m dev.demo --keep-open
+ui: $(VENV)/installed ## Show the page "Zilliz backups" in a real Airflow, with 30 days to look at, until Ctrl-C
+	$(BIN)/python -m dev.ui
 
 test: $(VENV)/installed ## Run the tests on the newest supported Airflow, and check their coverage
 	$(BIN)/python -m pytest -n auto --cov --cov-report=

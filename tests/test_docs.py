@@ -17,6 +17,7 @@ from tests.documents import ROOT, blocks
 from tests.support import API_KEY, CLUSTER_ID, PROJECT_ID, TaskInstance, World, make_world
 
 PAGE = "docs/from-curl-to-dag.md"
+GUARD = "docs/guard.md"
 IMPORTS, *PYTHON = blocks(PAGE, "python")
 CURL = blocks(PAGE, "bash")
 SECTIONS = list(dict.fromkeys(block.section for block in PYTHON))
@@ -114,6 +115,11 @@ def test_each_call_of_the_guides_is_shown(world: World) -> None:
     assert {name for name, _ in sent(world)} == {operation.name for operation in CONTROL_OPERATIONS} - OTHERS
 
 
+def test_the_guard_is_shown_as_in_its_example() -> None:
+    (guard,) = blocks(GUARD)
+    assert guard.code in [block.code for block in blocks("README.md")], "tests/test_readme.py compares that"
+
+
 def test_no_other_document_shows_code_that_nobody_runs() -> None:
     others = [str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md")]
-    assert [name for name in others if name != PAGE and blocks(name)] == []
+    assert [name for name in others if name not in (PAGE, GUARD) and blocks(name)] == []

@@ -341,8 +341,8 @@ class ZillizPruneBackupsOperator(ZillizOperator):
     """
 
     arguments: ClassVar[tuple[Argument, ...]] = (
-        Argument("cluster_id", optional=True),
         Argument("project_id", optional=True),
+        Argument("cluster_id", optional=True),
         Argument("keep_last", check_count, optional=True),
         Argument("older_than", check_duration, optional=True),
         Argument("keep_daily", check_count, optional=True),
