@@ -40,7 +40,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(?!airflow_provider_zbackup\.).*"),
     # Only for work on this package.
-    ("py:class", r"airflow_provider_zbackup\.(hooks\.connection|zilliz\.client)\..*"),
+    ("py:class", r"airflow_provider_zbackup\.(hooks\.connection|zilliz\.client|emulator\.(records|jobs))\..*"),
 ]
 #: Labels in Airflow's own documentation that docstrings refer to.
 AIRFLOW_LABELS = {
@@ -50,14 +50,14 @@ AIRFLOW_LABELS = {
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 autodoc_default_options = {"member-order": "bysource"}
-autodoc_typehints = "description"
-autodoc_typehints_description_target = "documented"
 copybutton_prompt_text = r"\$ "
 copybutton_prompt_is_regexp = True
 copybutton_only_copy_prompt_lines = True
 
 html_theme = "furo"
 html_title = f"{project} {release}"
+html_static_path = ["_static"]
+html_css_files = ["page.css"]
 html_theme_options = {
     "source_repository": _PROJECT["urls"]["Source Code"],
     "source_branch": "main",
@@ -67,7 +67,7 @@ html_theme_options = {
 PACKAGE = "airflow_provider_zbackup"
 #: What becomes a link wherever a page names it.
 NAMES = {
-    **{name: value for name, value in public_names().items()},
+    **public_names(),
     "backup_before": import_module(f"{PACKAGE}.task_groups").backup_before,
 }
 _FIELD = re.compile(r":(\w+)(?: (\w+))?: ?(.*)")
@@ -90,18 +90,23 @@ def split_docstring(lines: list[str]) -> tuple[list[str], dict[str, list[str]], 
     return text, parameters, others
 
 
-def with_shared(parameters: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Put the parameters of a base class where a docstring refers to them."""
+def with_shared(
+    parameters: dict[str, list[str]], others: list[str]
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Put the parameters and errors of a base class where a docstring refers to it."""
     complete: dict[str, list[str]] = {}
     for name, lines in parameters.items():
         if see := _SEE.match(lines[0]):
             module, _, base = see[1].rpartition(".")
             docstring = inspect.getdoc(getattr(import_module(module), base)) or ""
-            for shared, text in split_docstring(docstring.splitlines())[1].items():
-                complete.setdefault(shared, text)
+            _, shared, fields = split_docstring(docstring.splitlines())
+            for other, text in shared.items():
+                complete.setdefault(other, text)
+            if not any(line.startswith(":raises") for line in others):
+                others = [*others, *fields]
         else:
             complete[name] = lines
-    return complete
+    return complete, others
 
 
 def signature_of(cls: type) -> dict[str, inspect.Parameter]:
@@ -129,11 +134,12 @@ def complete_docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any
     """Make the docstring of a public class whole."""
     if what != "class" or obj not in NAMES.values() or name.endswith("Hook"):
         return
-    text, parameters, others = split_docstring(lines)
+    text, own, others = split_docstring(lines)
+    parameters, others = with_shared(own, [line for line in others if line])
     signature = signature_of(obj)
     fields = [
         line
-        for parameter, about in with_shared(parameters).items()
+        for parameter, about in parameters.items()
         for line in described(parameter, about, signature[parameter])
     ]
     lines[:] = [*text, *fields, *others, "", *example_of(obj.__name__)]
