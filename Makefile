@@ -8,7 +8,7 @@ OLDEST := .venv-oldest
 BENCH := .venv-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test test-on test-matrix fault-matrix test-e2e test-oldest lint types screenshots bench pins clean
+.PHONY: help demo ui test test-on test-matrix fault-matrix test-e2e test-oldest lint types docs package screenshots bench pins clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -84,6 +84,18 @@ lint: $(VENV)/installed ## Check style and formatting
 types: $(VENV)/installed ## Check types
 	$(BIN)/mypy
 
+docs: $(VENV)/installed ## Build the documentation in build/docs; a warning is an error
+	$(call install,$(VENV),airflow-3.3,docs)
+	$(BIN)/python -m sphinx --quiet --fresh-env --fail-on-warning --keep-going docs build/docs
+
+package: ## Build what goes to PyPI in dist, and check it
+	$(PYTHON) -m venv .venv-package
+	.venv-package/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	.venv-package/bin/python -m pip install --quiet --disable-pip-version-check --group package
+	rm -rf dist
+	.venv-package/bin/python -m build
+	.venv-package/bin/python -m twine check --strict dist/*
+
 screenshots: $(VENV)/installed ## Take the pictures in docs/images again (needs Chromium)
 	$(call install,$(VENV),airflow-3.3,screenshots)
 	$(BIN)/python -m dev.screenshots
@@ -96,7 +108,7 @@ clean: ## Remove the virtual environments and all caches
 
 pins: ## Pin the newest versions of all packages that go with constraints/*.in
 	for line in 2.11 3.0 3.1 3.2 3.3; do \
-		groups='--group test'; [ $$line = 3.3 ] && groups='--group e2e --group screenshots'; \
+		groups='--group test'; [ $$line = 3.3 ] && groups='--group e2e --group screenshots --group docs'; \
 		rm -rf .venv-pins; $(PYTHON) -m venv .venv-pins; \
 		.venv-pins/bin/python -m pip install --quiet --upgrade 'pip>=25.1'; \
 		.venv-pins/bin/python -m pip install --quiet \

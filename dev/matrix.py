@@ -1,8 +1,8 @@
 """
 ``make test-matrix``: runs the tests on each supported Airflow, with each Python that this machine has.
 
-``python -m dev.matrix --json`` prints the cells for the workflow in ``.github``, which runs each on a machine of
-its own.
+``python -m dev.matrix --json`` prints the cells for the workflow in ``.github``, which runs each on a machine
+of its own.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """
 Sphinx's settings, for ``make docs``.
 
-The page of an operator or sensor is made from its docstring: the parameters that it shares with others come from
-the docstring of the base class to which it refers, types and defaults from the signatures, and its example from
-from-curl-to-dag.md, where the tests run it.
+The page of an operator or sensor is made from its docstring: the parameters that it shares with others come
+from the docstring of the base class to which it refers, types and defaults from the signatures, and its
+example from from-curl-to-dag.md, where the tests run it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from tests.documents import blocks, public_names  # noqa: E402
 
 _PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
+PACKAGE = "airflow_provider_zbackup"
+
 project = _PROJECT["name"]
 author = copyright = _PROJECT["authors"][0]["name"]
 version = release = _PROJECT["version"]
@@ -35,13 +37,11 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sp
 exclude_patterns = ["build"]
 templates_path = ["_templates"]
 
-# Each link must lead somewhere. What other projects document, only they can check.
+# Each link must lead somewhere. Types in signatures may be internal, and what other projects document, only
+# they can check.
+_PUBLIC = rf"{PACKAGE}\.(hooks\.zilliz|operators|sensors|zilliz\.models|zilliz\.errors)\.(\w+\.)*[A-Z]"
 nitpicky = True
-nitpick_ignore_regex = [
-    ("py:.*", r"(?!airflow_provider_zbackup\.).*"),
-    # Only for work on this package.
-    ("py:class", r"airflow_provider_zbackup\.(hooks\.connection|zilliz\.client|emulator\.(records|jobs))\..*"),
-]
+nitpick_ignore_regex = [("py:.*", rf"(?!{_PUBLIC}).*")]
 #: Labels in Airflow's own documentation that docstrings refer to.
 AIRFLOW_LABELS = {
     "howto/connection": "https://airflow.apache.org/docs/apache-airflow/stable/howto/connection.html"
@@ -64,13 +64,12 @@ html_theme_options = {
     "source_directory": "docs/",
 }
 
-PACKAGE = "airflow_provider_zbackup"
 #: What becomes a link wherever a page names it.
 NAMES = {
     **public_names(),
     "backup_before": import_module(f"{PACKAGE}.task_groups").backup_before,
 }
-_FIELD = re.compile(r":(\w+)(?: (\w+))?: ?(.*)")
+_FIELD = re.compile(r":(param|return|raises)(?: (\w+))?: ?(.*)")
 _SEE = re.compile(r"see :class:`~?([\w.]+)`")
 
 
