@@ -180,6 +180,11 @@ class ZillizVerifyCollectionsOperator(ZillizOperator):
         scope = self._scope(restored.get("collections"))
         if self.source_cluster_id is None:
             manifest = read_manifest("manifest", self.manifest)
+            restored_id = restored.get("backup_id")
+            if manifest.backup_id and restored_id and manifest.backup_id != restored_id:
+                raise ArgumentError(
+                    f"manifest is that of backup {manifest.backup_id}, but backup {restored_id} was restored"
+                )
             compared = verify_with_manifest(cluster_id, manifest, scope, load=self.load)
         else:
             compared = verify_with_cluster(

@@ -87,12 +87,17 @@ class CollectionFacts(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What the collections of a cluster were at a moment, so that a restore can be compared with it later."""
+    """
+    What the collections of a cluster were at a moment, so that a restore can be compared with it later.
+
+    :param backup_id: the backup that began then
+    """
 
     model_config = ConfigDict(frozen=True)
 
     version: Literal[1] = 1
     cluster_id: str
+    backup_id: str | None = None
     taken_at: datetime
     collections: tuple[CollectionFacts, ...]
 
@@ -150,6 +155,7 @@ def take_manifest(
     collections: Sequence[str] | None = None,
     database: str | None = None,
     *,
+    backup_id: str | None = None,
     sample_rows: int,
 ) -> Flow[Manifest]:
     """
@@ -167,7 +173,7 @@ def take_manifest(
     for place, name in names:
         where = CollectionAddress(address, place, name)
         facts.append((yield from observe(where, sample_rows=sample_rows, load=False)).facts)
-    return Manifest(cluster_id=cluster_id, taken_at=taken_at, collections=tuple(facts))
+    return Manifest(cluster_id=cluster_id, backup_id=backup_id, taken_at=taken_at, collections=tuple(facts))
 
 
 def observe(
