@@ -8,6 +8,9 @@ ability              where it exists                             elsewhere
 ===================  ==========================================  ======================================
 task state store     3.3 and later                               an Airflow Variable per task instance,
                                                                  deleted when its task has delivered
+asset state store    3.3 and later                               an Airflow Variable per asset watcher
+asset watchers       3.0 and later; 3.3 lets them share a poll,  none
+                     and tells when their events are stored
 states of tasks      asked of Airflow's API: 3.0 and later       read from the database
 connection form      declared fields: 3.2 and later              methods of the hook
 page in the UI       3.1 and later                               none
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 AIRFLOW_VERSION = Version(Version(__version__).base_version)
 #: Whether Airflow itself cleans up what a task instance leaves in its store.
 HAS_TASK_STATE_STORE = Version("3.3") <= AIRFLOW_VERSION
+#: Key of what an asset watcher keeps.
+WATCHER = "zilliz_watcher"
 #: Whether a plugin can put a page into the UI.
 HAS_EXTERNAL_VIEWS = Version("3.1") <= AIRFLOW_VERSION
 
@@ -71,24 +76,85 @@ class TaskStateStore(Protocol):
 def task_state_store(context: Context) -> TaskStateStore:
     """Return where the task instance of a context can keep something through its retries."""
     store: TaskStateStore | None = context.get("task_state_store")
-    return _VariableStore(context["ti"]) if store is None else store
+    ti = context["ti"]
+    return (
+        _VariableStore(f"{ti.dag_id}, {ti.run_id}, {ti.task_id}, {ti.map_index}") if store is None else store
+    )
+
+
+class WatcherStore(Protocol):
+    """Keeps plain JSON for one asset watcher through restarts of its triggerer."""
+
+    async def load(self) -> Any: ...
+    async def save(self, value: Any) -> None: ...
+
+
+def watcher_store(accessors: Any, name: str) -> WatcherStore:
+    """
+    Return where an asset watcher can keep something.
+
+    :param accessors: the stores of its assets, where Airflow gives them to its trigger
+    :param name: what the watcher watches
+    """
+    return _WatcherVariable(name) if accessors is None else _AssetStores(accessors, name)
+
+
+class _AssetStores:
+    """The stores of all assets of one watcher: equal watchers of several assets are one for Airflow."""
+
+    def __init__(self, accessors: Any, name: str) -> None:
+        # Airflow has no public way to list them.
+        self._stores = [*accessors._by_name.values(), *accessors._by_uri.values()]
+        self._key = _key(WATCHER, name)
+
+    async def load(self) -> Any:
+        # They differ only if an asset is new, and so has no value yet.
+        for store in self._stores:
+            if (value := await store.aget(self._key)) is not None:
+                return value
+        return None
+
+    async def save(self, value: Any) -> None:
+        for store in self._stores:
+            await store.aset(self._key, value)
+
+
+class _WatcherVariable:
+    """Stands in for the asset state store before Airflow 3.3."""
+
+    def __init__(self, name: str) -> None:
+        self._store = _VariableStore(name)
+
+    async def load(self) -> Any:
+        from asgiref.sync import sync_to_async
+
+        return await sync_to_async(self._store.get)(WATCHER)
+
+    async def save(self, value: Any) -> None:
+        from asgiref.sync import sync_to_async
+
+        await sync_to_async(self._store.set)(WATCHER, value)
+
+
+def _key(key: str, name: str) -> str:
+    # A key of Airflow is shorter than the names that it stands for may be.
+    return f"{key}_{hashlib.sha256(name.encode()).hexdigest()[:40]}"
 
 
 class _VariableStore:
     """
-    Stands in for the task state store before Airflow 3.3.
+    Stands in for Airflow's stores before Airflow 3.3.
 
     XComs do not serve: Airflow clears a task's XComs when it is tried again.
     """
 
-    def __init__(self, ti: Any) -> None:
-        self._name = f"{ti.dag_id}, {ti.run_id}, {ti.task_id}, {ti.map_index}"
-        #: What this try has read or written last.
+    def __init__(self, name: str) -> None:
+        self._name = name
+        # What this process has read or written last.
         self._known: dict[str, Any] = {}
 
     def _key(self, key: str) -> str:
-        # A Variable's key is shorter than the ids that it stands for may be.
-        return f"{key}_{hashlib.sha256(self._name.encode()).hexdigest()[:40]}"
+        return _key(key, self._name)
 
     def get(self, key: str) -> Any:
         value = self._read(key)
@@ -101,21 +167,21 @@ class _VariableStore:
         return value
 
     def set(self, key: str, value: Any) -> None:
-        self._check_that_no_other_try_has_begun(key)
+        self._check_that_nobody_else_has_written(key)
         set_variable(self._key(key), value, f"airflow-provider-zbackup: {self._name}", serialize_json=True)
         self._known[key] = value
 
     def delete(self, key: str) -> None:
-        self._check_that_no_other_try_has_begun(key)
+        self._check_that_nobody_else_has_written(key)
         self._delete(key)
         if self.get(key) is not None:
             raise RuntimeError(f"Airflow could not write its Variable {self._key(key)!r}.")
 
-    def _check_that_no_other_try_has_begun(self, key: str) -> None:
+    def _check_that_nobody_else_has_written(self, key: str) -> None:
         """Refuse a worker that lives on after its try was given up, as Airflow's own store does."""
         kept = self._read(key)
         if key in self._known and kept not in (None, self._known[key]):
-            raise RuntimeError("Another try of this task has begun, so this one must not go on.")
+            raise RuntimeError("A later try has begun, so this one must not go on.")
 
     def _read(self, key: str) -> Any:
         from airflow.providers.common.compat.sdk import Variable

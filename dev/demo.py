@@ -6,13 +6,11 @@ Exit code 0 means: the DDL task began after the end of the backup, and the wait 
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from datetime import datetime, timedelta
 
 from dev.airflow_api import AirflowApi, Json
-from dev.airflow_stack import AirflowStack
 from dev.example import DAG_ID, example_airflow, wait_for_success
 from dev.story import Story
 from dev.terminal import Failure, run_command, say
@@ -23,18 +21,11 @@ CLOUD_TIME_STEP = timedelta(seconds=1)
 
 def main() -> int:
     """Run the demo and return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m dev.demo", description=__doc__)
-    parser.add_argument("--keep-open", action="store_true", help="leave Airflow and its UI open until Ctrl-C")
-    options = parser.parse_args()
-    return run_command(lambda: demonstrate(keep_open=options.keep_open))
+    return run_command(demonstrate)
 
 
-def demonstrate(*, keep_open: bool) -> None:
-    """
-    Run the DAG and prove that its tasks ran in the right order.
-
-    :param keep_open: leave everything running until Ctrl-C.
-    """
+def demonstrate() -> None:
+    """Run the DAG and prove that its tasks ran in the right order."""
     begun = time.monotonic()
     say("Starting an emulated Zilliz Cloud and a real Airflow (10 to 20 seconds) ...")
     with example_airflow() as (cloud, stack):
@@ -43,8 +34,6 @@ def demonstrate(*, keep_open: bool) -> None:
         story = Story(stack.api, run_id)
         wait_for_success(stack.api, run_id, story.on_change, story.on_poll)
         prove(stack.api, run_id, cloud.state(), story.deferred_seconds)
-        if keep_open:
-            wait_for_ctrl_c(stack)
     say(f"All processes have ended, after {time.monotonic() - begun:.0f} s.")
 
 
@@ -85,21 +74,6 @@ def prove(api: AirflowApi, run_id: str, cloud: Json, deferred_seconds: dict[str,
         raise Failure(f"{ddl_task} began before the backup or the wait for it had ended.")
     seconds = max(ddl_start - backup_end - CLOUD_TIME_STEP, timedelta()).total_seconds()
     say(f"  => {ddl_task} began at least {seconds:.1f} s after the backup's end.\n")
-
-
-def wait_for_ctrl_c(stack: AirflowStack) -> None:
-    """
-    Wait until the user ends the demo.
-
-    :param stack: the Airflow to keep open.
-    """
-    say(f"Look around: {stack.base_url}/dags/{DAG_ID}\nCtrl-C ends it.")
-    try:
-        while True:
-            stack.check_alive()
-            time.sleep(1)
-    except KeyboardInterrupt:
-        say("\nStopping ...")
 
 
 def clock(when: datetime) -> str:

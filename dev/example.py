@@ -17,14 +17,21 @@ PROVIDER = "airflow_provider_zbackup"
 
 JOB_SECONDS = 20.0
 RUN_SECONDS = 120.0
+# Per GB of backups and month.
+PRICE = 0.025
 LAST_LOG_ENTRIES = 10
 
 
 @contextmanager
-def example_airflow() -> Iterator[tuple[EmulatedCloud, AirflowStack]]:
-    """Start an emulated cloud and an Airflow that is connected to it."""
+def example_airflow(*, history: bool = False) -> Iterator[tuple[EmulatedCloud, AirflowStack]]:
+    """
+    Start an emulated cloud and an Airflow that is connected to it.
+
+    :param history: the cloud has 30 days of backups, and the connection a price for them.
+    """
+    extra = {"price_per_gb_month": PRICE} if history else None
     with (
-        EmulatedCloud(job_seconds=JOB_SECONDS) as cloud,
+        EmulatedCloud(job_seconds=JOB_SECONDS, history=history, extra=extra) as cloud,
         AirflowStack(FOLDER, dag_ids=[DAG_ID], environment=cloud.environment) as stack,
     ):
         yield cloud, stack

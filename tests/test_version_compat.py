@@ -75,7 +75,7 @@ def test_a_try_that_was_given_up_does_not_overwrite_the_record_of_a_later_one(
     given_up.set("key", {"record": None})
     assert later.get("key") == {"record": None}
     later.set("key", VALUE)
-    with pytest.raises(RuntimeError, match=r"Another try of this task has begun, so this one must not go on"):
+    with pytest.raises(RuntimeError, match="A later try has begun, so this one must not go on"):
         given_up.set("key", {"record": None}) if call == "set" else given_up.delete("key")
     later.set("key", VALUE)
     later.delete("key")
@@ -150,15 +150,15 @@ ROUND_TRIP = """
 from types import SimpleNamespace
 from airflow.models import Variable
 from airflow.utils.session import create_session
-from airflow_provider_zbackup.version_compat import _VariableStore
+from airflow_provider_zbackup.version_compat import task_state_store
 
-ti = SimpleNamespace(dag_id="dag", run_id="run", task_id="task", map_index=-1)
 value = {value!r}
-store = _VariableStore(ti)
+context = {{"ti": SimpleNamespace(dag_id="dag", run_id="run", task_id="task", map_index=-1)}}
+store = task_state_store(context)
 assert store.get("key") is None
 store.set("key", {{"record": None}})
 store.set("key", value)
-assert _VariableStore(ti).get("key") == value
+assert task_state_store(context).get("key") == value
 with create_session() as session:
     (variable,) = session.query(Variable).all()
     assert variable.description == "airflow-provider-zbackup: dag, run, task, -1"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from airflow_provider_zbackup.emulator import seed
@@ -14,7 +14,10 @@ from airflow_provider_zbackup.emulator.records import Cluster, Collection, Polic
 HOUR = 3600
 GB = 10**9
 SEARCH_PROJECT_ID = "proj-5d2e8f7a9c1b46038e7f12"
-_DROPPED, _BUSY = "in01-7b19f3c05d28e64", "in01-c3f08a61e9b74d2"
+BUSY_CLUSTER_ID = "in01-c3f08a61e9b74d2"
+DROPPED_CLUSTER_ID = "in01-7b19f3c05d28e64"
+LARGE_CLUSTER_ID = "in01-4e7d10b8c6a2f95"
+NEW_CLUSTER_ID = "in01-f62a9d4e0c85b17"
 
 
 class _Use(NamedTuple):
@@ -34,6 +37,13 @@ class _Use(NamedTuple):
     policy: tuple[str, str, int] | None = None
 
 
+class _Backup(NamedTuple):
+    moment: float
+    method: str
+    retention_days: int | None = None
+    copies: Sequence[RegionCopy] = ()
+
+
 def add_history(control_plane: ControlPlane) -> None:
     """
     Add 30 days of backups, some clusters in a second project, a stale cluster, and a running job.
@@ -46,9 +56,9 @@ def add_history(control_plane: ControlPlane) -> None:
         for use in _uses(control_plane, now):
             _play(control_plane, use, now)
         # It will be dropped. Its manual backups stay, and are billed.
-        control_plane.set_cluster_status(_DROPPED, "DELETED")
+        control_plane.set_cluster_status(DROPPED_CLUSTER_ID, "DELETED")
         control_plane.start_backup(
-            control_plane.clusters[_BUSY],
+            control_plane.clusters[BUSY_CLUSTER_ID],
             operation="create_backup",
             started=now - 7 * 60,
             plan=JobPlan(seconds=20 * 60),
@@ -72,8 +82,8 @@ def _uses(control_plane: ControlPlane, now: float) -> list[_Use]:
         control_plane.clusters[cluster_id]
         for cluster_id in (seed.DEDICATED_CLUSTER_ID, seed.SECOND_DEDICATED_CLUSTER_ID)
     )
-    recommendations = cluster(_BUSY, "recommendations", "Enterprise")
-    images = cluster("in01-4e7d10b8c6a2f95", "image-search", "Business Critical")
+    recommendations = cluster(BUSY_CLUSTER_ID, "recommendations", "Enterprise")
+    images = cluster(LARGE_CLUSTER_ID, "image-search", "Business Critical")
     answers = cluster("in01-08d5b2f7a13c9e6", "support-answers", "Standard", "aws-us-east-1")
     return [
         _Use(first, 41 * GB, 0.2, (5 * 24 + 3, 12 * 24, 19 * 24), ("02:00-04:00", daily, 7)),
@@ -81,56 +91,60 @@ def _uses(control_plane: ControlPlane, now: float) -> list[_Use]:
         _Use(recommendations, 118 * GB, 0.6, [24 * day + 11 for day in range(30)]),
         _Use(images, 260 * GB, 0.35, (9 * 24, 16 * 24), ("22:00-00:00", daily, 30)),
         _Use(answers, 3 * GB, 2.0, (4, 4 + 24, 4 + 48, 4 + 72)),
-        _Use(cluster(_DROPPED, "prototype", "Standard"), 14 * GB, 0.0, (26 * 24,)),
-        _Use(cluster("in01-f62a9d4e0c85b17", "new-catalogue", "Standard"), 0, 0),
+        _Use(cluster(DROPPED_CLUSTER_ID, "prototype", "Standard"), 14 * GB, 0.0, (26 * 24,)),
+        _Use(cluster(NEW_CLUSTER_ID, "new-catalogue", "Standard"), 0, 0),
     ]
 
 
 def _play(control_plane: ControlPlane, use: _Use, now: float) -> None:
     cluster = use.cluster
     control_plane.put_cluster(cluster)
-    for hours in use.manual:
-        _back_up(control_plane, use, now - hours * HOUR, now, "MANUAL")
-    if use.policy is None:
-        return
-    window, weekdays, retention = use.policy
+    backups = [_Backup(now - hours * HOUR, "MANUAL") for hours in use.manual]
+    if use.policy is not None:
+        backups += _automatic_backups(control_plane, use, *use.policy, now)
+    # The oldest first, since their names count.
+    for backup in sorted(backups, key=lambda backup: backup.moment):
+        _back_up(control_plane, use, backup, now)
+
+
+def _automatic_backups(
+    control_plane: ControlPlane, use: _Use, window: str, weekdays: str, retention: int, now: float
+) -> list[_Backup]:
+    """Set a policy, and return when it has made backups that are still there."""
     policy = Policy(
         window,
         weekdays,
         retention,
-        [RegionCopy("aws-us-east-1", 7)] if cluster.plan == "Business Critical" else [],
+        [RegionCopy("aws-us-east-1", 7)] if use.cluster.plan == "Business Critical" else [],
         started_until=now - 30 * DAY,
     )
-    for moment in policy.due(now - HOUR):
-        # One night failed. What has expired is gone.
-        if now - moment < retention * DAY and int(now - moment) // DAY != 4:
-            _back_up(control_plane, use, moment, now, "AUTO", retention)
+    due = list(policy.due(now - HOUR))
     policy.started_until = now
-    control_plane.policies[cluster.cluster_id] = policy
+    control_plane.policies[use.cluster.cluster_id] = policy
+    # One night failed. What has expired is gone.
+    return [
+        _Backup(moment, "AUTO", retention, policy.copies)
+        for moment in due
+        if now - moment < retention * DAY and int(now - moment) // DAY != 4
+    ]
 
 
-def _back_up(
-    control_plane: ControlPlane,
-    use: _Use,
-    moment: float,
-    now: float,
-    method: str,
-    retention: int | None = None,
-) -> None:
-    size = use.size * (1 + use.growth * (1 - (now - moment) / (30 * DAY)))
+def _back_up(control_plane: ControlPlane, use: _Use, backup: _Backup, now: float) -> None:
+    size = use.size * (1 + use.growth * (1 - (now - backup.moment) / (30 * DAY)))
     databases = use.cluster.databases
     names = [(database, item) for database, group in databases.items() for item in group]
     control_plane.start_backup(
         use.cluster,
         operation="create_backup",
-        creation_method=method,
+        creation_method=backup.method,
         databases={
             database: [
                 Collection(item.name, item.description, item.status, int(size / len(names))) for item in group
             ]
             for database, group in databases.items()
         },
-        retention_days=retention,
-        started=moment,
-        plan=JobPlan(seconds=min(600.0, now - moment - 1)),
+        copies=backup.copies,
+        retention_days=backup.retention_days,
+        started=backup.moment,
+        plan=JobPlan(seconds=min(600.0, now - backup.moment - 1)),
     )

@@ -158,7 +158,7 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
     def submitted(self, record: R) -> dict[str, Any]:
         """Return the result of a job as far as it is known when the job has started."""
 
-    def announce(self, context: Context, result: dict[str, Any]) -> None:
+    def announce(self, context: Context, record: R, result: dict[str, Any]) -> None:
         """Tell whoever wants to know that a job has started; ``result`` is what is known so far."""
 
     @abstractmethod
@@ -268,7 +268,7 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
                 guessing_since = (guessing_since or now) if conflict.is_guess else None
                 self._wait_for_others(conflict, conflict_deadline, guessing_since)
         result = self.submitted(record)
-        self.announce(context, result)
+        self.announce(context, record, result)
         if not self.wait_for_completion:
             return result
         may_end_in_trigger = self.end_from_trigger and not are_many

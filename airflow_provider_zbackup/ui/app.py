@@ -22,7 +22,7 @@ from airflow_provider_zbackup.ui.filters import FILTERS
 from airflow_provider_zbackup.ui.plugin import PREFIX
 from airflow_provider_zbackup.ui.schedule import schedule_of
 from airflow_provider_zbackup.ui.timeline import growth_of
-from airflow_provider_zbackup.ui.view import ROWS, collection_names, copies_of, page_of
+from airflow_provider_zbackup.ui.view import ROWS, collection_names, copies_of, monthly_cost, page_of
 from airflow_provider_zbackup.ui.watch import Watch
 from airflow_provider_zbackup.zilliz.models import Backup
 
@@ -155,6 +155,9 @@ class Board:
             page=page,
             pages=pages,
             growth=growth_of(row.backups) if row else None,
+            cost=monthly_cost(row.size, watch.connection.price_per_gb_month)
+            if row and watch.connection
+            else None,
             described=[each for each in map(watch.backups.get, asked) if each],
             collection_names=collection_names,
             copies_of=copies_of,

@@ -13,16 +13,18 @@ from airflow_provider_zbackup.ui.view import format_cost, format_target
 from airflow_provider_zbackup.zilliz.texts import format_age, format_size
 
 
-def as_time(moment: datetime | None, form: str = "short") -> str:
+def as_time(moment: datetime | None, form: str = "short", text: str = "") -> str:
     """
     Return a moment as HTML; a script writes it in the time zone of the user.
 
-    :param form: ``short``, or ``past`` and ``future`` for how long ago or ahead it is, beside the exact time
+    :param form: ``short``, or ``age``, ``past`` and ``future`` for how long ago or ahead it is; hovering
+        shows the exact time
+    :param text: what stands there before the script runs; by default the time in UTC
     """
     if moment is None:
         return ""
-    return Markup('<time datetime="{}" data-form="{}">{} UTC</time>').format(
-        moment.isoformat(), form, moment.strftime("%Y-%m-%d %H:%M")
+    return Markup('<time datetime="{}" data-form="{}">{}</time>').format(
+        moment.isoformat(), form, text or moment.strftime("%Y-%m-%d %H:%M UTC")
     )
 
 

@@ -94,7 +94,7 @@ class Growth:
     area: str
     first: datetime
     last: datetime
-    largest: str
+    change: str
     words: str
 
 
@@ -107,7 +107,7 @@ def growth_of(backups: Iterable[Backup]) -> Growth | None:
     )
     if len(sizes) < 2 or sizes[0][0] == sizes[-1][0]:
         return None
-    (first, smallest), (last, newest) = sizes[0], sizes[-1]
+    (first, oldest), (last, newest) = sizes[0], sizes[-1]
     largest = max(size for _, size in sizes)
     points = [
         (
@@ -116,12 +116,13 @@ def growth_of(backups: Iterable[Backup]) -> Growth | None:
         )
         for time, size in sizes
     ]
+    change = f"{format_size(oldest)} → {format_size(newest)}"
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     return Growth(
         line=line,
         area=f"0,{CHART_HEIGHT} {line} {CHART_WIDTH},{CHART_HEIGHT}",
         first=first,
         last=last,
-        largest=format_size(largest),
-        words=f"Size of {len(sizes)} backups: from {format_size(smallest)} to {format_size(newest)}",
+        change=change,
+        words=f"Size of {len(sizes)} backups, from the oldest to the newest: {change}",
     )

@@ -138,7 +138,7 @@ def overview_of(answers: Answers, target: timedelta, price: float | None, now: d
         running=sum(len(row.running) for row in rows),
         count=sum(row.count for row in rows),
         size=size,
-        cost=None if price is None else price * size / GB,
+        cost=monthly_cost(size, price),
     )
 
 
@@ -170,7 +170,7 @@ def _row(
         state = "stale"
         words = "no backup of the whole cluster, only of collections" if usable else "no backup yet"
     elif age > target:
-        state, words = "stale", f"older than the target of {format_target(target)}"
+        state, words = "stale", f"old, target {format_target(target)}"
     else:
         state, words = "fresh", f"of {format_target(target)}"
     return ClusterRow(
@@ -235,6 +235,16 @@ def page_of(rows: Iterable[ClusterRow], text: str = "", project: str = "", numbe
     pages = max(1, -(-len(matching) // ROWS))
     number = min(max(1, number), pages)
     return Page(matching[(number - 1) * ROWS : number * ROWS], len(matching), number, pages)
+
+
+def monthly_cost(size: int, price: float | None) -> float | None:
+    """
+    Return what backups cost per month, in the currency of the price; ``None`` without a price.
+
+    :param size: their bytes
+    :param price: of a GB per month
+    """
+    return None if price is None else price * size / GB
 
 
 def format_target(target: timedelta) -> str:

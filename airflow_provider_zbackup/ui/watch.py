@@ -159,6 +159,11 @@ class Watch:
         """How old the answers are."""
         return timedelta(seconds=max(0.0, self._time() - self._answered_at))
 
+    @property
+    def price(self) -> float | None:
+        """What a GB of backups costs per month."""
+        return self.connection.price_per_gb_month if self.connection else None
+
     def now(self) -> datetime:
         """Return the time by the server's clock."""
         return datetime.fromtimestamp(self._hook.clock.time(), UTC) + self._skew

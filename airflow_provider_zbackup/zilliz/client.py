@@ -33,7 +33,6 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizServerError,
     ZillizThrottledError,
     ZillizTransientError,
-    classify,
 )
 from airflow_provider_zbackup.zilliz.flows.steps import (
     Flow,
@@ -209,7 +208,7 @@ class _Exchange:
             operation.method,
             self._base_url.copy_with(raw_path=self._prefix + operation.path.encode()),
             params=operation.query or None,
-            headers=self._headers,
+            headers={**self._headers, **operation.headers},
             json=None if operation.request is None else operation.request.body(),
             extensions={"timeout": self._timeout},
         )
@@ -243,7 +242,11 @@ class _Exchange:
             return f"its certificate is not trusted; give the CA as ca_bundle of {source} ({reason})"
         cause = error.__cause__
         if cause is not None and isinstance(cause.__context__, socket.gaierror):
-            return f"its name, or that of the proxy, is unknown; check the Base URL of {source} ({reason})"
+            return (
+                f"its name, or that of the proxy, is unknown; check {self.settings.check_address} ({reason})"
+            )
+        if self.settings.cluster_address and isinstance(error, _UNSENT):
+            return f"check {self.settings.check_address} ({reason})"
         return reason
 
     def _read(self, operation: Operation[T], response: httpx.Response, content: bytes) -> Reply[T]:
@@ -277,7 +280,7 @@ class _Exchange:
                 # A redirect means that nothing was done.
                 unprocessed=300 <= status < 400,
             )
-        kind = classify(status, code or 0)
+        kind = operation.classify(status, code or 0)
         retry_after = parse_retry_after(
             response.headers.get("retry-after"),
             server_time.timestamp() if server_time else self._clock.time(),
@@ -289,7 +292,7 @@ class _Exchange:
         detail = self._scrub(text or response.reason_phrase)[:500]
         if status == 404 and not code:
             # The API itself answers HTTP 200 to what it does not find.
-            detail += f". Check the Base URL of {self.settings.source}: the API may not be there"
+            detail += f". Check {self.settings.check_address}: the API may not be there"
         raise kind(
             f"{kind.reason}{whose}: {detail}",
             operation=str(operation),
@@ -330,6 +333,8 @@ class ZillizClient:
         self._budget = RequestBudget(settings.requests_per_second)
         self._makes_transport = transport is None
         self._take(transport or _make_transport(settings))
+        #: Clients of the data planes of clusters, by address. Each has a request budget of its own.
+        self._of_clusters: dict[str, ZillizClient] = {}
 
     def __enter__(self) -> ZillizClient:
         return self
@@ -338,6 +343,8 @@ class ZillizClient:
         self.close()
 
     def close(self) -> None:
+        for client in self._of_clusters.values():
+            client.close()
         self._transport.close()
 
     def _take(self, transport: httpx.BaseTransport) -> None:
@@ -388,6 +395,8 @@ class ZillizClient:
 
     def send(self, operation: Operation[T]) -> Reply[T]:
         """Send one operation, within the budget; raises :class:`ZillizError`."""
+        if operation.address and not self.settings.cluster_address:
+            return self._of_cluster(operation.address).send(operation)
         try:
             return self._send_once(operation)
         except ZillizAuthenticationError:
@@ -395,6 +404,18 @@ class ZillizClient:
                 raise
             self._exchange = _Exchange(self._refresh(), self._clock)
             return self._send_once(operation)
+
+    def _of_cluster(self, address: str) -> ZillizClient:
+        """Return the client of a cluster's data plane."""
+        if address not in self._of_clusters:
+            refresh = self._refresh
+            self._of_clusters[address] = ZillizClient(
+                self.settings.for_cluster(address),
+                refresh=refresh and (lambda: refresh().for_cluster(address)),
+                transport=None if self._makes_transport else self._transport,
+                clock=self._clock,
+            )
+        return self._of_clusters[address]
 
     def _send_once(self, operation: Operation[T]) -> Reply[T]:
         while delay := self._budget.take(self._clock.time()):
@@ -504,6 +525,8 @@ class AsyncZillizClient:
         """Send one operation, within the budget, or share an answer; raises :class:`ZillizError`."""
         if not operation.idempotent:
             raise TypeError(f"Only a worker starts jobs: a triggerer must not {operation}.")
+        if operation.address:
+            raise TypeError(f"Only a worker reads the data of clusters: a triggerer must not {operation}.")
         return await self._answers.get(operation, self._clock.time(), lambda: self._send(operation))
 
     async def _send(self, operation: Operation[T]) -> Reply[T]:

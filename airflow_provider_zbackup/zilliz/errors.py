@@ -10,7 +10,8 @@ All errors of Zilliz Cloud, and how an answer is classified.
     │   ├── ZillizPermissionError          the API key may not do this
     │   ├── ZillizUnsupportedClusterError  this cluster's plan has no backups
     │   ├── ZillizBadRequestError          an argument is wrong
-    │   ├── ZillizNotFoundError            no such cluster, backup or job
+    │   ├── ZillizNotFoundError            no such cluster, backup, job or collection
+    │   ├── ZillizDifferenceError          what was restored is not what it should be
     │   └── ZillizUncertainError           a create got no answer and nobody can tell what came of it
     ├── ZillizTransientError               passes by itself
     │   ├── ZillizConnectionError          no answer: the network, or a time-out
@@ -164,9 +165,13 @@ class ZillizBadRequestError(ZillizPermanentError):
 
 
 class ZillizNotFoundError(ZillizPermanentError):
-    """There is no such cluster, backup, job or project, or the key cannot see it."""
+    """There is no such cluster, backup, job, project or collection, or the key cannot see it."""
 
     reason = "Not found"
+
+
+class ZillizDifferenceError(ZillizPermanentError):
+    """What was restored is not what it should be."""
 
 
 class ZillizUncertainError(ZillizPermanentError):
@@ -292,3 +297,29 @@ def classify(http_status: int, code: int) -> type[ZillizError]:
     if not code and http_status in (400, 405, 413, 415, 422):
         return ZillizBadRequestError
     return ZillizRefusedError
+
+
+_DATA_KINDS: dict[frozenset[int], type[ZillizError]] = {
+    frozenset({1800}): ZillizAuthenticationError,
+    frozenset({100, 700, 800}): ZillizNotFoundError,
+    frozenset({1100, 1801, 1802}): ZillizBadRequestError,
+    frozenset({1807, 1808}): ZillizThrottledError,
+}
+
+
+def classify_data(http_status: int, code: int) -> type[ZillizError]:
+    """
+    Return the class of a failed answer of a cluster's data plane.
+
+    Its codes are those of Milvus. Some of them look like HTTP statuses and mean something else, so a code
+    that is not known is never read as a status.
+
+    :param http_status: HTTP status of the answer
+    :param code: the answer's ``code``, 0 where it has none
+    """
+    for codes, kind in _DATA_KINDS.items():
+        if code in codes:
+            return kind
+    if http_status == 403:
+        return ZillizPermissionError
+    return ZillizRefusedError if code and http_status == 200 else classify(http_status, 0)

@@ -26,6 +26,10 @@ DAG_IDS = (
     "backup_with_short_timeout",
     "backups_of_one_cluster",
     "gate",
+    "guarded",
+    "guarded_fail_fast",
+    "guarded_settling",
+    "guarded_with_timeout",
     "jobs",
 )
 

@@ -209,7 +209,8 @@ def test_the_overview_shows_each_cluster(world: World, visitor: Visitor) -> None
 def test_a_running_backup_is_shown(world: World, visitor: Visitor) -> None:
     backup = world.someone_backs_up(seconds=100)
     html = visitor.settle(OVERVIEW)
-    assert f"{backup.backup_name}, manual, started" in text_of(html)
+    assert "manual backup, started" in text_of(html)
+    assert f'title="{backup.backup_name}"' in html
     assert f'data-backup="{backup.backup_id}" data-connection="zilliz_default"' in html
     assert 'data-again="10"' in html
 

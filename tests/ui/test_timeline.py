@@ -76,8 +76,8 @@ def test_growth_is_the_size_of_whole_backups_over_time() -> None:
     assert growth is not None
     numbers = [float(number) for point in growth.line.split() for number in point.split(",")]
     assert numbers == pytest.approx([0, CHART_HEIGHT * 0.54, CHART_WIDTH, CHART_HEIGHT * 0.08])
-    assert growth.words == "Size of 2 backups: from 100 B to 200 B"
-    assert (growth.first, growth.last, growth.largest) == (NOW - 3 * HOUR, NOW - HOUR, "200 B")
+    assert growth.words == "Size of 2 backups, from the oldest to the newest: 100 B → 200 B"
+    assert (growth.first, growth.last, growth.change) == (NOW - 3 * HOUR, NOW - HOUR, "100 B → 200 B")
 
 
 @pytest.mark.parametrize("ages", [[], [HOUR], [HOUR, HOUR]])

@@ -65,7 +65,7 @@ def row_of(*backups: Backup, **fields: Any) -> ClusterRow:
         ([a_backup(HOUR)], "fresh", HOUR, "of 24 h"),
         ([a_backup(DAY)], "fresh", DAY, "of 24 h"),
         ([a_backup(3 * DAY), a_backup(HOUR)], "fresh", HOUR, "of 24 h"),
-        ([a_backup(DAY + timedelta(seconds=1))], "stale", DAY + timedelta(seconds=1), "older than"),
+        ([a_backup(DAY + timedelta(seconds=1))], "stale", DAY + timedelta(seconds=1), "old, target 24 h"),
         ([a_backup(HOUR, status="CREATING")], "stale", None, "no backup yet"),
         ([a_backup(HOUR, status="CREATING"), a_backup(2 * HOUR)], "fresh", 2 * HOUR, "of 24 h"),
         ([a_backup(HOUR, status="DELETED")], "stale", None, "no backup yet"),

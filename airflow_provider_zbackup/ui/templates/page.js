@@ -66,15 +66,16 @@
     { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZone: zone });
   const span = (seconds) => {
     const minutes = Math.floor(seconds / 60), hours = Math.floor(minutes / 60), days = Math.floor(hours / 24);
-    if (days) return `${days} d ${hours % 24} h`;
-    if (hours) return `${hours} h ${minutes % 60} min`;
+    if (days) return hours % 24 ? `${days} d ${hours % 24} h` : `${days} d`;
+    if (hours) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
     return minutes ? `${minutes} min` : `${Math.floor(seconds)} s`;
   };
   const writeTimes = () => {
     for (const time of document.querySelectorAll("time")) {
       const moment = new Date(time.dateTime), seconds = (Date.now() - moment) / 1000;
       time.title = exact.format(moment);
-      if (time.dataset.form === "past") time.textContent = `${span(Math.max(0, seconds))} ago`;
+      if (time.dataset.form === "age") time.textContent = span(Math.max(0, seconds));
+      else if (time.dataset.form === "past") time.textContent = `${span(Math.max(0, seconds))} ago`;
       else if (time.dataset.form === "future" && seconds < 0) time.textContent = `in ${span(-seconds)}`;
       else time.textContent = short.format(moment);
     }
@@ -119,7 +120,10 @@
     const parts = [task.dag_id, "runs", task.run_id ?? task.dag_run_id, "tasks", task.task_id].map(encodeURIComponent);
     link.href = `${base}/dags/${parts.join("/")}` + (task.map_index >= 0 ? `/mapped/${task.map_index}` : "");
     link.dataset.airflow = "";
-    link.textContent = `${task.dag_id} · ${task.task_id}`;
+    // Long names break after their words.
+    for (const piece of `${task.dag_id} · ${task.task_id}`.split(/(?<=[_.-])/)) {
+      link.append(piece, document.createElement("wbr"));
+    }
     return link;
   };
   const writeMakers = async () => {
