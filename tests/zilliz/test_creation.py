@@ -18,8 +18,9 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizThrottledError,
 )
 from airflow_provider_zbackup.zilliz.flows.creation import CreateRecord
+from airflow_provider_zbackup.zilliz.flows.recovery import LIST_LAG
 from airflow_provider_zbackup.zilliz.flows.steps import Reply
-from airflow_provider_zbackup.zilliz.flows.submission import LIST_LAG, SUBMIT_ATTEMPTS, UNEXPLAINED_PAUSE
+from airflow_provider_zbackup.zilliz.flows.submission import SUBMIT_ATTEMPTS, UNEXPLAINED_PAUSE
 from airflow_provider_zbackup.zilliz.operations import create_backup
 from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest
 from tests.zilliz.creation_cloud import (

@@ -18,13 +18,9 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizThrottledError,
     ZillizUncertainError,
 )
+from airflow_provider_zbackup.zilliz.flows.recovery import CLOCK_TOLERANCE, LATENESS, LIST_LAG
 from airflow_provider_zbackup.zilliz.flows.steps import Save
-from airflow_provider_zbackup.zilliz.flows.submission import (
-    CLOCK_TOLERANCE,
-    LATENESS,
-    LIST_LAG,
-    LONGEST_SKEW,
-)
+from airflow_provider_zbackup.zilliz.flows.submission import LONGEST_SKEW
 from airflow_provider_zbackup.zilliz.models import Backup, BackupCreation
 from airflow_provider_zbackup.zilliz.operations import create_backup
 from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest

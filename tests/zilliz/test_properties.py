@@ -20,9 +20,10 @@ from airflow_provider_zbackup.zilliz.errors import (
 )
 from airflow_provider_zbackup.zilliz.flows.creation import CreateBackupSubmission, CreateRecord
 from airflow_provider_zbackup.zilliz.flows.polling import LONGEST_REFUSAL, Wait
+from airflow_provider_zbackup.zilliz.flows.recovery import CLOCK_TOLERANCE
 from airflow_provider_zbackup.zilliz.flows.restoration import RestoreClusterRecord, RestoreClusterSubmission
 from airflow_provider_zbackup.zilliz.flows.steps import Save
-from airflow_provider_zbackup.zilliz.flows.submission import CLOCK_TOLERANCE, SUBMIT_ATTEMPTS, submit_once
+from airflow_provider_zbackup.zilliz.flows.submission import SUBMIT_ATTEMPTS, submit_once
 from airflow_provider_zbackup.zilliz.flows.waiting import wait_for_backup, wait_for_cluster, wait_until_free
 from airflow_provider_zbackup.zilliz.operations import Operation
 from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest

@@ -17,14 +17,9 @@ from airflow_provider_zbackup.zilliz.errors import (
 )
 from airflow_provider_zbackup.zilliz.flows.creation import CreateBackupSubmission, CreateRecord
 from airflow_provider_zbackup.zilliz.flows.polling import LOOK_UP_LAG
+from airflow_provider_zbackup.zilliz.flows.recovery import CLOCK_TOLERANCE, LATENESS, LIST_LAG, LONGEST_SEARCH
 from airflow_provider_zbackup.zilliz.flows.steps import Reply
-from airflow_provider_zbackup.zilliz.flows.submission import (
-    CLOCK_TOLERANCE,
-    LATENESS,
-    LIST_LAG,
-    LONGEST_SEARCH,
-    submit_once,
-)
+from airflow_provider_zbackup.zilliz.flows.submission import submit_once
 from airflow_provider_zbackup.zilliz.models import BackupCreation, Cluster
 from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest
 from tests.zilliz.driver import CLUSTER, Driver, at, backup, job, page

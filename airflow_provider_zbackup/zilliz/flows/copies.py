@@ -14,6 +14,7 @@ from typing import Any
 
 from airflow_provider_zbackup.zilliz.errors import ZillizError, ZillizNotFoundError
 from airflow_provider_zbackup.zilliz.flows.polling import PollResult, Wait, wait_until
+from airflow_provider_zbackup.zilliz.flows.recovery import CLOCK_TOLERANCE
 from airflow_provider_zbackup.zilliz.flows.steps import (
     Flow,
     Pause,
@@ -23,7 +24,6 @@ from airflow_provider_zbackup.zilliz.flows.steps import (
     now,
     send,
 )
-from airflow_provider_zbackup.zilliz.flows.submission import CLOCK_TOLERANCE
 from airflow_provider_zbackup.zilliz.models import Backup
 from airflow_provider_zbackup.zilliz.operations import describe_job
 

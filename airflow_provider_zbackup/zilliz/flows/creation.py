@@ -21,6 +21,14 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizProtocolError,
     ZillizRefusedError,
 )
+from airflow_provider_zbackup.zilliz.flows.recovery import (
+    CLOCK_TOLERANCE,
+    LIST_LAG,
+    Candidate,
+    Findings,
+    Progress,
+    as_datetime,
+)
 from airflow_provider_zbackup.zilliz.flows.running import RunningBackups, region_of
 from airflow_provider_zbackup.zilliz.flows.steps import (
     Flow,
@@ -31,17 +39,7 @@ from airflow_provider_zbackup.zilliz.flows.steps import (
     poll_through_lag,
     retrying,
 )
-from airflow_provider_zbackup.zilliz.flows.submission import (
-    CLOCK_TOLERANCE,
-    LIST_LAG,
-    Candidate,
-    Findings,
-    Progress,
-    Record,
-    Submission,
-    as_datetime,
-    unexplained_conflict,
-)
+from airflow_provider_zbackup.zilliz.flows.submission import Record, Submission, unexplained_conflict
 from airflow_provider_zbackup.zilliz.models import Backup, BackupCreation
 from airflow_provider_zbackup.zilliz.operations import Operation, create_backup, describe_backup
 from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest

@@ -12,6 +12,7 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizBadRequestError,
     ZillizProtocolError,
 )
+from airflow_provider_zbackup.zilliz.flows.recovery import Candidate, Findings, Progress, as_datetime
 from airflow_provider_zbackup.zilliz.flows.steps import (
     Flow,
     KeepSecret,
@@ -19,14 +20,7 @@ from airflow_provider_zbackup.zilliz.flows.steps import (
     now,
     retrying,
 )
-from airflow_provider_zbackup.zilliz.flows.submission import (
-    Candidate,
-    Findings,
-    Progress,
-    Record,
-    Submission,
-    as_datetime,
-)
+from airflow_provider_zbackup.zilliz.flows.submission import Record, Submission
 from airflow_provider_zbackup.zilliz.models import Cluster, ClusterRestoration
 from airflow_provider_zbackup.zilliz.operations import Operation, describe_cluster, restore_cluster
 from airflow_provider_zbackup.zilliz.requests import RestoreClusterRequest

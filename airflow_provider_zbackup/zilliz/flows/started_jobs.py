@@ -5,13 +5,9 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from airflow_provider_zbackup.zilliz.errors import ZillizBadRequestError, ZillizProtocolError
+from airflow_provider_zbackup.zilliz.flows.recovery import Progress, as_datetime
 from airflow_provider_zbackup.zilliz.flows.steps import Flow, Reply, find_backup, now, retrying
-from airflow_provider_zbackup.zilliz.flows.submission import (
-    Progress,
-    Record,
-    Submission,
-    as_datetime,
-)
+from airflow_provider_zbackup.zilliz.flows.submission import Record, Submission
 from airflow_provider_zbackup.zilliz.models import Backup, StartedJob
 from airflow_provider_zbackup.zilliz.operations import describe_job
 

@@ -11,41 +11,39 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from enum import Enum, auto
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from airflow_provider_zbackup.zilliz.errors import (
     ZillizConflictError,
     ZillizError,
-    ZillizNotFoundError,
     ZillizRefusedError,
     ZillizTransientError,
-    ZillizUncertainError,
 )
-from airflow_provider_zbackup.zilliz.flows.polling import LOOK_UP_LAG
+from airflow_provider_zbackup.zilliz.flows.recovery import (
+    CLOCK_TOLERANCE,
+    LATENESS,
+    Findings,
+    Progress,
+    as_datetime,
+    ask_user,
+    find_result,
+    reattach,
+)
 from airflow_provider_zbackup.zilliz.flows.steps import (
     Flow,
     Pause,
     Save,
     now,
-    poll_through_lag,
-    retrying,
     send,
 )
-from airflow_provider_zbackup.zilliz.operations import Operation, describe_job
+from airflow_provider_zbackup.zilliz.operations import Operation
 from airflow_provider_zbackup.zilliz.pacing import backoff
 
-#: Lists may not show something new for this long, in seconds.
-LIST_LAG = 15.0
-#: The server may still carry out a call this long after the client gave up on it, in seconds.
-LATENESS = 45.0
-#: A search never takes longer than this, in seconds, however late the server may be.
-LONGEST_SEARCH = 300.0
 #: The shortest pause after a conflict that no list explains, in seconds.
 UNEXPLAINED_PAUSE = 10.0
 #: If saving the record takes longer than this, in seconds, it is saved again with the later time.
@@ -54,8 +52,6 @@ SAVE_TIME = 10.0
 LONGEST_SKEW = 60.0
 #: The call is sent at most this often in all; only if nothing came of it is it sent again.
 SUBMIT_ATTEMPTS = 4
-#: The clocks of the service's machines may differ by this much, in seconds.
-CLOCK_TOLERANCE = 2.0
 
 
 class Record(BaseModel):
@@ -93,43 +89,6 @@ class Record(BaseModel):
 
 
 R = TypeVar("R", bound=Record)
-
-
-class Progress(Enum):
-    """How far something that a job makes has come."""
-
-    RUNNING = auto()
-    READY = auto()
-    GONE = auto()
-
-
-class Candidate(NamedTuple, Generic[R]):
-    """
-    Something that may have come of a call.
-
-    :param record: the record to save if it did
-    :param description: for logs and errors
-    :param is_running: whether it is still in the making
-    :param doubt: why it may not have come of the call, even if it is the only candidate
-    """
-
-    record: R
-    description: str
-    is_running: bool
-    doubt: str = ""
-
-
-class Findings(NamedTuple, Generic[R]):
-    """
-    What one search for the outcome of a call showed.
-
-    :param server_time: when the service answered, by its own clock
-    :param conflict: what would be in the way of a second call, if nothing came of the first
-    """
-
-    candidates: Sequence[Candidate[R]]
-    server_time: datetime | None
-    conflict: ZillizConflictError | None = None
 
 
 class Submission(ABC, Generic[R]):
@@ -228,11 +187,11 @@ def submit_once(
     :raises ZillizUncertainError: when it cannot be known whether the job was started
     """
     only_running = only_running and submission.starts_anew_when_cleared
-    search = partial(_search, submission, on_uncertain=on_uncertain)
+    search = partial(find_result, submission, on_uncertain=on_uncertain)
     earlier = None if record is None else (yield from _read(submission, record, on_uncertain))
     if earlier is not None:
         found = yield from (
-            _reattach(submission, earlier, only_running, on_uncertain)
+            reattach(submission, earlier, only_running, on_uncertain)
             if earlier.made_id
             else search(earlier, only_running=only_running)
         )
@@ -252,7 +211,7 @@ def _read(submission: Submission[R], record: Mapping[str, Any], on_uncertain: st
         return submission.record_type.model_validate(record)
     except ValidationError:
         text = f"The state saved by an earlier try cannot be read: {dict(record)}."
-        return (yield from _ask_user(submission, text, on_uncertain))
+        return (yield from ask_user(submission, text, on_uncertain))
 
 
 def _submit(
@@ -332,133 +291,6 @@ def _save_before(
     raise ZillizError(f"Airflow takes {time - begun:.0f} s to save this task's state. Nothing was sent.")
 
 
-def _reattach(submission: Submission[R], record: R, only_running: bool, on_uncertain: str) -> Flow[R | None]:
-    """Return the record if its job runs or what it made exists, else ``None``."""
-    refusal: ZillizRefusedError | None = None
-    is_forgotten = False
-    if record.job_id:
-        try:
-            job = (yield from retrying(describe_job(record.job_id))).value
-        except ZillizNotFoundError:
-            # The API may forget finished jobs; no document says when. What the job made tells as much.
-            is_forgotten = True
-        except ZillizRefusedError as error:
-            # No code is documented for a job that the service has forgotten.
-            refusal = error
-        else:
-            if job.is_failed or job.is_canceled:
-                return None
-            if not job.is_successful:
-                return record
-
-    def poll() -> Flow[Progress | None]:
-        try:
-            return (yield from submission.look_up(record))
-        except ZillizNotFoundError:
-            return None
-
-    # Right after the call, look-ups may find neither the job nor what it makes.
-    progress = yield from poll_through_lag(
-        poll,
-        lambda found: found is not None,
-        lambda *_: LOOK_UP_LAG,
-        f"{submission.describe(record)} (from an earlier try) is not found yet. Looking again.",
-    )
-    if progress is None and refusal is not None:
-        raise refusal
-    if progress is None and not submission.leaves_traces:
-        return (
-            yield from _ask_user(
-                submission, f"Zilliz Cloud does not know job {record.job_id} any more.", on_uncertain
-            )
-        )
-    if progress is Progress.READY and only_running:
-        yield Pause(
-            0, f"{submission.describe(record)} (from an earlier try) is finished. Starting a new one."
-        )
-        return None
-    if progress is Progress.READY and is_forgotten:
-        return record.model_copy(update={"job_id": ""})
-    # While it is in the making, the job may be unknown only for a moment.
-    return record if progress in (Progress.RUNNING, Progress.READY) else None
-
-
-def _search(
-    submission: Submission[R], record: R, *, on_uncertain: str, only_running: bool = False
-) -> Flow[R | None]:
-    """
-    Find what came of a call that got no answer.
-
-    :return: ``None`` if nothing came of it
-    :raises ZillizConflictError: when something is in the way, or must end before it can be told apart
-    :raises ZillizUncertainError: when nobody but the user can tell what came of it
-    """
-
-    if not submission.leaves_traces:
-        text = (
-            f"The call for a {submission.noun} got no answer, sent between {record.first_sent} and "
-            f"{record.answer_by}, and nothing in the API shows what came of it."
-        )
-        return (yield from _ask_user(submission, text, on_uncertain))
-
-    def lag(time: float, findings: Findings[R]) -> float:
-        server_time = findings.server_time or as_datetime(time)
-        left = (record.answer_by - server_time).total_seconds() + LATENESS + LIST_LAG + CLOCK_TOLERANCE
-        return min(left, LONGEST_SEARCH)
-
-    findings = yield from poll_through_lag(
-        lambda: submission.search(record),
-        # What is doubtful ends no search: the call's result may be shown later, without any doubt.
-        lambda findings: any(not found.doubt for found in findings.candidates),
-        lag,
-    )
-    candidates = findings.candidates
-    if not candidates:
-        if findings.conflict:
-            raise findings.conflict
-        return None
-    if len(candidates) == 1 and not candidates[0].doubt:
-        found = candidates[0]
-        if only_running and not found.is_running:
-            yield Pause(0, f"Found {found.description}, already finished. Starting a new one.")
-            return None
-        yield Pause(0, f"Adopted {found.description}: this task made it.")
-        yield found.record.save()
-        return found.record
-    names = "; ".join(
-        f"{description}{doubt and ', which '}{doubt}" for _, description, _, doubt in candidates
-    )
-    if any(found.doubt and found.is_running for found in candidates):
-        # The result counts for this try, even if a user has cleared the task.
-        yield record.save()
-        raise ZillizConflictError(
-            f"Cannot tell yet whether this task's unanswered call made this: {names}.", unprocessed=True
-        )
-    what = f"A {submission.noun}" if len(candidates) == 1 else f"{len(candidates)} {submission.noun}s"
-    text = (
-        f"{what} may be from this task's unanswered call, sent between {record.first_sent} and "
-        f"{record.answer_by}: {names}."
-    )
-    return (yield from _ask_user(submission, text, on_uncertain))
-
-
-def _ask_user(submission: Submission[R], text: str, on_uncertain: str) -> Flow[R | None]:
-    """
-    Give up on what only the user can find out.
-
-    :param text: what is not known
-    :param on_uncertain: ``"retry"`` is the user's answer
-    """
-    if on_uncertain == "retry":
-        yield Pause(0, f"{text} Starting again, as on_uncertain says.")
-        return None
-    raise ZillizUncertainError(
-        f"{text} Nothing was sent again. Check in the Zilliz Cloud console whether this task made a "
-        f"{submission.noun}. If it did, mark the task as success. If not, set "
-        'on_uncertain="retry" and clear the task.'
-    )
-
-
 def unexplained_conflict(refusal: ZillizError) -> ZillizConflictError:
     """Return the conflict for a refusal whose code says "conflict" though no list shows the cause."""
     return ZillizConflictError(
@@ -466,10 +298,6 @@ def unexplained_conflict(refusal: ZillizError) -> ZillizConflictError:
         retry_after=UNEXPLAINED_PAUSE,
         unprocessed=True,
     )
-
-
-def as_datetime(time: float) -> datetime:
-    return datetime.fromtimestamp(time, tz=UTC)
 
 
 def _unordered(value: Any) -> Any:
