@@ -24,6 +24,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 from pydantic import ValidationError
 
+from airflow_provider_zbackup.zilliz.answers import read_envelope
 from airflow_provider_zbackup.zilliz.errors import (
     ZillizAuthenticationError,
     ZillizConfigurationError,
@@ -44,7 +45,6 @@ from airflow_provider_zbackup.zilliz.flows.steps import (
     drive,
     drive_blocking,
 )
-from airflow_provider_zbackup.zilliz.models import read_envelope
 from airflow_provider_zbackup.zilliz.operations import Operation
 from airflow_provider_zbackup.zilliz.pacing import (
     CLOCK,
