@@ -52,7 +52,7 @@ def test_a_create_is_remembered_before_and_after() -> None:
         cluster_id=CLUSTER,
         backup_type="CLUSTER",
         first_sent=at(0),
-        answer_by=at(20),
+        answer_deadline=at(20),
         known=("old",),
     )
     assert driver.steps[-3:] == [before.save(), create_backup(CLUSTER, WHOLE), made.save()]
@@ -81,7 +81,7 @@ def test_without_a_date_header_the_workers_clock_counts() -> None:
 def test_the_time_is_the_servers() -> None:
     driver = cloud([MADE], lambda elapsed: Reply(page(), at(-500)))
     made = create(driver, answer_time=30.0)
-    assert (made.first_sent, made.answer_by) == (at(-500), at(-470))
+    assert (made.first_sent, made.answer_deadline) == (at(-500), at(-470))
 
 
 # Refused
@@ -124,7 +124,7 @@ def test_each_create_has_its_own_time_to_be_answered() -> None:
     before = [CreateRecord.model_validate(record) for record in driver.records[:3] if record]
     pause = timedelta(seconds=driver.pauses[0])
     assert [record.first_sent for record in before] == [at(0), at(0) + pause]
-    assert [record.answer_by for record in before] == [at(30), at(30) + pause]
+    assert [record.answer_deadline for record in before] == [at(30), at(30) + pause]
 
 
 def test_too_many_requests_waits_as_asked() -> None:
@@ -227,7 +227,7 @@ def test_a_catch_all_with_nobody_in_the_way_is_an_error() -> None:
         create(driver)
     assert driver.elapsed == pytest.approx(LIST_LAG)
     kept = CreateRecord.model_validate(driver.records[-1])
-    assert (kept.backup_id, kept.first_sent, kept.answer_by) == ("", at(0), at(0))
+    assert (kept.backup_id, kept.first_sent, kept.answer_deadline) == ("", at(0), at(0))
 
 
 def refused(message: str) -> ZillizRefusedError:

@@ -382,5 +382,5 @@ def test_a_store_that_was_slow_once_is_asked_again() -> None:
     create(driver, answer_time=30.0)
     sent = driver.times[driver.steps.index(create_backup(CLUSTER, WHOLE))]
     before = [record for record in driver.records if record][1]
-    assert before["answer_by"] == at(50 + 30).isoformat().replace("+00:00", "Z")
+    assert before["answer_deadline"] == at(50 + 30).isoformat().replace("+00:00", "Z")
     assert sent - driver.times[0] == 51.0

@@ -20,7 +20,7 @@ from airflow_provider_zbackup.zilliz.flows.steps import (
     Pause,
     Reply,
     all_backups,
-    find_backup,
+    look_up_backup,
     now,
     send,
 )
@@ -101,7 +101,7 @@ def wait_for_copies(
             # A list shows no regions.
             if backup.region_id is None and backup.backup_id not in described:
                 try:
-                    shown = yield from find_backup(home.cluster_id, backup.backup_id, attempts=1)
+                    shown = yield from look_up_backup(home.cluster_id, backup.backup_id, attempts=1)
                 except ZillizNotFoundError:
                     # It is gone, or too new.
                     continue

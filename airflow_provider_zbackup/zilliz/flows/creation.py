@@ -26,7 +26,7 @@ from airflow_provider_zbackup.zilliz.flows.recovery import (
     LIST_LAG,
     Candidate,
     Findings,
-    Progress,
+    Stage,
     as_datetime,
 )
 from airflow_provider_zbackup.zilliz.flows.running import RunningBackups, region_of
@@ -34,7 +34,7 @@ from airflow_provider_zbackup.zilliz.flows.steps import (
     Flow,
     Pause,
     all_backups,
-    find_backup,
+    look_up_backup,
     now,
     poll_through_lag,
     retrying,
@@ -165,7 +165,7 @@ class CreateBackupSubmission(Submission[CreateRecord]):
             cluster_id=self.cluster_id,
             backup_type=self.request.backup_type,
             first_sent=server_time,
-            answer_by=server_time,
+            answer_deadline=server_time,
             known=tuple(
                 backup.backup_id
                 for backup in before.value
@@ -191,7 +191,7 @@ class CreateBackupSubmission(Submission[CreateRecord]):
                     update={"backup_id": backup.backup_id, "backup_name": backup.backup_name, "adopted": True}
                 ),
                 backup.describe(listed.server_time),
-                is_running=backup.is_running,
+                is_unfinished=backup.is_running,
                 doubt=evidence.value,
             )
             for backup, evidence in found
@@ -249,11 +249,11 @@ class CreateBackupSubmission(Submission[CreateRecord]):
         words = set(re.findall(r"[\w.-]*\w", message))
         return bool(_WRONG.search(message) and names & words)
 
-    def look_up(self, record: CreateRecord) -> Flow[Progress]:
-        backup = (yield from find_backup(self.cluster_id, record.backup_id)).value
+    def look_up(self, record: CreateRecord) -> Flow[Stage]:
+        backup = (yield from look_up_backup(self.cluster_id, record.backup_id)).value
         if backup.is_deleted or backup.is_failed:
-            return Progress.GONE
-        return Progress.READY if backup.is_available else Progress.RUNNING
+            return Stage.GONE
+        return Stage.FINISHED if backup.is_available else Stage.CREATING
 
     def explain(self, record: CreateRecord, refusal: ZillizError, *, is_conflict: bool) -> Flow[None]:
         if not is_conflict and self._is_request_wrong(refusal.message):

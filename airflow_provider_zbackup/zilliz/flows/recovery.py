@@ -34,11 +34,11 @@ LONGEST_SEARCH = 300.0
 CLOCK_TOLERANCE = 2.0
 
 
-class Progress(Enum):
+class Stage(Enum):
     """How far something that a job makes has come."""
 
-    RUNNING = auto()
-    READY = auto()
+    CREATING = auto()
+    FINISHED = auto()
     GONE = auto()
 
 
@@ -48,13 +48,13 @@ class Candidate(NamedTuple, Generic[R]):
 
     :param record: the record to save if it did
     :param description: for logs and errors
-    :param is_running: whether it is still in the making
+    :param is_unfinished: whether it is still in the making
     :param doubt: why it may not have come of the call, even if it is the only candidate
     """
 
     record: R
     description: str
-    is_running: bool
+    is_unfinished: bool
     doubt: str = ""
 
 
@@ -71,7 +71,9 @@ class Findings(NamedTuple, Generic[R]):
     conflict: ZillizConflictError | None = None
 
 
-def reattach(submission: Submission[R], record: R, only_running: bool, on_uncertain: str) -> Flow[R | None]:
+def reattach(
+    submission: Submission[R], record: R, only_unfinished: bool, on_uncertain: str
+) -> Flow[R | None]:
     """Return the record if its job runs or what it made exists, else ``None``."""
     refusal: ZillizRefusedError | None = None
     is_forgotten = False
@@ -90,40 +92,40 @@ def reattach(submission: Submission[R], record: R, only_running: bool, on_uncert
             if not job.is_successful:
                 return record
 
-    def poll() -> Flow[Progress | None]:
+    def poll() -> Flow[Stage | None]:
         try:
             return (yield from submission.look_up(record))
         except ZillizNotFoundError:
             return None
 
     # Right after the call, look-ups may find neither the job nor what it makes.
-    progress = yield from poll_through_lag(
+    stage = yield from poll_through_lag(
         poll,
         lambda found: found is not None,
         lambda *_: LOOK_UP_LAG,
         f"{submission.describe(record)} (from an earlier try) is not found yet. Looking again.",
     )
-    if progress is None and refusal is not None:
+    if stage is None and refusal is not None:
         raise refusal
-    if progress is None and not submission.leaves_traces:
+    if stage is None and not submission.leaves_traces:
         return (
             yield from ask_user(
                 submission, f"Zilliz Cloud does not know job {record.job_id} any more.", on_uncertain
             )
         )
-    if progress is Progress.READY and only_running:
+    if stage is Stage.FINISHED and only_unfinished:
         yield Pause(
             0, f"{submission.describe(record)} (from an earlier try) is finished. Starting a new one."
         )
         return None
-    if progress is Progress.READY and is_forgotten:
+    if stage is Stage.FINISHED and is_forgotten:
         return record.model_copy(update={"job_id": ""})
     # While it is in the making, the job may be unknown only for a moment.
-    return record if progress in (Progress.RUNNING, Progress.READY) else None
+    return record if stage in (Stage.CREATING, Stage.FINISHED) else None
 
 
 def find_result(
-    submission: Submission[R], record: R, *, on_uncertain: str, only_running: bool = False
+    submission: Submission[R], record: R, *, on_uncertain: str, only_unfinished: bool = False
 ) -> Flow[R | None]:
     """
     Find what came of a call that got no answer.
@@ -136,13 +138,13 @@ def find_result(
     if not submission.leaves_traces:
         text = (
             f"The call for a {submission.noun} got no answer, sent between {record.first_sent} and "
-            f"{record.answer_by}, and nothing in the API shows what came of it."
+            f"{record.answer_deadline}, and nothing in the API shows what came of it."
         )
         return (yield from ask_user(submission, text, on_uncertain))
 
     def lag(time: float, findings: Findings[R]) -> float:
         server_time = findings.server_time or as_datetime(time)
-        left = (record.answer_by - server_time).total_seconds() + LATENESS + LIST_LAG + CLOCK_TOLERANCE
+        left = (record.answer_deadline - server_time).total_seconds() + LATENESS + LIST_LAG + CLOCK_TOLERANCE
         return min(left, LONGEST_SEARCH)
 
     findings = yield from poll_through_lag(
@@ -158,7 +160,7 @@ def find_result(
         return None
     if len(candidates) == 1 and not candidates[0].doubt:
         found = candidates[0]
-        if only_running and not found.is_running:
+        if only_unfinished and not found.is_unfinished:
             yield Pause(0, f"Found {found.description}, already finished. Starting a new one.")
             return None
         yield Pause(0, f"Adopted {found.description}: this task made it.")
@@ -167,7 +169,7 @@ def find_result(
     names = "; ".join(
         f"{description}{doubt and ', which '}{doubt}" for _, description, _, doubt in candidates
     )
-    if any(found.doubt and found.is_running for found in candidates):
+    if any(found.doubt and found.is_unfinished for found in candidates):
         # The result counts for this try, even if a user has cleared the task.
         yield record.save()
         raise ZillizConflictError(
@@ -176,7 +178,7 @@ def find_result(
     what = f"A {submission.noun}" if len(candidates) == 1 else f"{len(candidates)} {submission.noun}s"
     text = (
         f"{what} may be from this task's unanswered call, sent between {record.first_sent} and "
-        f"{record.answer_by}: {names}."
+        f"{record.answer_deadline}: {names}."
     )
     return (yield from ask_user(submission, text, on_uncertain))
 

@@ -28,7 +28,7 @@ from airflow_provider_zbackup.zilliz.flows.recovery import (
     CLOCK_TOLERANCE,
     LATENESS,
     Findings,
-    Progress,
+    Stage,
     as_datetime,
     ask_user,
     find_result,
@@ -60,7 +60,7 @@ class Record(BaseModel):
 
     :param cluster_id: the cluster that the backup is of
     :param first_sent: when the first call was sent whose outcome is not known
-    :param answer_by: when the client gives up on the last call, at the latest
+    :param answer_deadline: when the client gives up on the last call, at the latest
     :param job_id: empty while it is not known
     :param adopted: whether the call got no answer and a search found what came of it
     """
@@ -69,7 +69,7 @@ class Record(BaseModel):
 
     cluster_id: str
     first_sent: datetime
-    answer_by: datetime
+    answer_deadline: datetime
     job_id: str = ""
     adopted: bool = False
 
@@ -84,7 +84,7 @@ class Record(BaseModel):
     def may_have_begun(self, begun: datetime | None) -> bool:
         """Tell whether something that began then may have come of the call, as far as times tell."""
         earliest = self.first_sent - timedelta(seconds=LONGEST_SKEW)
-        latest = self.answer_by + timedelta(seconds=LATENESS + CLOCK_TOLERANCE)
+        latest = self.answer_deadline + timedelta(seconds=LATENESS + CLOCK_TOLERANCE)
         return begun is None or earliest <= begun <= latest
 
 
@@ -144,7 +144,7 @@ class Submission(ABC, Generic[R]):
         raise NotImplementedError(f"A {self.noun} leaves no traces.")
 
     @abstractmethod
-    def look_up(self, record: R) -> Flow[Progress]:
+    def look_up(self, record: R) -> Flow[Stage]:
         """
         Tell how far what the job makes has come.
 
@@ -167,7 +167,7 @@ def submit_once(
     submission: Submission[R],
     *,
     record: Mapping[str, Any] | None = None,
-    only_running: bool = False,
+    only_unfinished: bool = False,
     on_uncertain: str = "fail",
     answer_time: float = 30.0,
     conflict_codes: Collection[int] = (),
@@ -176,7 +176,7 @@ def submit_once(
     Start a job, or find the one that an earlier try of the same task started.
 
     :param record: what an earlier try saved
-    :param only_running: whether to ignore what an earlier try made if it is finished, because a user has
+    :param only_unfinished: whether to ignore what an earlier try made if it is finished, because a user has
         cleared the task
     :param on_uncertain: what to do if it cannot be known whether the job was started: ``"fail"``, or
         ``"retry"`` to start it again
@@ -186,14 +186,14 @@ def submit_once(
     :raises ZillizConflictError: when something is in the way
     :raises ZillizUncertainError: when it cannot be known whether the job was started
     """
-    only_running = only_running and submission.starts_anew_when_cleared
+    only_unfinished = only_unfinished and submission.starts_anew_when_cleared
     search = partial(find_result, submission, on_uncertain=on_uncertain)
     earlier = None if record is None else (yield from _read(submission, record, on_uncertain))
     if earlier is not None:
         found = yield from (
-            reattach(submission, earlier, only_running, on_uncertain)
+            reattach(submission, earlier, only_unfinished, on_uncertain)
             if earlier.made_id
-            else search(earlier, only_running=only_running)
+            else search(earlier, only_unfinished=only_unfinished)
         )
         if found is not None:
             yield Pause(
@@ -235,7 +235,7 @@ def _submit(
             reply = yield from send(submission.operation(record))
             started = yield from submission.started(record, reply.value)
         except ZillizError as error:
-            failed = record.model_copy(update={"answer_by": server_time((yield from now()))})
+            failed = record.model_copy(update={"answer_deadline": server_time((yield from now()))})
             is_conflict = isinstance(error, ZillizConflictError) or error.code in conflict_codes
             if not (error.unprocessed or is_conflict):
                 unanswered = failed
@@ -283,7 +283,7 @@ def _save_before(
         record = record.model_copy(update={"first_sent": server_time(time)})
     for _ in range(SUBMIT_ATTEMPTS):
         begun = time
-        record = record.model_copy(update={"answer_by": server_time(begun + answer_time)})
+        record = record.model_copy(update={"answer_deadline": server_time(begun + answer_time)})
         time = yield record.save()
         if time - begun <= SAVE_TIME:
             return record
