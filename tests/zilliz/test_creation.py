@@ -192,7 +192,7 @@ def test_whoever_is_in_the_way_may_be_missing_in_the_list_at_first(lag: float) -
 
 @pytest.mark.parametrize("lag", [0.0, 5.0])
 def test_what_began_after_a_catch_all_was_not_in_its_way(lag: float) -> None:
-    """It may have come of the refused create all the same: the next try adopts it."""
+    """The refused create may have made it all the same: the next try adopts it."""
     late = backup("late", status="CREATING", create_time=at(3))
     driver = cloud([CATCH_ALL], made_later(late, after=lag), elsewhere=page(late))
     with pytest.raises(ZillizRefusedError):
@@ -288,7 +288,7 @@ def test_a_named_conflict_needs_nobody_in_the_list(error: ZillizError, codes: li
     with pytest.raises(ZillizConflictError, match=r"a conflict that no list shows\. ") as caught:
         create(driver, conflict_codes=codes)
     assert caught.value.retry_after == UNEXPLAINED_PAUSE
-    assert driver.records[-1] is None, "nothing came of it"
+    assert driver.records[-1] is None, "it had no result"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A create whose answer got lost: what came of it is looked for in the list."""
+"""A create whose answer got lost: its result is searched for in the list."""
 
 from __future__ import annotations
 

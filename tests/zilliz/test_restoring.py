@@ -1,4 +1,4 @@
-"""Restoring a backup into a new cluster: what came of a call is found by the cluster's name."""
+"""Restoring a backup into a new cluster: the result of a call is found by the cluster's name."""
 
 from __future__ import annotations
 

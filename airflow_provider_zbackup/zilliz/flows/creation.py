@@ -1,7 +1,7 @@
 """
 Creating a backup exactly once: what differs from other submissions.
 
-If a call gets no answer, the list of backups is searched for what came of it.
+If a call gets no answer, the list of backups is searched for its result.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class CreateRecord(Record):
 
     :param backup_type: ``CLUSTER`` or ``COLLECTION``
     :param known: ids of the backups that were there before
-    :param backup_id: the backup that came of it
+    :param backup_id: the backup that the call made
     :param backup_name: its name
     """
 
@@ -74,7 +74,7 @@ class CreateRecord(Record):
 
 
 class Evidence(Enum):
-    """Whether a backup came of a call that got no answer. The value is the doubt that remains, if any."""
+    """Whether a call that got no answer made a backup. The value is the doubt that remains, if any."""
 
     OURS = ""
     NOT_OURS = "is not its result"
@@ -88,14 +88,14 @@ def evaluate_candidate(
     record: CreateRecord, request: CreateBackupRequest, backup: Backup, home: str = ""
 ) -> Evidence:
     """
-    Tell whether a backup came of a create.
+    Tell whether a create made a backup.
 
     =========================================================  ========
     the backup                                                 evidence
     =========================================================  ========
     was there before, or has no id                             NOT_OURS
     is of another cluster                                      NOT_OURS
-    has failed or is deleted: nothing usable came of the call  NOT_OURS
+    has failed or is deleted, so it is of no use               NOT_OURS
     is automatic                                               NOT_OURS
     lies in another region, so it is a copy                    NOT_OURS
     began long before the call, or too long after it           NOT_OURS
@@ -135,7 +135,7 @@ def evaluate_candidate(
 
 class CreateBackupSubmission(Submission[CreateRecord]):
     """
-    Creates a backup, or finds what came of an earlier call.
+    Creates a backup, or finds the result of an earlier call.
 
     :param cluster_id: the cluster to back up
     :param request: what to back up
@@ -203,7 +203,7 @@ class CreateBackupSubmission(Submission[CreateRecord]):
     def _candidates(
         self, record: CreateRecord, listed: Sequence[Backup]
     ) -> Flow[list[tuple[Backup, Evidence]]]:
-        """Return what may have come of the create. Lists show neither collections nor regions."""
+        """Return the backups that the create may have made. Lists show neither collections nor regions."""
         home: str | None = None
         candidates: list[tuple[Backup, Evidence]] = []
         # By id: a backup that changes between two pages is listed twice.

@@ -1,6 +1,4 @@
-"""
-Finding what an earlier call made: by its record if it was answered, else by a search.
-"""
+"""Finding the result of an earlier call: by its record if it was answered, else by a search."""
 
 from __future__ import annotations
 
@@ -44,12 +42,12 @@ class Stage(Enum):
 
 class Candidate(NamedTuple, Generic[R]):
     """
-    Something that may have come of a call.
+    Something that a call may have made.
 
     :param record: the record to save if it did
     :param description: for logs and errors
     :param is_unfinished: whether it is still in the making
-    :param doubt: why it may not have come of the call, even if it is the only candidate
+    :param doubt: why the call may not have made it, even if it is the only candidate
     """
 
     record: R
@@ -60,10 +58,10 @@ class Candidate(NamedTuple, Generic[R]):
 
 class Findings(NamedTuple, Generic[R]):
     """
-    What one search for the outcome of a call showed.
+    What one search for the result of a call showed.
 
     :param server_time: when the service answered, by its own clock
-    :param conflict: what would be in the way of a second call, if nothing came of the first
+    :param conflict: what would be in the way of a second call, if the first had no result
     """
 
     candidates: Sequence[Candidate[R]]
@@ -81,7 +79,7 @@ def reattach(
         try:
             job = (yield from retrying(describe_job(record.job_id))).value
         except ZillizNotFoundError:
-            # The API may forget finished jobs; no document says when. What the job made tells as much.
+            # The API may forget finished jobs; no document says when. What the job made tells the same.
             is_forgotten = True
         except ZillizRefusedError as error:
             # No code is documented for a job that the service has forgotten.
@@ -120,7 +118,7 @@ def reattach(
         return None
     if stage is Stage.FINISHED and is_forgotten:
         return record.model_copy(update={"job_id": ""})
-    # While it is in the making, the job may be unknown only for a moment.
+    # If it is not finished, keep the job's id: the job may be unknown only for a moment.
     return record if stage in (Stage.CREATING, Stage.FINISHED) else None
 
 
@@ -128,17 +126,16 @@ def find_result(
     submission: Submission[R], record: R, *, on_uncertain: str, only_unfinished: bool = False
 ) -> Flow[R | None]:
     """
-    Find what came of a call that got no answer.
+    Find the result of a call that got no answer.
 
-    :return: ``None`` if nothing came of it
+    :return: ``None`` if it had none
     :raises ZillizConflictError: when something is in the way, or must end before it can be told apart
-    :raises ZillizUncertainError: when nobody but the user can tell what came of it
+    :raises ZillizUncertainError: when only the user can tell which one it is, or whether there is one
     """
-
     if not submission.leaves_traces:
         text = (
             f"The call for a {submission.noun} got no answer, sent between {record.first_sent} and "
-            f"{record.answer_deadline}, and nothing in the API shows what came of it."
+            f"{record.answer_deadline}, and nothing in the API shows whether it started the job."
         )
         return (yield from ask_user(submission, text, on_uncertain))
 
@@ -149,7 +146,7 @@ def find_result(
 
     findings = yield from poll_through_lag(
         lambda: submission.search(record),
-        # What is doubtful ends no search: the call's result may be shown later, without any doubt.
+        # A doubtful candidate ends no search: one without any doubt may be shown later.
         lambda findings: any(not found.doubt for found in findings.candidates),
         lag,
     )
@@ -170,7 +167,7 @@ def find_result(
         f"{description}{doubt and ', which '}{doubt}" for _, description, _, doubt in candidates
     )
     if any(found.doubt and found.is_unfinished for found in candidates):
-        # The result counts for this try, even if a user has cleared the task.
+        # Save it for this try too, or a retry after a clearing would start a new one.
         yield record.save()
         raise ZillizConflictError(
             f"Cannot tell yet whether this task's unanswered call made this: {names}.", unprocessed=True
@@ -185,7 +182,7 @@ def find_result(
 
 def ask_user(submission: Submission[R], text: str, on_uncertain: str) -> Flow[R | None]:
     """
-    Give up on what only the user can find out.
+    Ask the user what cannot be known here: fail, or start again if the user has answered so.
 
     :param text: what is not known
     :param on_uncertain: ``"retry"`` is the user's answer

@@ -31,7 +31,7 @@ class RestoreClusterRecord(Record):
     What is saved of a restore. It never holds the password.
 
     :param request: the body of the call
-    :param new_cluster_id: the cluster that came of it
+    :param new_cluster_id: the cluster that the call made
     :param username: the user of the password
     :param password_kept: whether the password was stored where the user asked
     """
@@ -48,7 +48,7 @@ class RestoreClusterRecord(Record):
 
 class RestoreClusterSubmission(Submission[RestoreClusterRecord]):
     """
-    Restores a backup into a new cluster, or finds what came of an earlier call.
+    Restores a backup into a new cluster, or finds the result of an earlier call.
 
     :param cluster_id: the cluster that the backup is of
     :param collection_status: ``"KEEP"`` or ``"RELEASE"``

@@ -13,7 +13,7 @@ from airflow_provider_zbackup.zilliz.operations import describe_job
 
 
 class JobRecord(Record):
-    """What is saved of such a job: its id is all that comes of the call."""
+    """What is saved of such a job: its id is the only trace of the call."""
 
     @property
     def made_id(self) -> str:

@@ -2,8 +2,8 @@
 Starting a job exactly once, whatever fails.
 
 The calls that start a job have no idempotency key, and what they make is billed. So a record is saved before
-the call and completed after it. While the outcome is not known, the call is not sent again: the service is
-searched for what came of it.
+the call and completed after it. While it is not known what the call did, it is not sent again: the service is
+searched for its result.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ UNEXPLAINED_PAUSE = 10.0
 SAVE_TIME = 10.0
 #: A creation time may be behind the clock of the service's answers by at most this, in seconds.
 LONGEST_SKEW = 60.0
-#: The call is sent at most this often in all; only if nothing came of it is it sent again.
+#: The call is sent at most this often in all, and again only if it had no result.
 SUBMIT_ATTEMPTS = 4
 
 
@@ -59,10 +59,10 @@ class Record(BaseModel):
     What is saved of a submission. Times are the server's.
 
     :param cluster_id: the cluster that the backup is of
-    :param first_sent: when the first call was sent whose outcome is not known
+    :param first_sent: when the first call was sent whose result is not known
     :param answer_deadline: when the client gives up on the last call, at the latest
     :param job_id: empty while it is not known
-    :param adopted: whether the call got no answer and a search found what came of it
+    :param adopted: whether the call got no answer and a search found its result
     """
 
     model_config = ConfigDict(frozen=True, defer_build=True)
@@ -76,13 +76,13 @@ class Record(BaseModel):
     @property
     @abstractmethod
     def made_id(self) -> str:
-        """The id of what came of the call; empty while it is not known."""
+        """The id of what the call made; empty while it is not known."""
 
     def save(self) -> Save:
         return Save(self.model_dump(mode="json"))
 
     def may_have_begun(self, begun: datetime | None) -> bool:
-        """Tell whether something that began then may have come of the call, as far as times tell."""
+        """Tell whether the call may have made something that began then, as far as times tell."""
         earliest = self.first_sent - timedelta(seconds=LONGEST_SKEW)
         latest = self.answer_deadline + timedelta(seconds=LATENESS + CLOCK_TOLERANCE)
         return begun is None or earliest <= begun <= latest
@@ -92,7 +92,7 @@ R = TypeVar("R", bound=Record)
 
 
 class Submission(ABC, Generic[R]):
-    """One kind of job: how to start it, and how to find out what came of that."""
+    """One kind of job: how to start it, and how to find what it makes."""
 
     #: What the job makes, in words.
     noun: ClassVar[str]
@@ -101,8 +101,8 @@ class Submission(ABC, Generic[R]):
     record_type: type[R]
     #: Whether a cleared task makes a new one if its earlier one is finished.
     starts_anew_when_cleared: ClassVar[bool] = True
-    #: Whether anything but the job's id shows what came of the call. If not, a call without an answer leaves
-    #: a question that only the user can answer; and a refusal is believed.
+    #: Whether the result of a call can be found without the job's id. If not, only the user can find out what
+    #: a call without an answer did; and a refusal is believed.
     leaves_traces: ClassVar[bool] = True
 
     @property
@@ -140,7 +140,7 @@ class Submission(ABC, Generic[R]):
         """
 
     def search(self, record: R) -> Flow[Findings[R]]:
-        """Look once for what came of a call that got no answer, if that leaves traces."""
+        """Search once for the result of a call that got no answer."""
         raise NotImplementedError(f"A {self.noun} leaves no traces.")
 
     @abstractmethod
@@ -279,7 +279,7 @@ def _save_before(
     """Save, before the call, when the client gives up on it. A slow store must not make this too early."""
     time = yield from now()
     if unanswered is None:
-        # Nothing came of earlier calls, so what began before this one is not ours.
+        # Earlier calls had no result, so what began before this one is not ours.
         record = record.model_copy(update={"first_sent": server_time(time)})
     for _ in range(SUBMIT_ATTEMPTS):
         begun = time
