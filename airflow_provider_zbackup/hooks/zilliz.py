@@ -231,13 +231,14 @@ class ZillizHook(BaseHook):
         :param cu_size: size of the new cluster in compute units
         :param collection_status: ``"KEEP"`` loads the collections that were loaded, ``"RELEASE"`` loads none
         :param restore_version: ``"LATEST"`` or ``"ORIGINAL"`` version of Milvus; by default the API decides
+        :raises ArgumentError: when an argument is unusable; nothing is sent then
         """
-        request = RestoreClusterRequest(
+        request = RestoreClusterRequest.of(
             project_id=project_id,
             cluster_name=cluster_name,
             cu_size=cu_size,
             collection_status=collection_status,
-            restore_version_policy=restore_version,
+            restore_version=restore_version,
         )
         return self.client.send(operations.restore_cluster(cluster_id, backup_id, request)).value
 
@@ -260,6 +261,7 @@ class ZillizHook(BaseHook):
         :param destination_cluster_id: ``None`` means the same cluster
         :param target: the collection; ``None`` means all, under their own names and not loaded
         :param load: whether to load the collection
+        :raises ArgumentError: when an argument is unusable; nothing is sent then
         """
         request = RestoreCollectionsRequest.of(destination_cluster_id or cluster_id, target, load=load)
         return self.client.send(operations.restore_collections(cluster_id, backup_id, request)).value
@@ -274,8 +276,9 @@ class ZillizHook(BaseHook):
 
         :param integration_id: id of the storage integration, such as ``integ-xxxxxxxxxxxxxxxxxxxx``
         :param directory: directory in its bucket, such as ``"backups/"``
+        :raises ArgumentError: when an argument is unusable; nothing is sent then
         """
-        request = ExportBackupRequest(integration_id=integration_id, directory=directory)
+        request = ExportBackupRequest.of(integration_id, directory)
         return self.client.send(operations.export_backup(cluster_id, backup_id, request)).value
 
     def list_storage_integrations(self, project_id: str) -> list[StorageIntegration]:

@@ -36,7 +36,8 @@ R = TypeVar("R", bound="Record")
 
 #: The shortest pause before the next poll of what is in the way, in seconds.
 CONFLICT_PAUSE = 6.0
-#: For this long, in seconds, backups of other clusters may explain a refusal. Then the refusal is raised.
+#: For this long, in seconds, a guess may explain a refusal: a backup of another cluster, or a copy. Then the
+#: refusal is raised.
 LONGEST_GUESS = 600.0
 
 
@@ -314,7 +315,12 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
             raise conflict.__cause__
         self.log.info("%s Waiting for it to end.", conflict)
         pause = CONFLICT_PAUSE
-        if conflict.retry_after is not None:
+        not_after = deadline
+        if guessing_since is not None:
+            # Each retry is a call, and may be hopeless: send only a few.
+            pause = max(conflict.retry_after or 0.0, 2 * (now - guessing_since))
+            not_after = min(deadline, guessing_since + LONGEST_GUESS)
+        elif conflict.retry_after is not None:
             # No backup can be watched, so each retry is a call: make the pauses longer and longer.
             pause = max(conflict.retry_after, min(waited / 4, self.poll_interval * 5))
         trigger = ZillizNoActiveBackupTrigger(
@@ -324,7 +330,7 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
             zilliz_conn_id=self.zilliz_conn_id,
             deadline=deadline,
             poll_interval=self.poll_interval,
-            not_before=min(now + pause, deadline),
+            not_before=min(now + pause, not_after),
         )
         self.wait(trigger, then=self.execute_after_conflict, at_once=True)
 

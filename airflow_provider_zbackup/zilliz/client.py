@@ -29,6 +29,7 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizConfigurationError,
     ZillizConnectionError,
     ZillizProtocolError,
+    ZillizRefusedError,
     ZillizServerError,
     ZillizThrottledError,
     ZillizTransientError,
@@ -299,8 +300,8 @@ class _Exchange:
             http_status=status,
             request_id=request_id,
             retry_after=retry_after,
-            # A refusal means that nothing was done. A server error may come after the work was done.
-            unprocessed=kind is not ZillizServerError,
+            # A refusal means that nothing was done. Trouble in the server may come after the work was done.
+            unprocessed=not (kind is ZillizServerError or (kind is ZillizRefusedError and status >= 500)),
         )
 
     def _scrub(self, text: str) -> str:

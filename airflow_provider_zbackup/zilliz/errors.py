@@ -35,7 +35,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+
+E = TypeVar("E", bound="ZillizError")
 
 #: Ids of what an error is about.
 IDS = ("job_id", "backup_id", "cluster_id")
@@ -106,6 +108,10 @@ class ZillizError(Exception):
         other = copy(self)
         vars(other).update({name: ids.get(name) for name in IDS if getattr(self, name) is None})
         return other
+
+    def as_kind(self, kind: type[E]) -> E:
+        """Return the same error as one of another class, for a reader who knows more than the code tells."""
+        return kind(**{name: getattr(self, name) for name in _FIELDS})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the error as plain JSON, for the event of a trigger."""
@@ -261,14 +267,16 @@ def classify(http_status: int, code: int) -> type[ZillizError]:
     ================================================  ==========================================
     a code that is known                              what the code says
     a code that is an HTTP status (409, 429, 5xx)     what the status says
-    HTTP 401, 409, 429 or 5xx                         what the status says, whatever the code
-    any other code                                    :class:`ZillizRefusedError`
+    any other code, and HTTP 401, 409 or 429          what the status says: it has one meaning only
+    any other code, and any other status              :class:`ZillizRefusedError`
+    no code, and HTTP 401, 408, 409, 429 or 5xx       what the status says
     no code, and HTTP 400, 405, 413, 415 or 422       :class:`ZillizBadRequestError`
     no code, and any other status                     :class:`ZillizRefusedError`
     ================================================  ==========================================
 
     Most failures come with HTTP 200. HTTP 403 and 404 without a code come from a gateway, so they say nothing
-    about clusters or backups.
+    about clusters or backups. With a code that is not known, HTTP 5xx need not mean trouble: it may be how
+    the API says that something is in the way or does not exist.
 
     :param http_status: HTTP status of the answer
     :param code: the answer's ``code``, 0 where it has none
@@ -283,7 +291,8 @@ def classify(http_status: int, code: int) -> type[ZillizError]:
         return ZillizThrottledError
     if 409 in statuses:
         return ZillizConflictError
-    if any(number == 408 or 500 <= number <= 599 for number in statuses):
+    status = code or http_status
+    if status == 408 or 500 <= status <= 599:
         return ZillizServerError
     if not code and http_status in (400, 405, 413, 415, 422):
         return ZillizBadRequestError

@@ -182,7 +182,7 @@ class Backup(Answer):
         """Whether it will never be available. Backups have no documented status for this; jobs have these."""
         return self.status in ("FAILED", "ERROR", "CANCELED", "CANCELLED")
 
-    def may_block(self, now: datetime | None) -> bool:
+    def may_block(self, now: datetime) -> bool:
         """
         Tell whether it may be in the way of another backup.
 
@@ -190,7 +190,7 @@ class Backup(Answer):
 
         :param now: the server's time
         """
-        is_old = now and self.create_time and now - self.create_time > timedelta(days=1)
+        is_old = self.create_time is not None and now - self.create_time > timedelta(days=1)
         return self.is_running and not (is_old and self.status != "CREATING")
 
     @property

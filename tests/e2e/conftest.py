@@ -18,6 +18,7 @@ DAGS = Path(__file__).resolve().parent / "dags"
 CELERY_COMPONENTS = ("api-server", "scheduler", "dag-processor", "worker")
 DAG_IDS = (
     "backup_deferred",
+    "backup_ended_in_triggerer",
     "backup_held_after_delivery",
     "backup_held_before_delivery",
     "backup_in_worker",

@@ -25,7 +25,7 @@ from airflow_provider_zbackup.zilliz.flows.submission import (
     LONGEST_SEARCH,
     submit_once,
 )
-from airflow_provider_zbackup.zilliz.models import BackupCreation
+from airflow_provider_zbackup.zilliz.models import BackupCreation, Cluster
 from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest
 from tests.zilliz.driver import CLUSTER, Driver, at, backup, job, page
 
@@ -51,6 +51,7 @@ def cloud(
         "describe job": jobs,
         "describe backup": backups,
         "list backups": listed,
+        "describe cluster": lambda elapsed: Cluster(cluster_id=CLUSTER),
         "create backup": lambda elapsed: MADE,
     }
     driver = Driver(lambda operation: answers[operation.name](driver.elapsed))

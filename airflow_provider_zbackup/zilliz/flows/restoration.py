@@ -105,12 +105,12 @@ class RestoreClusterSubmission(Submission[RestoreClusterRecord]):
                     f"Give project_id and cu_size: cluster {self.cluster_id} does not show both.",
                     unprocessed=True,
                 )
-        request = RestoreClusterRequest(
+        request = RestoreClusterRequest.of(
             project_id=project_id,
             cluster_name=self.cluster_name,
             cu_size=cu_size,
             collection_status=self.collection_status,
-            restore_version_policy=self.restore_version,
+            restore_version=self.restore_version,
         )
         before = yield from all_clusters()
         for cluster in before.value:

@@ -19,6 +19,7 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizUnsupportedClusterError,
 )
 from airflow_provider_zbackup.zilliz.flows.polling import PollResult, Wait, wait_until
+from airflow_provider_zbackup.zilliz.flows.running import RunningBackups
 from airflow_provider_zbackup.zilliz.flows.steps import (
     Flow,
     Pause,
@@ -241,7 +242,7 @@ def wait_until_free(
     wait: Wait, *, cluster_id: str | None = None, project_id: str | None = None, to_submit: bool = False
 ) -> Flow[dict[str, int] | None]:
     """
-    Wait until no backup, manual or automatic, is being created.
+    Wait until no backup, manual or automatic, is being created. Copies in other regions do not count.
 
     :param cluster_id: the cluster to watch
     :param project_id: the project to watch instead
@@ -252,10 +253,12 @@ def wait_until_free(
     free = 0
     polls = 1 if to_submit else 2
     where = f"Cluster {cluster_id}" if cluster_id else f"Project {project_id}"
+    # One attempt: the wait itself retries, until its deadline.
+    running_backups = RunningBackups(attempts=1)
 
-    def evaluate(backups: list[Backup], server_time: datetime | None) -> PollResult:
+    def evaluate(seen: tuple[int, list[Backup]], server_time: datetime | None) -> PollResult:
         nonlocal free
-        running = [backup for backup in backups if backup.may_block(server_time)]
+        _, running = seen
         if running:
             free = 0
             ages = [age for backup in running if (age := _age(backup.create_time, server_time)) is not None]
@@ -265,13 +268,16 @@ def wait_until_free(
         free += 1
         return PollResult(f"{where} has no running backup", done=free >= polls, to_confirm=True)
 
-    def poll(max_age: float) -> Flow[Reply[list[Backup]]]:
-        # One attempt: the wait itself retries, until its deadline.
-        return all_backups(cluster_id=cluster_id, project_id=project_id, max_age=max_age, attempts=1)
+    def poll(max_age: float) -> Flow[Reply[tuple[int, list[Backup]]]]:
+        listed = yield from all_backups(
+            cluster_id=cluster_id, project_id=project_id, max_age=max_age, attempts=1
+        )
+        running = yield from running_backups.among(listed)
+        return Reply((len(listed.value), running), listed.server_time)
 
-    backups = yield from wait_until(poll, evaluate, wait)
-    if backups is None:
+    end = yield from wait_until(poll, evaluate, wait)
+    if end is None:
         return None
     if to_submit:
         yield Pause(jitter(QUEUE_JITTER))
-    return {"backups": len(backups)}
+    return {"backups": end[0]}
