@@ -30,7 +30,7 @@ def cells() -> Iterator[tuple[str, str]]:
 
 
 def run_cell(airflow: str, python: str) -> str:
-    """Run the tests of a cell, and return what came of it."""
+    """Run the tests of a cell, and return their outcome."""
     program = f"python{python}"
     try:
         subprocess.run([program, "-c", ""], check=True, capture_output=True)

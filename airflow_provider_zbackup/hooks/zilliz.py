@@ -197,7 +197,7 @@ class ZillizHook(BaseHook):
         Start a backup: `Create Backup <https://docs.zilliz.com/reference/restful/create-backup-v2>`__.
 
         The call is sent once, because a second one would make a second, billed backup. If a call gets no
-        answer, only the operator finds out what came of it.
+        answer, only the operator finds out whether it made one.
 
         :param cluster_id: cluster to back up
         :param collections: names of collections of one database; ``None`` backs up the whole cluster
@@ -255,7 +255,7 @@ class ZillizHook(BaseHook):
         Restore one collection of a backup, or all of them, into a cluster that is running:
         https://docs.zilliz.com/reference/restful/restore-collection-backup-v2
 
-        The call is sent once. If it gets no answer, nothing in the API tells what came of it.
+        The call is sent once. If it gets no answer, nothing in the API tells whether the job was started.
 
         :param cluster_id: cluster that the backup is of
         :param destination_cluster_id: ``None`` means the same cluster
@@ -272,7 +272,7 @@ class ZillizHook(BaseHook):
         """
         Export the files of a backup: https://docs.zilliz.com/reference/restful/export-backup-files-v2
 
-        The call is sent once. If it gets no answer, nothing in the API tells what came of it.
+        The call is sent once. If it gets no answer, nothing in the API tells whether the job was started.
 
         :param integration_id: id of the storage integration, such as ``integ-xxxxxxxxxxxxxxxxxxxx``
         :param directory: directory in its bucket, such as ``"backups/"``

@@ -24,6 +24,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 from pydantic import ValidationError
 
+from airflow_provider_zbackup.zilliz.answers import read_envelope
 from airflow_provider_zbackup.zilliz.errors import (
     ZillizAuthenticationError,
     ZillizConfigurationError,
@@ -36,15 +37,14 @@ from airflow_provider_zbackup.zilliz.errors import (
 )
 from airflow_provider_zbackup.zilliz.flows.steps import (
     Flow,
-    KeepSecret,
     Pause,
     Reply,
     Save,
     Step,
+    StoreSecret,
     drive,
     drive_blocking,
 )
-from airflow_provider_zbackup.zilliz.models import read_envelope
 from airflow_provider_zbackup.zilliz.operations import Operation
 from airflow_provider_zbackup.zilliz.pacing import (
     CLOCK,
@@ -361,14 +361,14 @@ class ZillizClient:
         flow: Flow[T],
         *,
         save: Callable[[Mapping[str, Any] | None], None] | None = None,
-        keep_secret: Callable[[KeepSecret], bool] | None = None,
+        store_secret: Callable[[StoreSecret], bool] | None = None,
         note: Callable[[str], None] = log.info,
     ) -> T:
         """
         Run a flow to its end.
 
         :param save: makes a record durable; needed by flows that start a job
-        :param keep_secret: stores what is shown only once, and returns whether it did; needed by flows that
+        :param store_secret: stores what is shown only once, and returns whether it did; needed by flows that
             get a password
         :param note: writes a line to the log
         :return: what the flow returns; raises what it raises
@@ -387,8 +387,8 @@ class ZillizClient:
                 case Save(record) if save:
                     save(record)
                     return self._clock.time()
-                case KeepSecret() if keep_secret:
-                    return keep_secret(step)
+                case StoreSecret() if store_secret:
+                    return store_secret(step)
             raise TypeError(f"This flow needs something that takes a {type(step).__name__}.")
 
         return drive_blocking(flow, take)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from airflow_provider_zbackup.zilliz.models import Answer
+from airflow_provider_zbackup.zilliz.answers import Answer
 
 
 def _as_mapping(value: Any) -> Any:

@@ -12,7 +12,7 @@ All errors of Zilliz Cloud, and how an answer is classified.
     │   ├── ZillizBadRequestError          an argument is wrong
     │   ├── ZillizNotFoundError            no such cluster, backup, job or collection
     │   ├── ZillizDifferenceError          what was restored is not what it should be
-    │   └── ZillizUncertainError           a create got no answer and nobody can tell what came of it
+    │   └── ZillizUncertainError           a call got no answer, and its result cannot be found
     ├── ZillizTransientError               passes by itself
     │   ├── ZillizConnectionError          no answer: the network, or a time-out
     │   ├── ZillizThrottledError           too many requests
@@ -175,7 +175,7 @@ class ZillizDifferenceError(ZillizPermanentError):
 
 
 class ZillizUncertainError(ZillizPermanentError):
-    """A call got no usable answer, and nobody but the user can find out what came of it."""
+    """A call got no usable answer, and only the user can find out whether it started the job."""
 
 
 class ZillizTransientError(ZillizError):

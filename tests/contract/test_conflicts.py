@@ -205,5 +205,7 @@ def test_the_record_knows_how_long_the_client_may_take_for_an_answer(world: Worl
 
     task.store.set = keep  # type: ignore[method-assign]
     task.run()
-    first_sent, answer_by = (datetime.fromisoformat(saved[0][name]) for name in ("first_sent", "answer_by"))
-    assert answer_by - first_sent == timedelta(seconds=80)
+    first_sent, answer_deadline = (
+        datetime.fromisoformat(saved[0][name]) for name in ("first_sent", "answer_deadline")
+    )
+    assert answer_deadline - first_sent == timedelta(seconds=80)

@@ -18,8 +18,9 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizThrottledError,
 )
 from airflow_provider_zbackup.zilliz.flows.creation import CreateRecord
+from airflow_provider_zbackup.zilliz.flows.recovery import LIST_LAG
 from airflow_provider_zbackup.zilliz.flows.steps import Reply
-from airflow_provider_zbackup.zilliz.flows.submission import LIST_LAG, SUBMIT_ATTEMPTS, UNEXPLAINED_PAUSE
+from airflow_provider_zbackup.zilliz.flows.submission import SUBMIT_ATTEMPTS, UNEXPLAINED_PAUSE
 from airflow_provider_zbackup.zilliz.operations import create_backup
 from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest
 from tests.zilliz.creation_cloud import (
@@ -51,7 +52,7 @@ def test_a_create_is_remembered_before_and_after() -> None:
         cluster_id=CLUSTER,
         backup_type="CLUSTER",
         first_sent=at(0),
-        answer_by=at(20),
+        answer_deadline=at(20),
         known=("old",),
     )
     assert driver.steps[-3:] == [before.save(), create_backup(CLUSTER, WHOLE), made.save()]
@@ -80,7 +81,7 @@ def test_without_a_date_header_the_workers_clock_counts() -> None:
 def test_the_time_is_the_servers() -> None:
     driver = cloud([MADE], lambda elapsed: Reply(page(), at(-500)))
     made = create(driver, answer_time=30.0)
-    assert (made.first_sent, made.answer_by) == (at(-500), at(-470))
+    assert (made.first_sent, made.answer_deadline) == (at(-500), at(-470))
 
 
 # Refused
@@ -123,7 +124,7 @@ def test_each_create_has_its_own_time_to_be_answered() -> None:
     before = [CreateRecord.model_validate(record) for record in driver.records[:3] if record]
     pause = timedelta(seconds=driver.pauses[0])
     assert [record.first_sent for record in before] == [at(0), at(0) + pause]
-    assert [record.answer_by for record in before] == [at(30), at(30) + pause]
+    assert [record.answer_deadline for record in before] == [at(30), at(30) + pause]
 
 
 def test_too_many_requests_waits_as_asked() -> None:
@@ -191,7 +192,7 @@ def test_whoever_is_in_the_way_may_be_missing_in_the_list_at_first(lag: float) -
 
 @pytest.mark.parametrize("lag", [0.0, 5.0])
 def test_what_began_after_a_catch_all_was_not_in_its_way(lag: float) -> None:
-    """It may have come of the refused create all the same: the next try adopts it."""
+    """The refused create may have made it all the same: the next try adopts it."""
     late = backup("late", status="CREATING", create_time=at(3))
     driver = cloud([CATCH_ALL], made_later(late, after=lag), elsewhere=page(late))
     with pytest.raises(ZillizRefusedError):
@@ -226,7 +227,7 @@ def test_a_catch_all_with_nobody_in_the_way_is_an_error() -> None:
         create(driver)
     assert driver.elapsed == pytest.approx(LIST_LAG)
     kept = CreateRecord.model_validate(driver.records[-1])
-    assert (kept.backup_id, kept.first_sent, kept.answer_by) == ("", at(0), at(0))
+    assert (kept.backup_id, kept.first_sent, kept.answer_deadline) == ("", at(0), at(0))
 
 
 def refused(message: str) -> ZillizRefusedError:
@@ -287,7 +288,7 @@ def test_a_named_conflict_needs_nobody_in_the_list(error: ZillizError, codes: li
     with pytest.raises(ZillizConflictError, match=r"a conflict that no list shows\. ") as caught:
         create(driver, conflict_codes=codes)
     assert caught.value.retry_after == UNEXPLAINED_PAUSE
-    assert driver.records[-1] is None, "nothing came of it"
+    assert driver.records[-1] is None, "it had no result"
 
 
 @pytest.mark.parametrize(

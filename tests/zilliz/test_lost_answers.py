@@ -1,4 +1,4 @@
-"""A create whose answer got lost: what came of it is looked for in the list."""
+"""A create whose answer got lost: its result is searched for in the list."""
 
 from __future__ import annotations
 
@@ -18,13 +18,9 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizThrottledError,
     ZillizUncertainError,
 )
+from airflow_provider_zbackup.zilliz.flows.recovery import CLOCK_TOLERANCE, LATENESS, LIST_LAG
 from airflow_provider_zbackup.zilliz.flows.steps import Save
-from airflow_provider_zbackup.zilliz.flows.submission import (
-    CLOCK_TOLERANCE,
-    LATENESS,
-    LIST_LAG,
-    LONGEST_SKEW,
-)
+from airflow_provider_zbackup.zilliz.flows.submission import LONGEST_SKEW
 from airflow_provider_zbackup.zilliz.models import Backup, BackupCreation
 from airflow_provider_zbackup.zilliz.operations import create_backup
 from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest
@@ -386,5 +382,5 @@ def test_a_store_that_was_slow_once_is_asked_again() -> None:
     create(driver, answer_time=30.0)
     sent = driver.times[driver.steps.index(create_backup(CLUSTER, WHOLE))]
     before = [record for record in driver.records if record][1]
-    assert before["answer_by"] == at(50 + 30).isoformat().replace("+00:00", "Z")
+    assert before["answer_deadline"] == at(50 + 30).isoformat().replace("+00:00", "Z")
     assert sent - driver.times[0] == 51.0

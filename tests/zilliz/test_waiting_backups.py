@@ -172,16 +172,16 @@ def test_a_busy_cluster_is_a_time_to_leave() -> None:
 
 def test_before_a_create_one_look_at_a_free_cluster_and_a_random_pause_are_enough() -> None:
     driver = lists(page())
-    assert driver.run(wait_until_free(WAIT, cluster_id=CLUSTER, to_submit=True)) == {"backups": 0}
+    assert driver.run(wait_until_free(WAIT, cluster_id=CLUSTER, before_submission=True)) == {"backups": 0}
     (pause,) = driver.pauses
     assert 0 < pause <= QUEUE_JITTER
 
 
-@pytest.mark.parametrize("to_submit", [True, False])
-def test_leaving_takes_no_extra_pause(to_submit: bool) -> None:
+@pytest.mark.parametrize("before_submission", [True, False])
+def test_leaving_takes_no_extra_pause(before_submission: bool) -> None:
     driver = lists(BUSY)
     leave = WAIT._replace(leave_after=START)
-    assert driver.run(wait_until_free(leave, cluster_id=CLUSTER, to_submit=to_submit)) is None
+    assert driver.run(wait_until_free(leave, cluster_id=CLUSTER, before_submission=before_submission)) is None
     assert driver.pauses == []
 
 

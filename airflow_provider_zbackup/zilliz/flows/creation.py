@@ -1,7 +1,7 @@
 """
 Creating a backup exactly once: what differs from other submissions.
 
-If a call gets no answer, the list of backups is searched for what came of it.
+If a call gets no answer, the list of backups is searched for its result.
 """
 
 from __future__ import annotations
@@ -21,27 +21,25 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizProtocolError,
     ZillizRefusedError,
 )
+from airflow_provider_zbackup.zilliz.flows.recovery import (
+    CLOCK_TOLERANCE,
+    LIST_LAG,
+    Candidate,
+    Findings,
+    Stage,
+    as_datetime,
+)
 from airflow_provider_zbackup.zilliz.flows.running import RunningBackups, region_of
 from airflow_provider_zbackup.zilliz.flows.steps import (
     Flow,
     Pause,
     all_backups,
-    find_backup,
+    look_up_backup,
     now,
     poll_through_lag,
     retrying,
 )
-from airflow_provider_zbackup.zilliz.flows.submission import (
-    CLOCK_TOLERANCE,
-    LIST_LAG,
-    Candidate,
-    Findings,
-    Progress,
-    Record,
-    Submission,
-    as_datetime,
-    unexplained_conflict,
-)
+from airflow_provider_zbackup.zilliz.flows.submission import Record, Submission, unexplained_conflict
 from airflow_provider_zbackup.zilliz.models import Backup, BackupCreation
 from airflow_provider_zbackup.zilliz.operations import Operation, create_backup, describe_backup
 from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest
@@ -61,7 +59,7 @@ class CreateRecord(Record):
 
     :param backup_type: ``CLUSTER`` or ``COLLECTION``
     :param known: ids of the backups that were there before
-    :param backup_id: the backup that came of it
+    :param backup_id: the backup that the call made
     :param backup_name: its name
     """
 
@@ -76,7 +74,7 @@ class CreateRecord(Record):
 
 
 class Evidence(Enum):
-    """Whether a backup came of a call that got no answer. The value is the doubt that remains, if any."""
+    """Whether a call that got no answer made a backup. The value is the doubt that remains, if any."""
 
     OURS = ""
     NOT_OURS = "is not its result"
@@ -90,14 +88,14 @@ def evaluate_candidate(
     record: CreateRecord, request: CreateBackupRequest, backup: Backup, home: str = ""
 ) -> Evidence:
     """
-    Tell whether a backup came of a create.
+    Tell whether a create made a backup.
 
     =========================================================  ========
     the backup                                                 evidence
     =========================================================  ========
     was there before, or has no id                             NOT_OURS
     is of another cluster                                      NOT_OURS
-    has failed or is deleted: nothing usable came of the call  NOT_OURS
+    has failed or is deleted, so it is of no use               NOT_OURS
     is automatic                                               NOT_OURS
     lies in another region, so it is a copy                    NOT_OURS
     began long before the call, or too long after it           NOT_OURS
@@ -137,7 +135,7 @@ def evaluate_candidate(
 
 class CreateBackupSubmission(Submission[CreateRecord]):
     """
-    Creates a backup, or finds what came of an earlier call.
+    Creates a backup, or finds the result of an earlier call.
 
     :param cluster_id: the cluster to back up
     :param request: what to back up
@@ -167,7 +165,7 @@ class CreateBackupSubmission(Submission[CreateRecord]):
             cluster_id=self.cluster_id,
             backup_type=self.request.backup_type,
             first_sent=server_time,
-            answer_by=server_time,
+            answer_deadline=server_time,
             known=tuple(
                 backup.backup_id
                 for backup in before.value
@@ -193,7 +191,7 @@ class CreateBackupSubmission(Submission[CreateRecord]):
                     update={"backup_id": backup.backup_id, "backup_name": backup.backup_name, "adopted": True}
                 ),
                 backup.describe(listed.server_time),
-                is_running=backup.is_running,
+                is_unfinished=backup.is_running,
                 doubt=evidence.value,
             )
             for backup, evidence in found
@@ -205,7 +203,7 @@ class CreateBackupSubmission(Submission[CreateRecord]):
     def _candidates(
         self, record: CreateRecord, listed: Sequence[Backup]
     ) -> Flow[list[tuple[Backup, Evidence]]]:
-        """Return what may have come of the create. Lists show neither collections nor regions."""
+        """Return the backups that the create may have made. Lists show neither collections nor regions."""
         home: str | None = None
         candidates: list[tuple[Backup, Evidence]] = []
         # By id: a backup that changes between two pages is listed twice.
@@ -251,11 +249,11 @@ class CreateBackupSubmission(Submission[CreateRecord]):
         words = set(re.findall(r"[\w.-]*\w", message))
         return bool(_WRONG.search(message) and names & words)
 
-    def look_up(self, record: CreateRecord) -> Flow[Progress]:
-        backup = (yield from find_backup(self.cluster_id, record.backup_id)).value
+    def look_up(self, record: CreateRecord) -> Flow[Stage]:
+        backup = (yield from look_up_backup(self.cluster_id, record.backup_id)).value
         if backup.is_deleted or backup.is_failed:
-            return Progress.GONE
-        return Progress.READY if backup.is_available else Progress.RUNNING
+            return Stage.GONE
+        return Stage.FINISHED if backup.is_available else Stage.CREATING
 
     def explain(self, record: CreateRecord, refusal: ZillizError, *, is_conflict: bool) -> Flow[None]:
         if not is_conflict and self._is_request_wrong(refusal.message):

@@ -25,7 +25,7 @@ from airflow_provider_zbackup.zilliz.flows.steps import (
     Flow,
     Pause,
     all_backups,
-    find_backup,
+    look_up_backup,
     now,
     retrying,
     server_now,
@@ -87,7 +87,7 @@ def _find(cluster_id: str, backup_id: str) -> Flow[Backup | None]:
     :raises ZillizConflictError: when it is still being made
     """
     try:
-        reply = yield from find_backup(cluster_id, backup_id)
+        reply = yield from look_up_backup(cluster_id, backup_id)
     except ZillizNotFoundError:
         return None
     backup = reply.value.model_copy(update={"backup_id": backup_id})

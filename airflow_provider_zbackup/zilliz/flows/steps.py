@@ -56,7 +56,7 @@ class Save(NamedTuple):
     record: Mapping[str, Any] | None
 
 
-class KeepSecret(NamedTuple):
+class StoreSecret(NamedTuple):
     """
     Step: store what the API shows only once, before anything else can fail, and get whether it is stored.
 
@@ -79,7 +79,7 @@ class Reply(NamedTuple, Generic[T]):
     server_time: datetime | None = None
 
 
-Step: TypeAlias = Operation[Any] | Pause | Save | KeepSecret
+Step: TypeAlias = Operation[Any] | Pause | Save | StoreSecret
 Flow: TypeAlias = Generator[Step, Any, T]
 
 
@@ -227,7 +227,7 @@ def all_backups(
     return (yield from all_pages(page, attempts))
 
 
-def find_backup(
+def look_up_backup(
     cluster_id: str, backup_id: str, *, max_age: float = 0.0, attempts: int = ATTEMPTS
 ) -> Flow[Reply[Backup]]:
     """

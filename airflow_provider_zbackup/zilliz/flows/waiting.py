@@ -25,7 +25,7 @@ from airflow_provider_zbackup.zilliz.flows.steps import (
     Pause,
     Reply,
     all_backups,
-    find_backup,
+    look_up_backup,
     send,
 )
 from airflow_provider_zbackup.zilliz.models import Backup, Cluster, Job
@@ -159,7 +159,7 @@ def wait_for_backup(
     """
 
     def poll(max_age: float) -> Flow[Reply[Backup]]:
-        reply = yield from find_backup(cluster_id, backup_id, max_age=max_age, attempts=1)
+        reply = yield from look_up_backup(cluster_id, backup_id, max_age=max_age, attempts=1)
         return Reply(reply.value.model_copy(update={"backup_id": backup_id}), reply.server_time)
 
     return (
@@ -239,19 +239,23 @@ def check_cluster(cluster_id: str) -> Flow[None]:
 
 
 def wait_until_free(
-    wait: Wait, *, cluster_id: str | None = None, project_id: str | None = None, to_submit: bool = False
+    wait: Wait,
+    *,
+    cluster_id: str | None = None,
+    project_id: str | None = None,
+    before_submission: bool = False,
 ) -> Flow[dict[str, int] | None]:
     """
     Wait until no backup, manual or automatic, is being created. Copies in other regions do not count.
 
     :param cluster_id: the cluster to watch
     :param project_id: the project to watch instead
-    :param to_submit: whether the task submits a job next. Then one poll is enough, since submitting checks
-        again, and the end is spread at random. Else two polls in a row must show nothing
+    :param before_submission: whether the task submits a job next. Then one poll is enough, since submitting
+        checks again, and the end is spread at random. Else two polls in a row must show nothing
     :return: how many backups there are; ``None`` if it was time to hand over
     """
     free = 0
-    polls = 1 if to_submit else 2
+    polls = 1 if before_submission else 2
     where = f"Cluster {cluster_id}" if cluster_id else f"Project {project_id}"
     # One attempt: the wait itself retries, until its deadline.
     running_backups = RunningBackups(attempts=1)
@@ -278,6 +282,6 @@ def wait_until_free(
     end = yield from wait_until(poll, evaluate, wait)
     if end is None:
         return None
-    if to_submit:
+    if before_submission:
         yield Pause(jitter(QUEUE_JITTER))
     return {"backups": end[0]}
