@@ -46,7 +46,7 @@ $(BENCH)/installed: pyproject.toml constraints/airflow-3.3.txt
 	$(call install,$(BENCH),airflow-3.3,bench)
 	@touch $@
 
-demo: $(VENV)/installed ## Run backup_before_migration in a real Airflow against the emulator
+demo: $(VENV)/installed ## Undo a migration with a mistake, in a real Airflow against the emulator
 	$(BIN)/python -m dev.demo
 
 ui: $(VENV)/installed ## Show the page "Zilliz backups" in a real Airflow, with 30 days to look at, until Ctrl-C

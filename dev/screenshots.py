@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Error, Page, expect
 
 from dev.airflow_api import AirflowApi
 from dev.browser import WAIT_SECONDS, open_chromium
-from dev.example import DAG_ID, example_airflow, provider_log, wait_for_success
+from dev.example import DAG_ID, example_airflow, provider_log, wait_for_end
 from dev.story import Story
 from dev.terminal import Failure, run_command, say
 from dev.ui import PAGE, use
@@ -31,8 +31,8 @@ def take_all() -> None:
     """Run the DAG and take all pictures."""
     with open_chromium() as browser, example_airflow(history=True) as (cloud, stack):
         run_id = stack.api.trigger_dag_run(DAG_ID)
-        story = Story(stack.api, run_id)
-        wait_for_success(stack.api, run_id, story.on_change, story.on_poll)
+        story = Story(stack.api, DAG_ID, run_id)
+        wait_for_end(stack.api, DAG_ID, run_id, story.on_change, story.on_poll)
         run_url = f"{stack.base_url}/dags/{DAG_ID}/runs/{quote(run_id, safe='')}"
         longest_wait = max(story.deferred_seconds, key=story.deferred_seconds.__getitem__)
         with open_page(browser) as page:
@@ -109,7 +109,7 @@ def take_log(page: Page, api: AirflowApi, run_url: str, run_id: str, task_id: st
     :param run_id: its id.
     :param task_id: the task.
     """
-    *_, last = provider_log(api, run_id, task_id, try_number=1)
+    *_, last = provider_log(api, DAG_ID, run_id, task_id, try_number=1)
     page.goto(f"{run_url}/tasks/{task_id}")
     expect(page.locator("body")).to_contain_text(last["event"])
     take(page, "log")

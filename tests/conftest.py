@@ -25,7 +25,7 @@ os.environ.update(
 )
 
 import pytest  # noqa: E402
-from airflow.providers.common.compat.sdk import Variable  # noqa: E402
+from airflow.providers.common.compat.sdk import Variable, mask_secret  # noqa: E402
 from pytest_mock import MockerFixture  # noqa: E402
 
 from airflow_provider_zbackup.version_compat import HAS_TASK_STATE_STORE  # noqa: E402
@@ -40,6 +40,15 @@ def pytest_configure(config: pytest.Config) -> None:
         # Airflow before 3.3 uses what it has deprecated itself.
         for category in ("DeprecationWarning", "FutureWarning"):
             config.addinivalue_line("filterwarnings", rf"ignore::{category}:airflow\.")
+
+
+@pytest.fixture(autouse=True)
+def _forget_secrets() -> Iterator[None]:
+    """Airflow makes one pattern of all secrets that it has seen: it would grow, and slow down every test."""
+    yield
+    masker = mask_secret.__globals__["_secrets_masker"]()
+    masker.patterns = set()
+    masker.replacer = None
 
 
 @pytest.fixture
