@@ -95,7 +95,8 @@ class ControlPlane:
         api_key: str = seed.API_KEY,
         settings: Settings | None = None,
     ) -> None:
-        self.clock = clock
+        self._clock = clock
+        self._ahead = 0.0
         self.api_key = api_key
         self.organization_id = seed.ORGANIZATION_ID
         #: Where the emulator is served, for the addresses in answers.
@@ -104,6 +105,15 @@ class ControlPlane:
         self.lock = threading.RLock()
         self._first_settings = settings or Settings()
         self.reset()
+
+    def clock(self) -> float:
+        """Return the time, in seconds since the epoch."""
+        return self._clock() + self._ahead
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock forward. A reset does not move it back."""
+        with self.lock:
+            self._ahead += seconds
 
     def reset(self) -> None:
         """Go back to the state at the start: no backups, jobs, policies, faults or logged requests."""
@@ -232,6 +242,27 @@ class ControlPlane:
         :param started: None means now.
         """
         return self._add_job(type, cluster_id, self.faults.take_job(operation), started)
+
+    def end_job(self, job_id: str, status: str, reason: str = "") -> Job:
+        """
+        End a running job before its time, as a fault of the service or somebody in the console does.
+
+        :param status: ``FAILED`` or ``CANCELED``.
+        :raises ValueError: if there is no such job, or it has ended.
+        """
+        with self.lock:
+            now = self.now()
+            job = self.jobs.get(job_id)
+            if job is None or job.started > now or job.is_final(now):
+                raise ValueError(f"job_id: There is no running job {job_id}.")
+            job.end(now, status, reason)
+            # What was not made cannot be copied.
+            made = {backup.backup_id for backup in self.backups if backup.job is job}
+            for backup in self.backups:
+                if backup.copy_of in made and backup.created > now:
+                    self.backups.delete(backup)
+            self.backups.forget_times()
+            return job
 
     def start_backup(
         self,
