@@ -31,9 +31,9 @@ RATE, DEFAULT_RATE = 1000.0, 10.0
 INTRODUCTION = """\
 `ZillizVerifyCollectionsOperator` compares a collection of {rows:,} rows, with vectors of {dimensions}
 dimensions, in two clusters. *CPU* is the processor time of the task's own process, from the start of the task
-to its end; *memory* is the peak above what the process held before. Each run is a new process; the emulator is
-in another one. Of {rounds} runs: median [least - most]. The load average of the machine was {load:.1f} before
-and {load_after:.1f} after."""
+to its end; *memory* is the peak above what the process held before. Each run is a new process; the emulator
+is in another one. Of {rounds} runs: median [least - most]. The load average of the machine was {load:.1f}
+before and {load_after:.1f} after."""
 RATES = """\
 With the default limit of {rate:.0f} requests per second and cluster, a task with the sample takes at least
 {seconds:.0f} s."""
