@@ -40,8 +40,8 @@ Only backups of collections must be described, and only those of which one may g
 was {rate:,.0f}."""
 DELETIONS = """\
 With the default limit, a task that deleted {deleted:,} of the backups sent {rate:.1f} requests and deleted
-{per_second:.1f} backups per second. Before each deletion it reads the backup again, and every minute the newest
-one of its group: without that one, the others must stay."""
+{per_second:.1f} backups per second. Before each deletion it reads the backup again, and every minute the
+newest one of its group: without that one, the others must stay."""
 
 
 def serve(clusters: int, backups_each: int, backup_type: str) -> None:
