@@ -21,7 +21,7 @@ from airflow_provider_zbackup.operators import base as operators
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
 from airflow_provider_zbackup.sensors.backup import ZillizNoActiveBackupSensor
 from airflow_provider_zbackup.sensors.job import ZillizJobSensor
-from airflow_provider_zbackup.utils import listeners, store, xcom
+from airflow_provider_zbackup.utils import listeners, store
 from airflow_provider_zbackup.utils import task as task_module
 from airflow_provider_zbackup.version_compat import AIRFLOW_VERSION, HAS_TASK_STATE_STORE
 from airflow_provider_zbackup.zilliz.checks import ArgumentError
@@ -86,8 +86,9 @@ def _xcoms_from_triggers(monkeypatch: pytest.MonkeyPatch) -> None:
         task.xcom_push(key, value)
 
     ended.clear()
-    if xcom.can_push_from_trigger() and hasattr(XCom, "aset"):
-        monkeypatch.setattr(XCom, "aset", push)
+    if hasattr(XCom, "_set_xcom_in_db"):
+        # Airflow 3.0 does not let them yet: there a task comes back to a worker.
+        monkeypatch.setattr(XCom, "aset", push, raising=False)
 
 
 @pytest.fixture

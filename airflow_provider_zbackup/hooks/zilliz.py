@@ -16,7 +16,9 @@ from airflow_provider_zbackup.hooks.shared_client import share_client
 from airflow_provider_zbackup.utils.arguments import DEFAULT_CONN_ID
 from airflow_provider_zbackup.zilliz import operations
 from airflow_provider_zbackup.zilliz.client import AsyncZillizClient, ZillizClient
+from airflow_provider_zbackup.zilliz.data_operations import call
 from airflow_provider_zbackup.zilliz.errors import ZillizError, ZillizTransientError
+from airflow_provider_zbackup.zilliz.flows.collections import open_data_plane
 from airflow_provider_zbackup.zilliz.flows.steps import (
     ATTEMPTS,
     all_backups,
@@ -355,6 +357,25 @@ class ZillizHook(BaseHook):
     def describe_cluster(self, cluster_id: str) -> Cluster:
         """Return a cluster: https://docs.zilliz.com/reference/restful/describe-cluster-v2"""
         return self._send(operations.describe_cluster(cluster_id))
+
+    def call_data_plane(self, cluster_id: str, path: str, body: Mapping[str, Any]) -> Any:
+        """
+        Call a route of a cluster's `data plane <https://docs.zilliz.com/reference/restful>`__.
+
+        The key goes only to the address that Zilliz Cloud shows for the cluster, and only over HTTPS. The
+        call is sent once. Where pymilvus is installed, its ``MilvusClient`` does more.
+
+        .. code-block:: python
+
+            query = {"collectionName": "orders", "outputFields": ["count(*)"]}
+            ZillizHook().call_data_plane("in01-xxxxxxxxxxxxxxx", "entities/query", query)
+
+        :param path: of the route, below ``/v2/vectordb/``
+        :param body: its fields, as the API names them
+        :return: the ``data`` of the answer
+        """
+        address = self.client.run(open_data_plane(cluster_id), note=self.log.info)
+        return self.client.send(call(address, path, body)).value
 
     def drop_cluster(self, cluster_id: str) -> ClusterDrop:
         """

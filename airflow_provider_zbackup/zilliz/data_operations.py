@@ -1,14 +1,14 @@
 """
 Each endpoint of a cluster's data plane as an immutable value, as ``operations.py`` has those of the API.
 
-They are those of Milvus's REST API, version 2, below the cluster's ``connectAddress``. All only read, except
-that a collection can be loaded and released.
+They are those of Milvus's REST API, version 2, below the cluster's ``connectAddress``.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import ConfigDict
@@ -20,7 +20,7 @@ from airflow_provider_zbackup.zilliz.data_models import (
     LoadState,
     RowCount,
 )
-from airflow_provider_zbackup.zilliz.errors import ZillizError, classify_data
+from airflow_provider_zbackup.zilliz.errors import ZillizBadRequestError, ZillizError, classify_data
 from airflow_provider_zbackup.zilliz.operations import Operation
 from airflow_provider_zbackup.zilliz.requests import Request
 
@@ -71,6 +71,12 @@ class QueryRequest(CollectionRequest):
     output_fields: tuple[str, ...]
     limit: int | None = None
     consistency_level: str = STRONG
+
+
+class AnyRequest(Request):
+    """Has whatever fields a caller gives."""
+
+    model_config = ConfigDict(extra="allow", strict=False)
 
 
 @dataclass(frozen=True)
@@ -194,6 +200,20 @@ def get_rows(
         output_fields=tuple(fields),
         limit=len(keys),
     )
+
+
+def call(address: str, path: str, body: Mapping[str, Any]) -> DataOperation[Any]:
+    """
+    Call any route, once.
+
+    :param path: below ``/v2/vectordb/``, such as ``entities/search``
+    """
+    if not re.fullmatch(r"[a-z_]+/[a-z_]+", path):
+        raise ZillizBadRequestError(
+            f"Unusable path {path!r}, not such as 'entities/search'.", unprocessed=True
+        )
+    operation: DataOperation[Any] = _post("call", path, address, path, Any, AnyRequest(**body))
+    return replace(operation, idempotent=False)
 
 
 def _collection(name: str, where: CollectionAddress, path: str, answer: type[T]) -> DataOperation[T]:

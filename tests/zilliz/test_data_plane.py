@@ -149,6 +149,22 @@ def test_what_is_sent(operation: Operation[Any], path: str, body: dict[str, Any]
     assert operation.idempotent
 
 
+def test_any_route_can_be_called_but_is_called_once() -> None:
+    body = {"collectionName": "articles", "filter": "id > 5", "oddName": [None, 1.5]}
+    operation = operations.call(ADDRESS, "entities/delete", body)
+    value, (request,) = send(operation, ok({"deleted": 5}))
+    assert value == {"deleted": 5}
+    assert str(request.url) == f"{ADDRESS}/v2/vectordb/entities/delete"
+    assert json.loads(request.content) == body
+    assert not operation.idempotent
+
+
+@pytest.mark.parametrize("path", ["", "entities", "../clusters", "entities/delete?x=1", "a/b/c", "/a/b"])
+def test_a_path_that_is_no_route_is_refused(path: str) -> None:
+    with pytest.raises(ZillizBadRequestError, match="Unusable path"):
+        operations.call(ADDRESS, path, {})
+
+
 def test_the_control_plane_gets_no_other_headers_than_before() -> None:
     _, (request,) = send(describe_job("job-1"), ok({"jobId": "job-1"}))
     assert request.url.host == "api.cloud.zilliz.com"
