@@ -159,7 +159,7 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
         """Return the result of a job as far as it is known when the job has started."""
 
     def announce(self, context: Context, record: R, result: dict[str, Any]) -> None:
-        """Tell whoever wants to know that a job has started; ``result`` is what is known so far."""
+        """Publish that a job has started; ``result`` is what is known so far."""
 
     @abstractmethod
     def job_trigger(self, result: dict[str, Any], **timing: Any) -> ZillizTrigger:
@@ -222,7 +222,7 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
         Go through the submissions from the first one that has not ended.
 
         :param conflict_deadline: how long to wait for what is in its way, if that wait has begun
-        :param guessing_since: since when a guess is all that explains that wait
+        :param guessing_since: when that wait began, if only a guess explains it
         :param ended: the result of its job, if that has ended
         """
         stores = self._stores(context)
