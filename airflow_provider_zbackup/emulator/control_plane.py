@@ -57,8 +57,8 @@ class Settings(CheckedModel):
     :param copies_listed: how List Backups shows copies in other regions, which is not documented. Copies made
         from then on have an ``own_id`` or the ``same_id`` as the original. Or List Backups shows no copies
         (``not_listed``); Describe Backup finds them by their own ids.
-    :param copies_block: whether a copy that is being made prevents a new manual backup of the cluster, which is
-        not documented either.
+    :param copies_block: whether a copy that is being made prevents a new manual backup of the cluster. That
+        is not documented either.
     :param load_seconds: how long the loading of a collection takes.
     :param console_policies: how Get Backup Policy shows a schedule that only the console can set, which is
         not documented: its ``text``, ``null``, or neither field (``absent``).
