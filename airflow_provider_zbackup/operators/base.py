@@ -36,8 +36,7 @@ R = TypeVar("R", bound="Record")
 
 #: The shortest pause before the next poll of what is in the way, in seconds.
 CONFLICT_PAUSE = 6.0
-#: For this long, in seconds, a guess may explain a refusal: a backup of another cluster, or a copy. Then the
-#: refusal is raised.
+#: For this long, in seconds, backups of other clusters may explain a refusal. Then the refusal is raised.
 LONGEST_GUESS = 600.0
 
 
