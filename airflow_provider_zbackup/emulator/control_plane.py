@@ -98,8 +98,7 @@ class ControlPlane:
         api_key: str = seed.API_KEY,
         settings: Settings | None = None,
     ) -> None:
-        self._clock = clock
-        self._ahead = 0.0
+        self.clock = clock
         self.api_key = api_key
         self.organization_id = seed.ORGANIZATION_ID
         #: Where the emulator is served, for the addresses in answers.
@@ -109,14 +108,11 @@ class ControlPlane:
         self._first_settings = settings or Settings()
         self.reset()
 
-    def clock(self) -> float:
-        """Return the time, in seconds since the epoch."""
-        return self._clock() + self._ahead
-
     def advance(self, seconds: float) -> None:
         """Move the clock forward. A reset does not move it back."""
         with self.lock:
-            self._ahead += seconds
+            former = self.clock
+            self.clock = lambda: former() + seconds
 
     def reset(self) -> None:
         """Go back to the state at the start: no backups, jobs, policies, faults or logged requests."""
