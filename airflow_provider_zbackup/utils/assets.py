@@ -29,7 +29,7 @@ class ZillizEffects:
     outlets: list[Any]
 
     def effect(self, result: Mapping[str, Any]) -> Effect | None:
-        """Return what a job or call with this result did with data; ``None`` if that is not told."""
+        """Return what a job or call with this result did with data; ``None`` publishes nothing."""
         return None
 
     def emit_asset_events(self, context: Context, results: Iterable[Mapping[str, Any]]) -> None:
