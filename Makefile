@@ -8,7 +8,7 @@ OLDEST := .venv-oldest
 BENCH := .venv-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test fault-matrix test-e2e test-oldest lint types screenshots bench pins clean
+.PHONY: help demo ui test test-on test-matrix fault-matrix test-e2e test-oldest lint types docs package screenshots bench pins clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -42,11 +42,11 @@ $(BENCH)/installed: pyproject.toml constraints/airflow-3.3.txt
 	$(call install,$(BENCH),airflow-3.3,bench)
 	@touch $@
 
-demo: $(VENV)/installed ## Run backup_before_migration in a real Airflow against the emulator
+demo: $(VENV)/installed ## Undo a migration with a mistake, in a real Airflow against the emulator
 	$(BIN)/python -m dev.demo
 
-ui: $(VENV)/installed ## Run the demo, and keep Airflow's UI open until Ctrl-C
-	$(BIN)/python -m dev.demo --keep-open
+ui: $(VENV)/installed ## Show the page "Zilliz backups" in a real Airflow, with 30 days to look at, until Ctrl-C
+	$(BIN)/python -m dev.ui
 
 test: $(VENV)/installed ## Run the tests on the newest supported Airflow, and check their coverage
 	$(BIN)/python -m pytest -n auto --cov --cov-report=
@@ -55,6 +55,21 @@ test: $(VENV)/installed ## Run the tests on the newest supported Airflow, and ch
 
 fault-matrix: $(VENV)/installed ## Write docs/fault-matrix.md anew from what the tests see (2 minutes)
 	WRITE_FAULT_MATRIX=1 $(BIN)/python -m pytest -n 0 tests/contract/test_fault_matrix.py
+
+test-matrix: ## Run the tests on each supported Airflow with each Python that is here (20 minutes for each pair)
+	$(PYTHON) -m dev.matrix
+
+# One pair of the matrix: make test-on AIRFLOW=3.1 PYTHON=python3.12. AIRFLOW=next is the newest pre-release.
+AIRFLOW ?= 3.3
+CELL := .venv-$(AIRFLOW)-$(notdir $(PYTHON))
+
+$(CELL)/installed: pyproject.toml constraints/airflow-$(AIRFLOW).txt
+	$(PYTHON) -m venv $(CELL)
+	$(call install,$(CELL),airflow-$(AIRFLOW),test)
+	@touch $@
+
+test-on: $(CELL)/installed
+	$(CELL)/bin/python -m pytest -n auto
 
 test-oldest: $(OLDEST)/installed ## Run the tests on the oldest supported Airflow
 	$(OLDEST)/bin/python -m pytest -n auto
@@ -69,6 +84,18 @@ lint: $(VENV)/installed ## Check style and formatting
 types: $(VENV)/installed ## Check types
 	$(BIN)/mypy
 
+docs: $(VENV)/installed ## Build the documentation in build/docs; a warning is an error
+	$(call install,$(VENV),airflow-3.3,docs)
+	$(BIN)/python -m sphinx --quiet --fresh-env --fail-on-warning --keep-going docs build/docs
+
+package: ## Build what goes to PyPI in dist, and check it
+	$(PYTHON) -m venv .venv-package
+	.venv-package/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	.venv-package/bin/python -m pip install --quiet --disable-pip-version-check --group package
+	rm -rf dist
+	.venv-package/bin/python -m build
+	.venv-package/bin/python -m twine check --strict dist/*
+
 screenshots: $(VENV)/installed ## Take the pictures in docs/images again (needs Chromium)
 	$(call install,$(VENV),airflow-3.3,screenshots)
 	$(BIN)/python -m dev.screenshots
@@ -77,13 +104,15 @@ bench: $(BENCH)/installed ## Measure this provider and its peers for docs/benchm
 	$(BENCH)/bin/python -m benchmarks $(PARTS)
 
 clean: ## Remove the virtual environments and all caches
-	rm -rf $(VENV) $(OLDEST) $(BENCH) .mypy_cache .pytest_cache .ruff_cache .coverage .hypothesis
+	rm -rf .venv* .mypy_cache .pytest_cache .ruff_cache .coverage .hypothesis
 
-pins: ## Pin the newest versions of all packages
-	for pair in 'airflow-3.3 3.3.* dev,e2e,screenshots' 'airflow-2.11 2.11.* test'; do \
-		set -- $$pair; rm -rf .venv-pins; $(PYTHON) -m venv .venv-pins; \
-		.venv-pins/bin/python -m pip install --quiet "apache-airflow==$$2" --editable ".[$$3]"; \
-		{ sed -n '/^#/p' constraints/$$1.txt; \
-		  .venv-pins/bin/python -m pip freeze --exclude-editable; } > constraints/$$1.new; \
-		mv constraints/$$1.new constraints/$$1.txt; \
+pins: ## Pin the newest versions of all packages that go with constraints/*.in
+	for line in 2.11 3.0 3.1 3.2 3.3; do \
+		groups='--group test'; [ $$line = 3.3 ] && groups='--group e2e --group screenshots --group docs'; \
+		rm -rf .venv-pins; $(PYTHON) -m venv .venv-pins; \
+		.venv-pins/bin/python -m pip install --quiet --upgrade 'pip>=25.1'; \
+		.venv-pins/bin/python -m pip install --quiet \
+			--requirement constraints/airflow-$$line.in --editable '.[emulator]' $$groups; \
+		{ echo "# The versions of all packages in the tests on Airflow $$line. Written by \`make pins\`."; \
+		  .venv-pins/bin/python -m pip freeze --exclude-editable; } > constraints/airflow-$$line.txt; \
 	done; rm -rf .venv-pins

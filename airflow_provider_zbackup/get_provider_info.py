@@ -34,6 +34,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_provider_zbackup.operators.backup",
                     "airflow_provider_zbackup.operators.restore",
+                    "airflow_provider_zbackup.operators.verify",
                     "airflow_provider_zbackup.operators.policy",
                     "airflow_provider_zbackup.operators.cluster",
                 ],

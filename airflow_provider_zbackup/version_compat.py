@@ -150,6 +150,8 @@ class _VariableStore:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        # What this process has read or written last.
+        self._known: dict[str, Any] = {}
 
     def _key(self, key: str) -> str:
         return _key(key, self._name)
@@ -161,15 +163,25 @@ class _VariableStore:
             set_variable(self._key(f"{key}_probe"), {}, "airflow-provider-zbackup", serialize_json=True)
             self._delete(f"{key}_probe")
             value = self._read(key)
+        self._known[key] = value
         return value
 
     def set(self, key: str, value: Any) -> None:
+        self._check_that_nobody_else_has_written(key)
         set_variable(self._key(key), value, f"airflow-provider-zbackup: {self._name}", serialize_json=True)
+        self._known[key] = value
 
     def delete(self, key: str) -> None:
+        self._check_that_nobody_else_has_written(key)
         self._delete(key)
         if self.get(key) is not None:
             raise RuntimeError(f"Airflow could not write its Variable {self._key(key)!r}.")
+
+    def _check_that_nobody_else_has_written(self, key: str) -> None:
+        """Refuse a worker that lives on after its try was given up, as Airflow's own store does."""
+        kept = self._read(key)
+        if key in self._known and kept not in (None, self._known[key]):
+            raise RuntimeError("A later try has begun, so this one must not go on.")
 
     def _read(self, key: str) -> Any:
         from airflow.providers.common.compat.sdk import Variable

@@ -260,19 +260,21 @@ class AirflowApi:
         """
         self._json("PATCH", _task_url(dag_id, run_id, task_id, map_index), json={"new_state": state})
 
-    def clear_task(self, dag_id: str, run_id: str, task_id: str) -> None:
+    def clear_task(self, dag_id: str, run_id: str, task_id: str, *, only_failed: bool = False) -> None:
         """
-        Clear a task, as a user does in the UI, so that it runs again.
+        Clear a task and all that depend on it, as a user does in the UI, so that they run again.
 
         :param dag_id: the DAG.
         :param run_id: the run.
         :param task_id: the task.
+        :param only_failed: leave those alone that have not failed.
         """
         body = {
             "dry_run": False,
             "dag_run_id": run_id,
             "task_ids": [task_id],
-            "only_failed": False,
+            "include_downstream": True,
+            "only_failed": only_failed,
             "reset_dag_runs": True,
         }
         self._json("POST", f"/api/v2/dags/{dag_id}/clearTaskInstances", json=body)

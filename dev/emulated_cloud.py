@@ -24,17 +24,15 @@ class EmulatedCloud:
 
     :param job_seconds: how long backups and other jobs take.
     :param history: start with 30 days of backups.
-    :param answer_seconds: how long Airflow waits for an answer; by default as long as the provider does.
+    :param extra: more fields of Airflow's connection.
     :ivar base_url: address of the API and of the emulated web console.
     :ivar api_key: the secret that Airflow needs to use it.
     """
 
-    def __init__(
-        self, *, job_seconds: float, history: bool = False, answer_seconds: float | None = None
-    ) -> None:
+    def __init__(self, *, job_seconds: float, history: bool = False, extra: Json | None = None) -> None:
         self._job_seconds = job_seconds
         self._history = history
-        self._answer_seconds = answer_seconds
+        self._extra = extra or {}
         self._processes = Processes()
 
     def __enter__(self) -> Self:
@@ -65,13 +63,14 @@ class EmulatedCloud:
         self._undo.close()
 
     @property
+    def connection(self) -> Json:
+        """Airflow's connection, as its JSON form has it."""
+        return {**self._connection, "extra": {**self._connection["extra"], **self._extra}}
+
+    @property
     def environment(self) -> dict[str, str]:
         """The variable that gives Airflow the connection ``zilliz_default``."""
-        connection = self._connection
-        if self._answer_seconds is not None:
-            extra = {**connection.get("extra", {}), "timeout": self._answer_seconds}
-            connection = {**connection, "extra": extra}
-        return {self._variable: json.dumps(connection)}
+        return {self._variable: json.dumps(self.connection)}
 
     def reset(self) -> None:
         """Forget all backups, faults and requests."""

@@ -8,30 +8,34 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote
 
 from playwright.sync_api import Error, Page, expect, sync_playwright
 
 from dev.airflow_api import AirflowApi
-from dev.example import DAG_ID, example_airflow, provider_log, wait_for_success
+from dev.example import DAG_ID, example_airflow, provider_log, wait_for_end
 from dev.story import Story
 from dev.terminal import Failure, run_command, say
+from dev.ui import PAGE, use
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 CONNECTION_TYPE = "Zilliz Cloud"
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WIDTH, HEIGHT = 1400, 900
+Theme = Literal["light", "dark"]
 WAIT_SECONDS = 30.0
+THEMES: tuple[Theme, ...] = ("light", "dark")
 
 
 def take_all() -> None:
     """Run the DAG and take all pictures."""
     program = find_browser()
-    with example_airflow() as (_, stack):
+    with example_airflow(history=True) as (cloud, stack):
         run_id = stack.api.trigger_dag_run(DAG_ID)
-        story = Story(stack.api, run_id)
-        wait_for_success(stack.api, run_id, story.on_change, story.on_poll)
+        story = Story(stack.api, DAG_ID, run_id)
+        wait_for_end(stack.api, DAG_ID, run_id, story.on_change, story.on_poll)
         run_url = f"{stack.base_url}/dags/{DAG_ID}/runs/{quote(run_id, safe='')}"
         longest_wait = max(story.deferred_seconds, key=story.deferred_seconds.__getitem__)
         with open_page(program) as page:
@@ -39,6 +43,10 @@ def take_all() -> None:
             take_grid(page, run_url, len(stack.api.task_ids(DAG_ID)))
             take_log(page, stack.api, run_url, run_id, longest_wait)
             take_link(page, stack.api, run_url, run_id)
+        use(cloud, stack.api)
+        for theme in THEMES:
+            with open_page(program, theme) as page:
+                take_backups_page(page, stack.base_url + PAGE, theme)
 
 
 def find_browser() -> str:
@@ -54,11 +62,12 @@ def find_browser() -> str:
 
 
 @contextmanager
-def open_page(program: str) -> Iterator[Page]:
+def open_page(program: str, theme: Theme = "light") -> Iterator[Page]:
     """
     Open an empty page in a headless browser; pictures of it look the same on every machine.
 
     :param program: path of the browser.
+    :param theme: what the browser asks pages for.
     """
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-proxy-server"])
@@ -66,7 +75,7 @@ def open_page(program: str) -> Iterator[Page]:
             viewport={"width": WIDTH, "height": HEIGHT},
             locale="en-US",
             timezone_id="UTC",
-            color_scheme="light",
+            color_scheme=theme,
         )
         page.set_default_timeout(1000 * WAIT_SECONDS)
         expect.set_options(timeout=1000 * WAIT_SECONDS)
@@ -121,7 +130,7 @@ def take_log(page: Page, api: AirflowApi, run_url: str, run_id: str, task_id: st
     :param run_id: its id.
     :param task_id: the task.
     """
-    *_, last = provider_log(api, run_id, task_id, try_number=1)
+    *_, last = provider_log(api, DAG_ID, run_id, task_id, try_number=1)
     page.goto(f"{run_url}/tasks/{task_id}")
     expect(page.locator("body")).to_contain_text(last["event"])
     take(page, "log")
@@ -148,6 +157,25 @@ def take_link(page: Page, api: AirflowApi, run_url: str, run_id: str) -> None:
     page.goto(url)
     expect(page.get_by_text("SUCCESSFUL")).to_be_visible()
     take(page, "console")
+
+
+def take_backups_page(page: Page, url: str, theme: Theme) -> None:
+    """
+    Take the page of all backups, and that of one cluster with the code that restores a backup.
+
+    :param page: the page of the browser.
+    :param url: the page of all backups.
+    :param theme: what it should look like.
+    """
+    page.goto(url)
+    frame = page.frame_locator("iframe")
+    expect(frame.get_by_text("Failed", exact=False).first).to_be_visible()
+    expect(frame.locator(".percent", has_text="%").first).to_be_visible()
+    take(page, f"backups-{theme}")
+    frame.get_by_role("link", name="image-search").click()
+    expect(frame.get_by_text("also aws-us-east-1").first).to_be_visible()
+    frame.get_by_text("Restore this one").first.click()
+    take(page, f"cluster-{theme}")
 
 
 def take(page: Page, name: str) -> None:

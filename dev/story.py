@@ -1,4 +1,4 @@
-"""Prints what happens in a run of the example DAG, while it happens."""
+"""Prints what happens in a run of an example DAG, while it happens."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 
 from dev.airflow_api import AirflowApi, Json
-from dev.example import DAG_ID, provider_log
+from dev.example import provider_log
 from dev.terminal import paint, say
 
 COLOURS = {"running": "36", "deferred": "35", "success": "32", "failed": "31", "up_for_retry": "33"}
@@ -18,14 +18,16 @@ class Story:
     Prints each change of a task's state and each log message of the provider.
 
     :param api: the Airflow of the run.
+    :param dag_id: its DAG.
     :param run_id: the run.
     :ivar deferred_seconds: for how long a task was deferred, for each task that was.
     """
 
-    def __init__(self, api: AirflowApi, run_id: str) -> None:
+    def __init__(self, api: AirflowApi, dag_id: str, run_id: str) -> None:
         self._api = api
+        self._dag_id = dag_id
         self._run_id = run_id
-        self._width = max(len(task_id) for task_id in api.task_ids(DAG_ID))
+        self._width = max(len(task_id) for task_id in api.task_ids(dag_id))
         self._tries: dict[str, int] = {}
         self._printed: set[tuple[str, str, str]] = set()
         self._deferred_since: dict[str, float] = {}
@@ -61,7 +63,8 @@ class Story:
             self._deferred_since[task_id] = now
 
     def _print_new_log(self, task_id: str) -> None:
-        for entry in provider_log(self._api, self._run_id, task_id, self._tries[task_id]):
+        log = provider_log(self._api, self._dag_id, self._run_id, task_id, self._tries[task_id])
+        for entry in log:
             key = task_id, entry["timestamp"], entry["event"]
             if key not in self._printed:
                 self._printed.add(key)

@@ -27,7 +27,15 @@ import pytest  # noqa: E402
 from airflow.providers.common.compat.sdk import Variable  # noqa: E402
 from pytest_mock import MockerFixture  # noqa: E402
 
+from airflow_provider_zbackup.version_compat import HAS_TASK_STATE_STORE  # noqa: E402
 from tests.support import World, make_world  # noqa: E402
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not HAS_TASK_STATE_STORE:
+        # Airflow before 3.3 uses what it has deprecated itself.
+        for category in ("DeprecationWarning", "FutureWarning"):
+            config.addinivalue_line("filterwarnings", rf"ignore::{category}:airflow\.")
 
 
 @pytest.fixture

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from textwrap import indent
 from typing import Any, NamedTuple
 
 from airflow_provider_zbackup.get_provider_info import get_provider_info
 
 ROOT = Path(__file__).parents[1]
+#: A link to an example: the block below it is literally there.
+EXAMPLE = re.compile(r"\]\((?:\.\./)?(example_dags/\w+\.py)\)")
 
 
 class Block(NamedTuple):
@@ -64,3 +68,11 @@ def public_names() -> dict[str, Any]:
         for name, value in vars(module).items()
         if name.startswith("Zilliz") and value.__module__ == module.__name__
     }
+
+
+def assert_is_in_example(code: str, example: str) -> None:
+    """Check that an example contains a block of code; an empty line stands for what the block leaves out."""
+    rest = (ROOT / example).read_text()
+    for part in code.rstrip().split("\n\n"):
+        _, found, rest = rest.partition(indent(part, "    ") + "\n")
+        assert found, f"{example} has no\n{part}"

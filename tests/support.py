@@ -77,6 +77,10 @@ class TaskInstance:
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcoms[key] = json.loads(json.dumps(value))
 
+    def xcom_pull(self, *, task_ids: str, key: str, map_indexes: int) -> Any:
+        assert (task_ids, map_indexes) == (self.task_id, self.map_index), "Only its own can be pulled."
+        return self.xcoms.get(key)
+
     def run(self) -> Any:
         """Run one try to its end as Airflow does: each leg with a fresh operator, everything through JSON."""
         self.xcoms.clear()

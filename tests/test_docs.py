@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tomllib
+from datetime import timedelta
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from airflow.providers.common.compat.sdk import DAG
+from airflow.cli.cli_parser import get_parser
+from airflow.providers.common.compat.sdk import DAG, BaseOperator, XComArg
 
 from airflow_provider_zbackup.emulator.api import CONTROL_OPERATIONS
 from airflow_provider_zbackup.emulator.records import Cluster
 from airflow_provider_zbackup.emulator.seed import STORAGE_INTEGRATION_ID
-from tests.documents import ROOT, blocks
+from airflow_provider_zbackup.hooks.zilliz import ZillizHook
+from airflow_provider_zbackup.version_compat import HAS_TASK_STATE_STORE
+from tests.documents import EXAMPLE, ROOT, assert_is_in_example, blocks, public_names
 from tests.support import API_KEY, CLUSTER_ID, PROJECT_ID, TaskInstance, World, make_world
 
 PAGE = "docs/from-curl-to-dag.md"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+TESTING_PAGE = "docs/test-your-dags.md"
+TESTING = blocks(TESTING_PAGE)
+#: The pages that the tests below look at in general.
+PAGES = sorted(
+    page for path in (ROOT / "docs").glob("*.md") if (page := f"docs/{path.name}") not in (PAGE, TESTING_PAGE)
+)
 IMPORTS, *PYTHON = blocks(PAGE, "python")
 CURL = blocks(PAGE, "bash")
 SECTIONS = list(dict.fromkeys(block.section for block in PYTHON))
@@ -114,6 +135,136 @@ def test_each_call_of_the_guides_is_shown(world: World) -> None:
     assert {name for name, _ in sent(world)} == {operation.name for operation in CONTROL_OPERATIONS} - OTHERS
 
 
-def test_no_other_document_shows_code_that_nobody_runs() -> None:
-    others = [str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md")]
-    assert [name for name in others if name != PAGE and blocks(name)] == []
+# All other pages
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_python_of_a_page_runs_or_is_in_the_example_that_it_names(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, Any], page: str
+) -> None:
+    to_run = []
+    for block in blocks(page, "python"):
+        if example := EXAMPLE.search(block.introduction):
+            assert_is_in_example(block.code, example[1])
+        elif HAS_TASK_STATE_STORE or "retry_policy" not in block.code:
+            to_run.append(block.code)
+    if to_run:
+        with make_world(monkeypatch) as world:
+            run_page(world, page, with_real_ids(world, "\n".join(to_run)))
+            assert world.requests()
+
+
+def run_page(world: World, page: str, code: str) -> None:
+    """Run what a page shows in one DAG, and then its tasks one after the other, each with what it takes."""
+    numbers = count()
+    names: dict[str, Any] = public_names() | {
+        "timedelta": timedelta,
+        "migrate": lambda: BaseOperator(task_id=f"migrate_{next(numbers)}"),
+    }
+    with DAG("dag", schedule=None) as dag:
+        exec(compile(code, page, "exec"), names)
+    results: dict[str, Any] = {}
+    for task in [*dag.tasks, *(names["dag"].tasks if "dag" in names else ())]:
+        if type(task).__name__ in public_names():
+            for name in task.template_fields:
+                if isinstance(value := getattr(task, name), XComArg):
+                    setattr(task, name, results[next(value.iter_references())[0].task_id])
+            results[task.task_id] = TaskInstance(lambda task=task: task).run()  # type: ignore[misc]
+
+
+COMMANDS = [
+    (page, line.removeprefix("$ "))
+    for page in PAGES
+    for block in blocks(page)
+    if block.language in ("console", "dockerfile")
+    for line in block.code.splitlines()
+    if line.startswith(("$ ", "RUN "))
+]
+
+
+@pytest.mark.parametrize(("page", "command"), COMMANDS)
+def test_a_command_that_a_page_shows_can_be_run(
+    monkeypatch: pytest.MonkeyPatch, page: str, command: str
+) -> None:
+    words = shlex.split(command.removeprefix("RUN "))
+    match words:
+        case ["make", *targets]:
+            rules = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M)
+            assert set(targets) <= set(rules)
+        case ["pip", "install", *_, what]:
+            name, extra = re.fullmatch(r"([\w./-]+?)(?:\[(.+)\])?", what).groups()  # type: ignore[union-attr]
+            wheel = f"dist/airflow_provider_zbackup-{PROJECT['version']}-py3-none-any.whl"
+            assert name in (PROJECT["name"], wheel, "build")
+            assert extra is None or extra in PROJECT["optional-dependencies"]
+        case ["python", "-m", module, *_]:
+            assert module == "build" or find_spec(module)
+        case ["airflow", *arguments]:
+            get_parser().parse_args(arguments)
+        case ["export", variable]:
+            name, _, value = variable.partition("=")
+            monkeypatch.setenv(name, value)
+            assert ZillizHook().connection.settings.api_key == "YOUR-API-KEY"
+        case _:
+            pytest.fail(f"no test of {command!r}")
+
+
+def test_no_page_shows_code_of_another_kind() -> None:
+    kinds = {block.language.partition(" ")[0] for page in PAGES for block in blocks(page)}
+    assert kinds <= {"python", "console", "dockerfile", "text", "{toctree}", "{eval-rst}", "{include}"}
+
+
+def test_each_public_class_has_a_page() -> None:
+    listed = re.findall(r"^   ([\w.]+)$", (ROOT / "docs/reference.md").read_text(), re.M)
+    paths = {f"{value.__module__}.{name}" for name, value in public_names().items() if name != "ZillizHook"}
+    assert {f"airflow_provider_zbackup.{name}" for name in listed} == {
+        *paths,
+        "airflow_provider_zbackup.task_groups.backup_before",
+    }
+
+
+# The page on testing
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> dict[str, str]:
+    """Return the environment of somebody who has never run Airflow."""
+    kept = {
+        name: value for name, value in os.environ.items() if "AIRFLOW" not in name and "PYTEST" not in name
+    }
+    return kept | {"HOME": str(tmp_path), "AIRFLOW_HOME": str(tmp_path / "airflow"), "PYTHONPATH": str(ROOT)}
+
+
+def test_the_test_that_is_shown_passes_as_it_stands(fresh: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    conftest, test = (block.code for block in TESTING if block.language == "python")
+    (folder / "conftest.py").write_text(conftest)
+    (folder / "test_my_dag.py").write_text(test)
+    module = re.findall(r"^from (\w+) import", test, re.M)[0]
+    shutil.copy(ROOT / "example_dags" / f"{module}.py", folder)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=folder,
+        env=fresh,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert re.search(r"^1 passed", done.stdout, re.M), done.stdout[-5000:] + done.stderr[-5000:]
+
+
+def test_the_commands_that_are_shown_work(fresh: dict[str, str], tmp_path: Path) -> None:
+    (console,) = (block.code for block in TESTING if block.language == "console")
+    install, serve, shown = console.splitlines()
+    name, extra = re.fullmatch(r"\$ pip install '(.+)\[(.+)\]'", install).groups()  # type: ignore[union-attr]
+    assert (name, extra in PROJECT["optional-dependencies"]) == (PROJECT["name"], True)
+    program, *arguments = serve.removeprefix("$ ").split()
+    assert program == "python"
+    server = subprocess.Popen([sys.executable, *arguments], env=fresh, stdout=subprocess.PIPE, text=True)
+    try:
+        said = server.stdout.readline()  # type: ignore[union-attr]
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.communicate(timeout=30)
+    parts = (re.sub(r":\d{5}", r":\\d+", re.escape(part)) for part in shown.split("…"))
+    assert re.fullmatch(".+".join(parts), said.rstrip("\n"))

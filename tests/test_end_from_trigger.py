@@ -21,7 +21,7 @@ from airflow_provider_zbackup.operators import base as operators
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
 from airflow_provider_zbackup.sensors.backup import ZillizNoActiveBackupSensor
 from airflow_provider_zbackup.sensors.job import ZillizJobSensor
-from airflow_provider_zbackup.utils import listeners, store, xcom
+from airflow_provider_zbackup.utils import listeners, store
 from airflow_provider_zbackup.utils import task as task_module
 from airflow_provider_zbackup.version_compat import AIRFLOW_VERSION, HAS_TASK_STATE_STORE
 from airflow_provider_zbackup.zilliz.checks import ArgumentError
@@ -86,8 +86,9 @@ def _xcoms_from_triggers(monkeypatch: pytest.MonkeyPatch) -> None:
         task.xcom_push(key, value)
 
     ended.clear()
-    if xcom.can_push_from_trigger() and hasattr(XCom, "aset"):
-        monkeypatch.setattr(XCom, "aset", push)
+    if hasattr(XCom, "_set_xcom_in_db"):
+        # Airflow 3.0 does not let them yet: there a task comes back to a worker.
+        monkeypatch.setattr(XCom, "aset", push, raising=False)
 
 
 @pytest.fixture
@@ -142,7 +143,7 @@ def result_of_the_dag() -> ZillizJobSensor:
 
 @pytest.mark.parametrize("make", [create, job, gate, in_a_dag])
 def test_of_an_ordinary_task_nothing_is_lost(make: Callable[..., Any]) -> None:
-    assert make().lost_in_trigger() == []
+    assert make().losses_in_trigger() == []
 
 
 @pytest.mark.parametrize(
@@ -161,14 +162,14 @@ def test_of_an_ordinary_task_nothing_is_lost(make: Callable[..., Any]) -> None:
     ],
 )
 def test_what_is_lost_of_a_task(make: Callable[..., Any], lost: str) -> None:
-    assert make().lost_in_trigger() == [lost]
+    assert make().losses_in_trigger() == [lost]
 
 
 def test_what_is_lost_of_an_installation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(task_module, "has_backend", lambda: True)
-    monkeypatch.setattr(task_module, "hears_of_success", lambda: True)
+    monkeypatch.setattr(task_module, "has_success_listener", lambda: True)
     monkeypatch.setattr(task_module, "can_push_from_trigger", lambda: False)
-    assert job().lost_in_trigger() == [
+    assert job().losses_in_trigger() == [
         "the XCom backend",
         "the form of its result",
         "listeners, such as OpenLineage's",
@@ -176,7 +177,7 @@ def test_what_is_lost_of_an_installation(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_who_hears_of_success() -> None:
-    assert not listeners.hears_of_success()
+    assert not listeners.has_success_listener()
 
     class Listener:
         @hookimpl
@@ -185,7 +186,7 @@ def test_who_hears_of_success() -> None:
     manager = listeners.listener_manager()
     manager.pm.register(listener := Listener())
     try:
-        assert listeners.hears_of_success()
+        assert listeners.has_success_listener()
     finally:
         manager.pm.unregister(listener)
 

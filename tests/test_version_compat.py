@@ -65,6 +65,22 @@ def test_a_variable_that_was_not_written_is_an_error(
         store.delete("key") if call == "delete" else store.set("key", {"record": None})
 
 
+@pytest.mark.parametrize("call", ["set", "delete"])
+def test_a_try_that_was_given_up_does_not_overwrite_the_record_of_a_later_one(
+    variables: dict[str, Any], call: str
+) -> None:
+    """Its worker may live on unnoticed, and get its answer late."""
+    given_up, later = variable_store(), variable_store()
+    assert given_up.get("key") is None
+    given_up.set("key", {"record": None})
+    assert later.get("key") == {"record": None}
+    later.set("key", VALUE)
+    with pytest.raises(RuntimeError, match="A later try has begun, so this one must not go on"):
+        given_up.set("key", {"record": None}) if call == "set" else given_up.delete("key")
+    later.set("key", VALUE)
+    later.delete("key")
+
+
 @pytest.mark.parametrize("failures", [1, 2, 3])
 def test_what_cannot_be_read_is_not_taken_for_absent(
     variables: dict[str, Any], mocker: MockerFixture, failures: int

@@ -14,7 +14,10 @@ from airflow_provider_zbackup.emulator.records import Cluster, Collection, Polic
 HOUR = 3600
 GB = 10**9
 SEARCH_PROJECT_ID = "proj-5d2e8f7a9c1b46038e7f12"
-_DROPPED, _BUSY = "in01-7b19f3c05d28e64", "in01-c3f08a61e9b74d2"
+BUSY_CLUSTER_ID = "in01-c3f08a61e9b74d2"
+DROPPED_CLUSTER_ID = "in01-7b19f3c05d28e64"
+LARGE_CLUSTER_ID = "in01-4e7d10b8c6a2f95"
+NEW_CLUSTER_ID = "in01-f62a9d4e0c85b17"
 
 
 class _Use(NamedTuple):
@@ -53,9 +56,9 @@ def add_history(control_plane: ControlPlane) -> None:
         for use in _uses(control_plane, now):
             _play(control_plane, use, now)
         # It will be dropped. Its manual backups stay, and are billed.
-        control_plane.set_cluster_status(_DROPPED, "DELETED")
+        control_plane.set_cluster_status(DROPPED_CLUSTER_ID, "DELETED")
         control_plane.start_backup(
-            control_plane.clusters[_BUSY],
+            control_plane.clusters[BUSY_CLUSTER_ID],
             operation="create_backup",
             started=now - 7 * 60,
             plan=JobPlan(seconds=20 * 60),
@@ -79,8 +82,8 @@ def _uses(control_plane: ControlPlane, now: float) -> list[_Use]:
         control_plane.clusters[cluster_id]
         for cluster_id in (seed.DEDICATED_CLUSTER_ID, seed.SECOND_DEDICATED_CLUSTER_ID)
     )
-    recommendations = cluster(_BUSY, "recommendations", "Enterprise")
-    images = cluster("in01-4e7d10b8c6a2f95", "image-search", "Business Critical")
+    recommendations = cluster(BUSY_CLUSTER_ID, "recommendations", "Enterprise")
+    images = cluster(LARGE_CLUSTER_ID, "image-search", "Business Critical")
     answers = cluster("in01-08d5b2f7a13c9e6", "support-answers", "Standard", "aws-us-east-1")
     return [
         _Use(first, 41 * GB, 0.2, (5 * 24 + 3, 12 * 24, 19 * 24), ("02:00-04:00", daily, 7)),
@@ -88,8 +91,8 @@ def _uses(control_plane: ControlPlane, now: float) -> list[_Use]:
         _Use(recommendations, 118 * GB, 0.6, [24 * day + 11 for day in range(30)]),
         _Use(images, 260 * GB, 0.35, (9 * 24, 16 * 24), ("22:00-00:00", daily, 30)),
         _Use(answers, 3 * GB, 2.0, (4, 4 + 24, 4 + 48, 4 + 72)),
-        _Use(cluster(_DROPPED, "prototype", "Standard"), 14 * GB, 0.0, (26 * 24,)),
-        _Use(cluster("in01-f62a9d4e0c85b17", "new-catalogue", "Standard"), 0, 0),
+        _Use(cluster(DROPPED_CLUSTER_ID, "prototype", "Standard"), 14 * GB, 0.0, (26 * 24,)),
+        _Use(cluster(NEW_CLUSTER_ID, "new-catalogue", "Standard"), 0, 0),
     ]
 
 

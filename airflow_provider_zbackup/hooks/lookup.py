@@ -114,8 +114,8 @@ def _malformed(backend: Any, conn_id: str) -> ZillizConfigurationError | None:
         backend.deserialize_connection(conn_id, value)
     except Exception as error:
         return ZillizConfigurationError(
-            f"Airflow connection {conn_id!r} is malformed: {type(backend).__name__} holds neither a "
-            f"connection URI nor connection JSON ({type(error).__name__}).",
+            f"Airflow connection {conn_id!r} is malformed: {type(backend).__name__} holds no "
+            f"connection URI or JSON that this Airflow can read ({type(error).__name__}).",
             unprocessed=True,
         )
     return None

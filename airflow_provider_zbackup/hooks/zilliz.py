@@ -16,7 +16,9 @@ from airflow_provider_zbackup.hooks.shared_client import share_client
 from airflow_provider_zbackup.utils.arguments import DEFAULT_CONN_ID
 from airflow_provider_zbackup.zilliz import operations
 from airflow_provider_zbackup.zilliz.client import AsyncZillizClient, ZillizClient
+from airflow_provider_zbackup.zilliz.data_operations import call
 from airflow_provider_zbackup.zilliz.errors import ZillizError, ZillizTransientError
+from airflow_provider_zbackup.zilliz.flows.collections import open_data_plane
 from airflow_provider_zbackup.zilliz.flows.steps import (
     ATTEMPTS,
     all_backups,
@@ -195,7 +197,7 @@ class ZillizHook(BaseHook):
         Start a backup: `Create Backup <https://docs.zilliz.com/reference/restful/create-backup-v2>`__.
 
         The call is sent once, because a second one would make a second, billed backup. If a call gets no
-        answer, only the operator finds out what came of it.
+        answer, only the operator finds out whether it made one.
 
         :param cluster_id: cluster to back up
         :param collections: names of collections of one database; ``None`` backs up the whole cluster
@@ -229,13 +231,14 @@ class ZillizHook(BaseHook):
         :param cu_size: size of the new cluster in compute units
         :param collection_status: ``"KEEP"`` loads the collections that were loaded, ``"RELEASE"`` loads none
         :param restore_version: ``"LATEST"`` or ``"ORIGINAL"`` version of Milvus; by default the API decides
+        :raises ArgumentError: when an argument is unusable; nothing is sent then
         """
-        request = RestoreClusterRequest(
+        request = RestoreClusterRequest.of(
             project_id=project_id,
             cluster_name=cluster_name,
             cu_size=cu_size,
             collection_status=collection_status,
-            restore_version_policy=restore_version,
+            restore_version=restore_version,
         )
         return self.client.send(operations.restore_cluster(cluster_id, backup_id, request)).value
 
@@ -252,12 +255,13 @@ class ZillizHook(BaseHook):
         Restore one collection of a backup, or all of them, into a cluster that is running:
         https://docs.zilliz.com/reference/restful/restore-collection-backup-v2
 
-        The call is sent once. If it gets no answer, nothing in the API tells what came of it.
+        The call is sent once. If it gets no answer, nothing in the API tells whether the job was started.
 
         :param cluster_id: cluster that the backup is of
         :param destination_cluster_id: ``None`` means the same cluster
         :param target: the collection; ``None`` means all, under their own names and not loaded
         :param load: whether to load the collection
+        :raises ArgumentError: when an argument is unusable; nothing is sent then
         """
         request = RestoreCollectionsRequest.of(destination_cluster_id or cluster_id, target, load=load)
         return self.client.send(operations.restore_collections(cluster_id, backup_id, request)).value
@@ -268,12 +272,13 @@ class ZillizHook(BaseHook):
         """
         Export the files of a backup: https://docs.zilliz.com/reference/restful/export-backup-files-v2
 
-        The call is sent once. If it gets no answer, nothing in the API tells what came of it.
+        The call is sent once. If it gets no answer, nothing in the API tells whether the job was started.
 
         :param integration_id: id of the storage integration, such as ``integ-xxxxxxxxxxxxxxxxxxxx``
         :param directory: directory in its bucket, such as ``"backups/"``
+        :raises ArgumentError: when an argument is unusable; nothing is sent then
         """
-        request = ExportBackupRequest(integration_id=integration_id, directory=directory)
+        request = ExportBackupRequest.of(integration_id, directory)
         return self.client.send(operations.export_backup(cluster_id, backup_id, request)).value
 
     def list_storage_integrations(self, project_id: str) -> list[StorageIntegration]:
@@ -352,6 +357,25 @@ class ZillizHook(BaseHook):
     def describe_cluster(self, cluster_id: str) -> Cluster:
         """Return a cluster: https://docs.zilliz.com/reference/restful/describe-cluster-v2"""
         return self._send(operations.describe_cluster(cluster_id))
+
+    def call_data_plane(self, cluster_id: str, path: str, body: Mapping[str, Any]) -> Any:
+        """
+        Call a route of a cluster's `data plane <https://docs.zilliz.com/reference/restful>`__.
+
+        The key goes only to the address that Zilliz Cloud shows for the cluster, and only over HTTPS. The
+        call is sent once. Where pymilvus is installed, its ``MilvusClient`` does more.
+
+        .. code-block:: python
+
+            query = {"collectionName": "orders", "outputFields": ["count(*)"]}
+            ZillizHook().call_data_plane("in01-xxxxxxxxxxxxxxx", "entities/query", query)
+
+        :param path: of the route, below ``/v2/vectordb/``
+        :param body: its fields, as the API names them
+        :return: the ``data`` of the answer
+        """
+        address = self.client.run(open_data_plane(cluster_id), note=self.log.info)
+        return self.client.send(call(address, path, body)).value
 
     def drop_cluster(self, cluster_id: str) -> ClusterDrop:
         """

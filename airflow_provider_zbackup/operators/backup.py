@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -61,6 +61,14 @@ class ZillizCreateBackupOperator(ZillizJobOperator["CreateRecord"]):
         It never fails because of a copy: it warns of each region without a confirmed one
     :param copies_timeout: how long to wait for the copies after the backup has ended, in seconds; it counts
         on top of ``timeout``
+    :param record_manifest: whether to record what the collections are when the backup begins: schemas,
+        indexes, numbers of rows, and fingerprints of some rows. With it, a
+        :class:`~airflow_provider_zbackup.operators.verify.ZillizVerifyCollectionsOperator` can prove a
+        restore months later. It is the XCom ``manifest``, and in the events of the task's outlets. It reads
+        the data plane and loads nothing: of a collection that is not loaded, it has no rows. If it cannot be
+        recorded, the log says so and the backup goes on
+    :param sample_rows: how many rows of each collection a manifest samples; each takes about 40 bytes of it.
+        They are taken at even distances from the 1,048,576 smallest primary keys
     :param wait_for_completion: see :class:`~airflow_provider_zbackup.operators.base.ZillizJobOperator`, also
         for ``deferrable``, ``poll_interval``, ``timeout``, ``on_conflict``, ``conflict_timeout``,
         ``on_uncertain``, ``defer_after``, ``end_from_trigger`` and ``zilliz_conn_id``
@@ -79,6 +87,8 @@ class ZillizCreateBackupOperator(ZillizJobOperator["CreateRecord"]):
         Argument("copy_to_regions", partial(check_names, of="region ids"), optional=True),
         Argument("wait_for_copies", check_flag),
         Argument("copies_timeout", check_seconds),
+        Argument("record_manifest", check_flag),
+        Argument("sample_rows", partial(check_count, at_least=0)),
     )
     template_fields: Sequence[str] = (
         "cluster_id",
@@ -98,6 +108,8 @@ class ZillizCreateBackupOperator(ZillizJobOperator["CreateRecord"]):
         copy_to_regions: Sequence[str] | None = None,
         wait_for_copies: bool = False,
         copies_timeout: float = 2 * 60 * 60.0,
+        record_manifest: bool = False,
+        sample_rows: int = 100,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -108,6 +120,9 @@ class ZillizCreateBackupOperator(ZillizJobOperator["CreateRecord"]):
         self.copy_to_regions = copy_to_regions
         self.wait_for_copies = wait_for_copies
         self.copies_timeout = copies_timeout
+        self.record_manifest = record_manifest
+        self.sample_rows = sample_rows
+        self._facts_of_manifest: dict[str, Any] = {}
         self.check_arguments()
 
     def check_arguments(self, *, rendered: bool = False) -> None:
@@ -141,9 +156,23 @@ class ZillizCreateBackupOperator(ZillizJobOperator["CreateRecord"]):
             "adopted": record.adopted,
         }
 
-    def announce(self, context: Context, result: dict[str, Any]) -> None:
+    def announce(self, context: Context, record: CreateRecord, result: dict[str, Any]) -> None:
         # The id is in the key, so that one call of Airflow's API finds the tasks of any number of backups.
         context["ti"].xcom_push(key=f"zilliz_backup.{result['backup_id']}", value=result)
+        if self.record_manifest:
+            from airflow_provider_zbackup.utils.manifests import record_manifest
+
+            record_manifest(
+                context,
+                self.hook,
+                self.log,
+                cluster_id=self.cluster_id,
+                backup_id=record.backup_id,
+                begun=record.first_sent,
+                collections=self.collections,
+                database=self.database,
+                sample_rows=self.sample_rows,
+            )
 
     def job_trigger(self, result: dict[str, Any], **timing: Any) -> ZillizBackupTrigger:
         from airflow_provider_zbackup.triggers.backup import ZillizBackupTrigger, ZillizCopiedBackupTrigger
@@ -163,7 +192,16 @@ class ZillizCreateBackupOperator(ZillizJobOperator["CreateRecord"]):
         names: Sequence[str | None] = [None] if self.collections is None else self.collections
         uris = [make_uri(self.cluster_id, self.database, name) for name in names]
         facts = ("backup_id", "job_id", "size", "create_time")
-        return Effect(Act.BACK_UP, self.cluster_id, uris, {name: result.get(name) for name in facts})
+        known = {name: result.get(name) for name in facts} | self._facts_of_manifest
+        return Effect(Act.BACK_UP, self.cluster_id, uris, known)
+
+    def emit_asset_events(self, context: Context, results: Iterable[Mapping[str, Any]]) -> None:
+        if self.record_manifest and self.outlets:
+            from airflow_provider_zbackup.utils.manifests import recorded_manifest
+
+            # An earlier leg of the task, in another process, may have recorded it.
+            self._facts_of_manifest = {"manifest": recorded_manifest(context)}
+        super().emit_asset_events(context, results)
 
     def summary(self, result: dict[str, Any]) -> str:
         text = "Backup {backup_id} of cluster {cluster_id} is {status}: {size} bytes in {region_id}."
@@ -343,8 +381,8 @@ class ZillizPruneBackupsOperator(ZillizOperator):
     """
 
     arguments: ClassVar[tuple[Argument, ...]] = (
-        Argument("cluster_id", optional=True),
         Argument("project_id", optional=True),
+        Argument("cluster_id", optional=True),
         Argument("keep_last", check_count, optional=True),
         Argument("older_than", check_duration, optional=True),
         Argument("keep_daily", check_count, optional=True),

@@ -29,14 +29,15 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_zbackup.triggers.base import ZillizTrigger
-    from airflow_provider_zbackup.zilliz.flows.steps import Flow, KeepSecret
+    from airflow_provider_zbackup.zilliz.flows.steps import Flow, StoreSecret
     from airflow_provider_zbackup.zilliz.flows.submission import Record, Submission
 
 R = TypeVar("R", bound="Record")
 
 #: The shortest pause before the next poll of what is in the way, in seconds.
 CONFLICT_PAUSE = 6.0
-#: For this long, in seconds, backups of other clusters may explain a refusal. Then the refusal is raised.
+#: For this long, in seconds, a guess may explain a refusal: a backup of another cluster, or a copy. Then the
+#: refusal is raised.
 LONGEST_GUESS = 600.0
 
 
@@ -157,7 +158,7 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
     def submitted(self, record: R) -> dict[str, Any]:
         """Return the result of a job as far as it is known when the job has started."""
 
-    def announce(self, context: Context, result: dict[str, Any]) -> None:
+    def announce(self, context: Context, record: R, result: dict[str, Any]) -> None:
         """Tell whoever wants to know that a job has started; ``result`` is what is known so far."""
 
     @abstractmethod
@@ -173,7 +174,7 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
         (result,) = results
         return result
 
-    def keep_secret(self, secret: KeepSecret) -> bool:
+    def store_secret(self, secret: StoreSecret) -> bool:
         """Store what the API shows only once, and return whether it is stored."""
         raise NotImplementedError(f"{type(self).__name__} has no place for a secret.")
 
@@ -267,11 +268,11 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
                 guessing_since = (guessing_since or now) if conflict.is_guess else None
                 self._wait_for_others(conflict, conflict_deadline, guessing_since)
         result = self.submitted(record)
-        self.announce(context, result)
+        self.announce(context, record, result)
         if not self.wait_for_completion:
             return result
         may_end_in_trigger = self.end_from_trigger and not are_many
-        if self.deferrable and may_end_in_trigger and not self.lost_in_trigger():
+        if self.deferrable and may_end_in_trigger and not self.losses_in_trigger():
             # A trigger cannot write to the store, so mark it now. If the task is cleared later, it starts a
             # new job, because nobody knows whether it had delivered.
             store.mark_delivered()
@@ -286,13 +287,13 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
                 submission,
                 record=store.load(),
                 # A user who clears the task wants a new job, not one that finished long ago.
-                only_running=store.is_cleared(),
+                only_unfinished=store.was_cleared(),
                 on_uncertain=self.on_uncertain,
                 answer_time=client.settings.longest_exchange,
                 conflict_codes=client.settings.conflict_codes,
             ),
             save=store.save,
-            keep_secret=self.keep_secret,
+            store_secret=self.store_secret,
             note=self.log.info,
         )
         self.log.info("%s is made by job %s.", submission.describe(record), record.job_id or "of unknown id")
@@ -314,19 +315,24 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
             raise conflict.__cause__
         self.log.info("%s Waiting for it to end.", conflict)
         pause = CONFLICT_PAUSE
-        if conflict.retry_after is not None:
+        not_after = deadline
+        if guessing_since is not None:
+            # Each retry is a call, and may be hopeless: send only a few.
+            pause = max(conflict.retry_after or 0.0, 2 * (now - guessing_since))
+            not_after = min(deadline, guessing_since + LONGEST_GUESS)
+        elif conflict.retry_after is not None:
             # No backup can be watched, so each retry is a call: make the pauses longer and longer.
             pause = max(conflict.retry_after, min(waited / 4, self.poll_interval * 5))
         trigger = ZillizNoActiveBackupTrigger(
             cluster_id=self.cluster_id,
-            to_submit=True,
+            before_submission=True,
             guessing_since=guessing_since,
             zilliz_conn_id=self.zilliz_conn_id,
             deadline=deadline,
             poll_interval=self.poll_interval,
-            not_before=min(now + pause, deadline),
+            not_before=min(now + pause, not_after),
         )
-        self.wait(trigger, then=self.execute_after_conflict, at_once=True)
+        self.wait(trigger, then=self.execute_after_conflict, defer_immediately=True)
 
     def _wait_for_end(self, result: dict[str, Any], may_end_in_trigger: bool) -> dict[str, Any]:
         now = self.hook.clock.time()

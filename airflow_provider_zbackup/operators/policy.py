@@ -184,5 +184,7 @@ class ZillizSetBackupPolicyOperator(ZillizWaitingTask, ZillizOperator):
             not_before=min(now + LOOK_UP_LAG, deadline) if result["changed"] else None,
         )
         # A worker would be held by that pause.
-        complete: dict[str, Any] = self.wait(trigger, then=self.execute_complete, at_once=result["changed"])
+        complete: dict[str, Any] = self.wait(
+            trigger, then=self.execute_complete, defer_immediately=result["changed"]
+        )
         return complete

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         RestoreClusterRecord,
         RestoreClusterSubmission,
     )
-    from airflow_provider_zbackup.zilliz.flows.steps import KeepSecret
+    from airflow_provider_zbackup.zilliz.flows.steps import StoreSecret
     from airflow_provider_zbackup.zilliz.requests import RestoreTarget
 
 #: Pauses after the attempts to store a password, in seconds: it is shown only once, so there are several.
@@ -154,7 +154,7 @@ class ZillizRestoreClusterOperator(ZillizJobOperator["RestoreClusterRecord"]):
             )
         ]
 
-    def keep_secret(self, secret: KeepSecret) -> bool:
+    def store_secret(self, secret: StoreSecret) -> bool:
         from airflow.providers.common.compat.sdk import mask_secret
 
         if self.password_to is None or not secret.secret:

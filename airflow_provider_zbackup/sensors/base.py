@@ -65,7 +65,7 @@ class ZillizSensor(ZillizWaitingTask, BaseSensorOperator):
         self.defer_after = defer_after
         self.end_from_trigger = end_from_trigger
         self.zilliz_conn_id = zilliz_conn_id
-        self._last_note = ""
+        self._last_note, self._noted_at = "", 0.0
 
     @abstractmethod
     def trigger(self, **timing: Any) -> ZillizTrigger:
@@ -114,8 +114,13 @@ class ZillizSensor(ZillizWaitingTask, BaseSensorOperator):
             return result
 
     def _note(self, text: str) -> None:
-        self._last_note = text
-        self.log.info(text)
+        """Log what a poke saw if it has changed, or once in a while if not."""
+        from airflow_provider_zbackup.zilliz.flows.polling import LONGEST_SILENCE
+
+        now = self.hook.clock.time()
+        if text != self._last_note or now - self._noted_at >= LONGEST_SILENCE:
+            self._last_note, self._noted_at = text, now
+            self.log.info(text)
 
     def _prepare(self, context: Context) -> None:
         with translate_errors(self):

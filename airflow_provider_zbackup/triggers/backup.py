@@ -141,7 +141,7 @@ class ZillizNoActiveBackupTrigger(ZillizTrigger):
 
     :param cluster_id: the cluster to watch
     :param project_id: the project to watch instead
-    :param to_submit: whether the task submits a job next
+    :param before_submission: whether the task submits a job next
     :param result: the task's result; ``None`` means the number of backups
     :param guessing_since: since when a guess is all that explains why the task must wait; the event gives it
         back
@@ -152,7 +152,7 @@ class ZillizNoActiveBackupTrigger(ZillizTrigger):
         *,
         cluster_id: str | None = None,
         project_id: str | None = None,
-        to_submit: bool = False,
+        before_submission: bool = False,
         result: dict[str, Any] | None = None,
         guessing_since: float | None = None,
         **kwargs: Any,
@@ -160,7 +160,7 @@ class ZillizNoActiveBackupTrigger(ZillizTrigger):
         super().__init__(**kwargs)
         self.cluster_id = cluster_id
         self.project_id = project_id
-        self.to_submit = to_submit
+        self.before_submission = before_submission
         self.result = result
         self.guessing_since = guessing_since
 
@@ -168,16 +168,19 @@ class ZillizNoActiveBackupTrigger(ZillizTrigger):
         return {
             "cluster_id": self.cluster_id,
             "project_id": self.project_id,
-            "to_submit": self.to_submit,
+            "before_submission": self.before_submission,
             "result": self.result,
             "guessing_since": self.guessing_since,
         }
 
     def flow(self, wait: Wait) -> Flow[dict[str, Any]]:
-        if self.cluster_id and not self.to_submit:
+        if self.cluster_id and not self.before_submission:
             yield from check_cluster(self.cluster_id)
         end = yield from wait_until_free(
-            wait, cluster_id=self.cluster_id, project_id=self.project_id, to_submit=self.to_submit
+            wait,
+            cluster_id=self.cluster_id,
+            project_id=self.project_id,
+            before_submission=self.before_submission,
         )
         result = end and (self.result or end)
         return {"result": result, "deadline": self.deadline, "guessing_since": self.guessing_since}

@@ -74,15 +74,9 @@ def check_seconds(name: str, value: Any, *, at_least: float = 0.0, rendered: boo
 
 
 def check_choice(name: str, value: Any, choices: Sequence[Any], *, rendered: bool = True) -> None:
-    """
-    Check a choice.
-
-    :raises ArgumentError: unless the value is one of the choices
-    """
-    if not rendered and is_rendered_later(value):
-        return
-    if not any(type(value) is type(choice) and value == choice for choice in choices):
-        raise ArgumentError(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}")
+    """Check a choice, unless it is known only later; see :func:`.zilliz.checks.check_choice`."""
+    if rendered or not is_rendered_later(value):
+        checks.check_choice(name, value, choices)
 
 
 def check_count(

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 
-def hears_of_success() -> bool:
+def has_success_listener() -> bool:
     """Tell whether a listener waits for a task's success. Airflow calls listeners in workers only."""
     return bool(listener_manager().hook.on_task_instance_success.get_hookimpls())
 

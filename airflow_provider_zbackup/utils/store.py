@@ -37,12 +37,12 @@ class SubmissionStore:
     def load(self) -> dict[str, Any] | None:
         """Return the record; ``None`` if there is none, or if it belongs to a delivery before a clearing."""
         kept = self._store.get(self._key) or {}
-        if kept.get("delivered") and self.is_cleared():
+        if kept.get("delivered") and self.was_cleared():
             return None
         record: dict[str, Any] | None = kept.get("record")
         return record
 
-    def is_cleared(self) -> bool:
+    def was_cleared(self) -> bool:
         """Tell whether a user has cleared the task since the record was saved."""
         before = (self._store.get(self._key) or {}).get("run", self._run)
         changed = {name for name, value in self._run.items() if value != before[name]}

@@ -17,7 +17,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
 from airflow_provider_zbackup.utils.arguments import Argument, check_flag, check_seconds
 from airflow_provider_zbackup.utils.errors import tell_and_raise
-from airflow_provider_zbackup.utils.listeners import hears_of_success
+from airflow_provider_zbackup.utils.listeners import has_success_listener
 from airflow_provider_zbackup.utils.xcom import can_push_from_trigger, has_backend
 
 if TYPE_CHECKING:
@@ -118,20 +118,22 @@ class ZillizWaitingTask(ZillizTask):
         limit: timedelta | None = self.execution_timeout  # type: ignore[attr-defined]
         return seconds if limit is None else min(seconds, limit.total_seconds())
 
-    def wait(self, trigger: ZillizTrigger, *, then: Callable[..., Any], at_once: bool = False) -> Any:
+    def wait(
+        self, trigger: ZillizTrigger, *, then: Callable[..., Any], defer_immediately: bool = False
+    ) -> Any:
         """
         Wait in this worker. A deferrable task moves to the triggerer after ``defer_after``.
 
         :param then: the method of this task that gets the trigger's event
-        :param at_once: whether a deferrable task defers without a first poll here
+        :param defer_immediately: whether a deferrable task defers without a first poll here
         :return: the trigger's result
         """
         leave_after = self.hook.clock.time() + self.defer_after if self.deferrable else None
-        if not (self.deferrable and at_once):
+        if not (self.deferrable and defer_immediately):
             result = trigger.wait_in_worker(self.hook, note=self.log.info, leave_after=leave_after)  # type: ignore[attr-defined]
             if result is not None:
                 return result
-        if trigger.end_from_trigger and (lost := self.lost_in_trigger()):
+        if trigger.end_from_trigger and (lost := self.losses_in_trigger()):
             trigger.end_from_trigger = False
             self.log.info(  # type: ignore[attr-defined]
                 "Ending in the triggerer would lose %s, so this task returns to a worker.",
@@ -150,7 +152,7 @@ class ZillizWaitingTask(ZillizTask):
         )
         raise AssertionError("defer() does not return")
 
-    def lost_in_trigger(self) -> list[str]:
+    def losses_in_trigger(self) -> list[str]:
         """
         Return, in words, what this task would lose if a trigger ended it.
 
@@ -172,7 +174,7 @@ class ZillizWaitingTask(ZillizTask):
             "the result of the DAG": getattr(task, "returns_dag_result", False),
             "the XCom backend": has_backend(),
             "the form of its result": not can_push_from_trigger(),
-            "listeners, such as OpenLineage's": hears_of_success(),
+            "listeners, such as OpenLineage's": has_success_listener(),
         }
         return [name for name, lost in losses.items() if lost]
 

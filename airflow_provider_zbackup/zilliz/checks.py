@@ -11,6 +11,10 @@ from typing import Any
 
 #: As policies count them: Monday is 1.
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+#: Whether a restored cluster loads the collections that were loaded, or none.
+COLLECTION_STATUSES = ("KEEP", "RELEASE")
+#: Which version of Milvus a restored cluster gets.
+RESTORE_VERSIONS = ("LATEST", "ORIGINAL")
 #: How many days automatic backups can be kept.
 RETENTION_DAYS = (1, 30)
 
@@ -73,6 +77,16 @@ def check_number(name: str, value: Any, at_least: int, at_most: int | None = Non
     if not is_number or int(value) < at_least or (at_most is not None and int(value) > at_most):
         limits = f", at least {at_least}" if at_most is None else f" from {at_least} to {at_most}"
         raise ArgumentError(f"{name} must be a whole number{limits}, not {value!r}")
+
+
+def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
+    """
+    Check a choice.
+
+    :raises ArgumentError: unless the value is one of the choices
+    """
+    if not any(type(value) is type(choice) and value == choice for choice in choices):
+        raise ArgumentError(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}")
 
 
 def check_weekdays(name: str, value: Any, *, is_known: Callable[[Any], bool] = lambda item: True) -> None:

@@ -24,27 +24,27 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 from pydantic import ValidationError
 
+from airflow_provider_zbackup.zilliz.answers import read_envelope
 from airflow_provider_zbackup.zilliz.errors import (
     ZillizAuthenticationError,
     ZillizConfigurationError,
     ZillizConnectionError,
     ZillizProtocolError,
+    ZillizRefusedError,
     ZillizServerError,
     ZillizThrottledError,
     ZillizTransientError,
-    classify,
 )
 from airflow_provider_zbackup.zilliz.flows.steps import (
     Flow,
-    KeepSecret,
     Pause,
     Reply,
     Save,
     Step,
+    StoreSecret,
     drive,
     drive_blocking,
 )
-from airflow_provider_zbackup.zilliz.models import read_envelope
 from airflow_provider_zbackup.zilliz.operations import Operation
 from airflow_provider_zbackup.zilliz.pacing import (
     CLOCK,
@@ -208,7 +208,7 @@ class _Exchange:
             operation.method,
             self._base_url.copy_with(raw_path=self._prefix + operation.path.encode()),
             params=operation.query or None,
-            headers=self._headers,
+            headers={**self._headers, **operation.headers},
             json=None if operation.request is None else operation.request.body(),
             extensions={"timeout": self._timeout},
         )
@@ -242,7 +242,11 @@ class _Exchange:
             return f"its certificate is not trusted; give the CA as ca_bundle of {source} ({reason})"
         cause = error.__cause__
         if cause is not None and isinstance(cause.__context__, socket.gaierror):
-            return f"its name, or that of the proxy, is unknown; check the Base URL of {source} ({reason})"
+            return (
+                f"its name, or that of the proxy, is unknown; check {self.settings.check_address} ({reason})"
+            )
+        if self.settings.cluster_address and isinstance(error, _UNSENT):
+            return f"check {self.settings.check_address} ({reason})"
         return reason
 
     def _read(self, operation: Operation[T], response: httpx.Response, content: bytes) -> Reply[T]:
@@ -276,7 +280,7 @@ class _Exchange:
                 # A redirect means that nothing was done.
                 unprocessed=300 <= status < 400,
             )
-        kind = classify(status, code or 0)
+        kind = operation.classify(status, code or 0)
         retry_after = parse_retry_after(
             response.headers.get("retry-after"),
             server_time.timestamp() if server_time else self._clock.time(),
@@ -288,7 +292,7 @@ class _Exchange:
         detail = self._scrub(text or response.reason_phrase)[:500]
         if status == 404 and not code:
             # The API itself answers HTTP 200 to what it does not find.
-            detail += f". Check the Base URL of {self.settings.source}: the API may not be there"
+            detail += f". Check {self.settings.check_address}: the API may not be there"
         raise kind(
             f"{kind.reason}{whose}: {detail}",
             operation=str(operation),
@@ -296,8 +300,8 @@ class _Exchange:
             http_status=status,
             request_id=request_id,
             retry_after=retry_after,
-            # A refusal means that nothing was done. A server error may come after the work was done.
-            unprocessed=kind is not ZillizServerError,
+            # A refusal means that nothing was done. Trouble in the server may come after the work was done.
+            unprocessed=not (kind is ZillizServerError or (kind is ZillizRefusedError and status >= 500)),
         )
 
     def _scrub(self, text: str) -> str:
@@ -329,6 +333,8 @@ class ZillizClient:
         self._budget = RequestBudget(settings.requests_per_second)
         self._makes_transport = transport is None
         self._take(transport or _make_transport(settings))
+        #: Clients of the data planes of clusters, by address. Each has a request budget of its own.
+        self._of_clusters: dict[str, ZillizClient] = {}
 
     def __enter__(self) -> ZillizClient:
         return self
@@ -337,6 +343,8 @@ class ZillizClient:
         self.close()
 
     def close(self) -> None:
+        for client in self._of_clusters.values():
+            client.close()
         self._transport.close()
 
     def _take(self, transport: httpx.BaseTransport) -> None:
@@ -353,14 +361,14 @@ class ZillizClient:
         flow: Flow[T],
         *,
         save: Callable[[Mapping[str, Any] | None], None] | None = None,
-        keep_secret: Callable[[KeepSecret], bool] | None = None,
+        store_secret: Callable[[StoreSecret], bool] | None = None,
         note: Callable[[str], None] = log.info,
     ) -> T:
         """
         Run a flow to its end.
 
         :param save: makes a record durable; needed by flows that start a job
-        :param keep_secret: stores what is shown only once, and returns whether it did; needed by flows that
+        :param store_secret: stores what is shown only once, and returns whether it did; needed by flows that
             get a password
         :param note: writes a line to the log
         :return: what the flow returns; raises what it raises
@@ -379,14 +387,16 @@ class ZillizClient:
                 case Save(record) if save:
                     save(record)
                     return self._clock.time()
-                case KeepSecret() if keep_secret:
-                    return keep_secret(step)
+                case StoreSecret() if store_secret:
+                    return store_secret(step)
             raise TypeError(f"This flow needs something that takes a {type(step).__name__}.")
 
         return drive_blocking(flow, take)
 
     def send(self, operation: Operation[T]) -> Reply[T]:
         """Send one operation, within the budget; raises :class:`ZillizError`."""
+        if operation.address and not self.settings.cluster_address:
+            return self._of_cluster(operation.address).send(operation)
         try:
             return self._send_once(operation)
         except ZillizAuthenticationError:
@@ -394,6 +404,18 @@ class ZillizClient:
                 raise
             self._exchange = _Exchange(self._refresh(), self._clock)
             return self._send_once(operation)
+
+    def _of_cluster(self, address: str) -> ZillizClient:
+        """Return the client of a cluster's data plane."""
+        if address not in self._of_clusters:
+            refresh = self._refresh
+            self._of_clusters[address] = ZillizClient(
+                self.settings.for_cluster(address),
+                refresh=refresh and (lambda: refresh().for_cluster(address)),
+                transport=None if self._makes_transport else self._transport,
+                clock=self._clock,
+            )
+        return self._of_clusters[address]
 
     def _send_once(self, operation: Operation[T]) -> Reply[T]:
         while delay := self._budget.take(self._clock.time()):
@@ -503,6 +525,8 @@ class AsyncZillizClient:
         """Send one operation, within the budget, or share an answer; raises :class:`ZillizError`."""
         if not operation.idempotent:
             raise TypeError(f"Only a worker starts jobs: a triggerer must not {operation}.")
+        if operation.address:
+            raise TypeError(f"Only a worker reads the data of clusters: a triggerer must not {operation}.")
         return await self._answers.get(operation, self._clock.time(), lambda: self._send(operation))
 
     async def _send(self, operation: Operation[T]) -> Reply[T]:

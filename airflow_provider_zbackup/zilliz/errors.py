@@ -10,8 +10,9 @@ All errors of Zilliz Cloud, and how an answer is classified.
     │   ├── ZillizPermissionError          the API key may not do this
     │   ├── ZillizUnsupportedClusterError  this cluster's plan has no backups
     │   ├── ZillizBadRequestError          an argument is wrong
-    │   ├── ZillizNotFoundError            no such cluster, backup or job
-    │   └── ZillizUncertainError           a create got no answer and nobody can tell what came of it
+    │   ├── ZillizNotFoundError            no such cluster, backup, job or collection
+    │   ├── ZillizDifferenceError          what was restored is not what it should be
+    │   └── ZillizUncertainError           a call got no answer, and its result cannot be found
     ├── ZillizTransientError               passes by itself
     │   ├── ZillizConnectionError          no answer: the network, or a time-out
     │   ├── ZillizThrottledError           too many requests
@@ -34,7 +35,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+
+E = TypeVar("E", bound="ZillizError")
 
 #: Ids of what an error is about.
 IDS = ("job_id", "backup_id", "cluster_id")
@@ -106,6 +109,10 @@ class ZillizError(Exception):
         vars(other).update({name: ids.get(name) for name in IDS if getattr(self, name) is None})
         return other
 
+    def as_kind(self, kind: type[E]) -> E:
+        """Return the same error as one of another class, for a reader who knows more than the code tells."""
+        return kind(**{name: getattr(self, name) for name in _FIELDS})
+
     def to_dict(self) -> dict[str, Any]:
         """Return the error as plain JSON, for the event of a trigger."""
         return {"error": type(self).__name__, **{name: getattr(self, name) for name in _FIELDS}}
@@ -158,13 +165,17 @@ class ZillizBadRequestError(ZillizPermanentError):
 
 
 class ZillizNotFoundError(ZillizPermanentError):
-    """There is no such cluster, backup, job or project, or the key cannot see it."""
+    """There is no such cluster, backup, job, project or collection, or the key cannot see it."""
 
     reason = "Not found"
 
 
+class ZillizDifferenceError(ZillizPermanentError):
+    """What was restored is not what it should be."""
+
+
 class ZillizUncertainError(ZillizPermanentError):
-    """A call got no usable answer, and nobody but the user can find out what came of it."""
+    """A call got no usable answer, and only the user can find out whether it started the job."""
 
 
 class ZillizTransientError(ZillizError):
@@ -256,14 +267,16 @@ def classify(http_status: int, code: int) -> type[ZillizError]:
     ================================================  ==========================================
     a code that is known                              what the code says
     a code that is an HTTP status (409, 429, 5xx)     what the status says
-    HTTP 401, 409, 429 or 5xx                         what the status says, whatever the code
-    any other code                                    :class:`ZillizRefusedError`
+    any other code, and HTTP 401, 409 or 429          what the status says: it has one meaning only
+    any other code, and any other status              :class:`ZillizRefusedError`
+    no code, and HTTP 401, 408, 409, 429 or 5xx       what the status says
     no code, and HTTP 400, 405, 413, 415 or 422       :class:`ZillizBadRequestError`
     no code, and any other status                     :class:`ZillizRefusedError`
     ================================================  ==========================================
 
     Most failures come with HTTP 200. HTTP 403 and 404 without a code come from a gateway, so they say nothing
-    about clusters or backups.
+    about clusters or backups. With a code that is not known, HTTP 5xx need not mean trouble: it may be how
+    the API says that something is in the way or does not exist.
 
     :param http_status: HTTP status of the answer
     :param code: the answer's ``code``, 0 where it has none
@@ -278,8 +291,35 @@ def classify(http_status: int, code: int) -> type[ZillizError]:
         return ZillizThrottledError
     if 409 in statuses:
         return ZillizConflictError
-    if any(number == 408 or 500 <= number <= 599 for number in statuses):
+    status = code or http_status
+    if status == 408 or 500 <= status <= 599:
         return ZillizServerError
     if not code and http_status in (400, 405, 413, 415, 422):
         return ZillizBadRequestError
     return ZillizRefusedError
+
+
+_DATA_KINDS: dict[frozenset[int], type[ZillizError]] = {
+    frozenset({1800}): ZillizAuthenticationError,
+    frozenset({100, 700, 800}): ZillizNotFoundError,
+    frozenset({1100, 1801, 1802}): ZillizBadRequestError,
+    frozenset({1807, 1808}): ZillizThrottledError,
+}
+
+
+def classify_data(http_status: int, code: int) -> type[ZillizError]:
+    """
+    Return the class of a failed answer of a cluster's data plane.
+
+    Its codes are those of Milvus. Some of them look like HTTP statuses and mean something else, so a code
+    that is not known is never read as a status.
+
+    :param http_status: HTTP status of the answer
+    :param code: the answer's ``code``, 0 where it has none
+    """
+    for codes, kind in _DATA_KINDS.items():
+        if code in codes:
+            return kind
+    if http_status == 403:
+        return ZillizPermissionError
+    return ZillizRefusedError if code and http_status == 200 else classify(http_status, 0)

@@ -1,94 +1,23 @@
-"""
-Answers of the Zilliz Cloud API, as pydantic models.
-
-The API's own documents disagree about many fields. So answers may have unknown fields, missing fields, nulls
-and values of the wrong type: such a field gets its default. Only a list must be there.
-"""
+"""Answers of the Zilliz Cloud API, as pydantic models. ``answers.py`` says how they are read."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, TypeAlias
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
     ConfigDict,
     SecretStr,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    field_validator,
     model_validator,
 )
-from pydantic.alias_generators import to_camel
-from pydantic_core.core_schema import ValidationInfo
 
-
-def normalise_state(value: str) -> str:
-    """Return a state in one spelling: the documents write both ``IN_PROGRESS`` and ``IN PROGRESS``."""
-    return value.strip().upper().replace(" ", "_").replace("-", "_")
-
-
-def as_utc(value: datetime) -> datetime:
-    """Return the time in UTC; the API's times without a zone are UTC too."""
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-def as_percentage(value: Any) -> int:
-    """Return a progress as a number from 0 to 100; the API sends text such as ``"40"``."""
-    return max(0, min(100, int(float(str(value).strip().rstrip("%")))))
+from airflow_provider_zbackup.zilliz.answers import Answer, Percentage, State, Time, with_empty_list
 
 
 def is_default_database(name: str | None) -> bool:
     """Tell whether a name means the default database, which the API shows as an empty text."""
     return name in (None, "", "default")
-
-
-State = Annotated[str, AfterValidator(normalise_state)]
-Time = Annotated[datetime, AfterValidator(as_utc)]
-Percentage = Annotated[int, BeforeValidator(as_percentage)]
-
-
-def read_envelope(content: bytes) -> tuple[dict[str, Any] | None, int | None]:
-    """Return an answer's envelope and its code, each ``None`` if it cannot be read."""
-    try:
-        envelope = json.loads(content)
-    except (ValueError, RecursionError):
-        return None, None
-    if not isinstance(envelope, dict):
-        return None, None
-    try:
-        return envelope, int(envelope.get("code", 0))
-    except (ValueError, TypeError, OverflowError):
-        return envelope, None
-
-
-class Answer(BaseModel):
-    """Base of all answers."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        populate_by_name=True,
-        extra="ignore",
-        frozen=True,
-        coerce_numbers_to_str=True,
-    )
-
-    @field_validator("*", mode="wrap")
-    @classmethod
-    def _default_when_unreadable(
-        cls, value: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo
-    ) -> Any:
-        try:
-            if value is not None:
-                return read(value)
-        except (ValidationError, ValueError, OverflowError):
-            pass
-        field = cls.model_fields[info.field_name or ""]
-        return read(value) if field.is_required() else field.get_default(call_default_factory=True)
 
 
 class BackupCreation(Answer):
@@ -182,7 +111,7 @@ class Backup(Answer):
         """Whether it will never be available. Backups have no documented status for this; jobs have these."""
         return self.status in ("FAILED", "ERROR", "CANCELED", "CANCELLED")
 
-    def may_block(self, now: datetime | None) -> bool:
+    def may_block(self, now: datetime) -> bool:
         """
         Tell whether it may be in the way of another backup.
 
@@ -190,7 +119,7 @@ class Backup(Answer):
 
         :param now: the server's time
         """
-        is_old = now and self.create_time and now - self.create_time > timedelta(days=1)
+        is_old = self.create_time is not None and now - self.create_time > timedelta(days=1)
         return self.is_running and not (is_old and self.status != "CREATING")
 
     @property
@@ -226,13 +155,6 @@ def contents_of(names: Iterable[tuple[str | None, str]]) -> Contents:
     return frozenset((None if is_default_database(database) else database, name) for database, name in names)
 
 
-def _with_empty_list(data: Any, items: str) -> Any:
-    """Accept an empty list in any form; but an answer without a list must not count as an empty list."""
-    if isinstance(data, dict) and data.get(items) is None and (items in data or data.get("count") == 0):
-        return data | {items: []}
-    return data
-
-
 class BackupPage(Answer):
     """One page of `List Backups <https://docs.zilliz.com/reference/restful/list-backups-v2>`__."""
 
@@ -242,7 +164,7 @@ class BackupPage(Answer):
     @model_validator(mode="before")
     @classmethod
     def _accept_empty(cls, data: Any) -> Any:
-        return _with_empty_list(data, "backups")
+        return with_empty_list(data, "backups")
 
     @property
     def items(self) -> Sequence[Backup]:
@@ -315,7 +237,7 @@ class ClusterPage(Answer):
     @classmethod
     def _accept_bare_list(cls, data: Any) -> Any:
         """Accept both forms: the reference's schema shows a bare list, its example an object."""
-        return {"clusters": data} if isinstance(data, list) else _with_empty_list(data, "clusters")
+        return {"clusters": data} if isinstance(data, list) else with_empty_list(data, "clusters")
 
     @property
     def items(self) -> Sequence[Cluster]:
@@ -401,7 +323,7 @@ class StorageIntegrationPage(Answer):
     @model_validator(mode="before")
     @classmethod
     def _accept_empty(cls, data: Any) -> Any:
-        return _with_empty_list(data, "storageIntegrations")
+        return with_empty_list(data, "storageIntegrations")
 
     @property
     def items(self) -> Sequence[StorageIntegration]:

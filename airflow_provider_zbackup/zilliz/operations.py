@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
-from airflow_provider_zbackup.zilliz.errors import ZillizBadRequestError
+from airflow_provider_zbackup.zilliz.errors import ZillizBadRequestError, ZillizError, classify
 from airflow_provider_zbackup.zilliz.models import (
     Backup,
     BackupCreation,
@@ -65,6 +66,10 @@ class Operation(Generic[T]):
     answer_id: tuple[str, str] | None = None
     idempotent: bool = True
     max_age: float = field(default=0.0, compare=False)
+    #: Base URL of the cluster whose data plane it calls; empty for the control plane.
+    address: str = field(default="", kw_only=True)
+    #: What it sends beside the headers of every call.
+    headers: ClassVar[Mapping[str, str]] = {}
 
     def __str__(self) -> str:
         return f"{self.name} {self.subject}".rstrip()
@@ -77,6 +82,10 @@ class Operation(Generic[T]):
         """Return the answer's ``data`` as its type; raises ``pydantic.ValidationError``."""
         reader: TypeAdapter[T] = _reader(self.answer)  # type: ignore[arg-type]
         return reader.validate_python(data)
+
+    def classify(self, http_status: int, code: int) -> type[ZillizError]:
+        """Return the class of the error that an answer means; see :func:`.errors.classify`."""
+        return classify(http_status, code)
 
     def is_answered_by(self, answer: T) -> bool:
         """Tell whether an answer has the id that was asked for; an answer without an id passes."""

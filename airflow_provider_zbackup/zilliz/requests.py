@@ -9,9 +9,12 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from airflow_provider_zbackup.zilliz.checks import (
+    COLLECTION_STATUSES,
+    RESTORE_VERSIONS,
     RETENTION_DAYS,
     WEEKDAYS,
     check_backup_scope,
+    check_choice,
     check_copies,
     check_id,
     check_names,
@@ -139,6 +142,35 @@ class RestoreClusterRequest(Request):
     collection_status: str
     restore_version_policy: str | None = None
 
+    @classmethod
+    def of(
+        cls,
+        *,
+        project_id: str,
+        cluster_name: str,
+        cu_size: int,
+        collection_status: str,
+        restore_version: str | None = None,
+    ) -> RestoreClusterRequest:
+        """
+        Return the request.
+
+        :raises ArgumentError: when an argument is unusable
+        """
+        check_id("project_id", project_id)
+        check_id("cluster_name", cluster_name)
+        check_number("cu_size", cu_size, 1)
+        check_choice("collection_status", collection_status, COLLECTION_STATUSES)
+        if restore_version is not None:
+            check_choice("restore_version", restore_version, RESTORE_VERSIONS)
+        return cls(
+            project_id=project_id,
+            cluster_name=cluster_name,
+            cu_size=int(cu_size),
+            collection_status=collection_status,
+            restore_version_policy=restore_version,
+        )
+
 
 class RegionRetention(Request):
     """For how many days copies of automatic backups are kept in another region."""
@@ -243,9 +275,19 @@ class RestoreCollectionsRequest(Request):
     def of(
         cls, destination_cluster_id: str, target: RestoreTarget | None, *, load: bool
     ) -> RestoreCollectionsRequest:
-        """Return the request for one collection, or without a target for all."""
+        """
+        Return the request for one collection, or without a target for all.
+
+        :raises ArgumentError: when an argument is unusable
+        """
+        check_id("destination_cluster_id", destination_cluster_id)
         if target is None:
             return cls(dest_cluster_id=destination_cluster_id)
+        check_id("the collection to restore", target.name)
+        check_id("the restored collection", target.restored_as)
+        for name in ("database", "destination_database"):
+            if (value := getattr(target, name)) is not None:
+                check_id(name, value)
         collection = RestoredCollection(
             collection_name=target.name,
             dest_collection_name=target.restored_as,
@@ -264,3 +306,14 @@ class ExportBackupRequest(Request):
 
     integration_id: str
     directory: str
+
+    @classmethod
+    def of(cls, integration_id: str, directory: str) -> ExportBackupRequest:
+        """
+        Return the request.
+
+        :raises ArgumentError: when an argument is unusable
+        """
+        check_id("integration_id", integration_id)
+        check_id("directory", directory)
+        return cls(integration_id=integration_id, directory=directory)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
+
+from airflow_provider_zbackup.zilliz.errors import ZillizConfigurationError
 
 DEFAULT_BASE_URL = "https://api.cloud.zilliz.com"
 
@@ -19,6 +22,7 @@ class ClientSettings:
     :param conflict_codes: codes that mean that another backup is in the way
     :param ca_bundle: path of a PEM file with the certificates to trust, instead of those of the environment
     :param source: where the settings come from, for error texts
+    :param cluster_address: whether ``base_url`` is that of a cluster's data plane
     """
 
     api_key: str = field(repr=False)
@@ -28,6 +32,36 @@ class ClientSettings:
     conflict_codes: frozenset[int] = frozenset()
     ca_bundle: str | None = None
     source: str = field(default="the Airflow connection", compare=False)
+    cluster_address: bool = False
+
+    @property
+    def check_address(self) -> str:
+        """What to check if nothing answers at ``base_url``, in words."""
+        if self.cluster_address:
+            return "whether this machine may reach the cluster: its allow list, firewalls, private endpoints"
+        return f"the Base URL of {self.source}"
+
+    def for_cluster(self, address: str) -> ClientSettings:
+        """
+        Return the settings of a client of a cluster's data plane.
+
+        :param address: the cluster's ``connectAddress``
+        :raises ZillizConfigurationError: when the key must not be sent there: it goes only over HTTPS, or to
+            this machine
+        """
+        try:
+            url = urlsplit(address)
+            is_safe = url.scheme == "https" or (url.scheme == "http" and is_loopback(url.hostname))
+            is_plain = url.hostname and "@" not in url.netloc and not (url.query or url.fragment)
+        except ValueError:
+            is_safe = is_plain = False
+        if not (is_safe and is_plain):
+            raise ZillizConfigurationError(
+                f"The API key is not sent to {address!r}, which Zilliz Cloud shows as the address of a "
+                "cluster: the key goes only over HTTPS, or to this machine.",
+                unprocessed=True,
+            )
+        return replace(self, base_url=address.rstrip("/"), cluster_address=True)
 
     @property
     def longest_exchange(self) -> float:

@@ -24,7 +24,7 @@ class Case(ABC):
 
     :param routes: the requests that it makes, and where they go
     :param call: the one that starts the job
-    :param leaves_traces: whether what came of a call can be found even without its answer
+    :param leaves_traces: whether the result of a call can be found without its answer
     """
 
     routes: ClassVar[dict[str, str]]

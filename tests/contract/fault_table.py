@@ -14,7 +14,7 @@ _HEAD = """\
 
 What `make fault-matrix` saw; the tests compare it with what they see. Each cell is a task whose request is
 struck by a fault, once or for as long as the task's first try lasts; a task that failed is tried again. After
-every cell exactly one job has done its work. Where nothing in the API shows what came of a call without an
+every cell exactly one job has done its work. Where nothing in the API shows the result of a call without an
 answer, the user must tell.
 """
 _COLUMNS = ["request", "fault", "strikes", "waiting in the worker", "deferrable"]

@@ -103,6 +103,36 @@ def test_after_an_unexplained_refusal_the_retry_looks_before_it_creates(
     assert len(world.requests("create_backup")) == 1
 
 
+STATUSES = pytest.mark.parametrize("status", [400, 403, 422, 500, 503])
+
+
+@STATUSES
+def test_a_conflict_is_waited_for_whatever_the_status_of_its_unknown_code(world: World, status: int) -> None:
+    world.someone_backs_up(seconds=30, cluster_id=SECOND_DEDICATED_CLUSTER_ID)
+    world.fault("create_backup", times=1, status=status, body={"code": CODE, "message": "Busy."})
+    assert create().run()["status"] == "AVAILABLE"
+    assert len(world.backups()) == 2
+
+
+@STATUSES
+def test_a_deleted_backup_is_made_anew_whatever_the_status_of_its_unknown_code(
+    world: World, status: int
+) -> None:
+    world.control_plane.configure(job_seconds=600)
+    task = create(timeout=100)
+    with pytest.raises(ZillizTimeoutError):
+        task.run()
+    world.clock.sleep(1000)
+    world.control_plane.jobs.clear()
+    (backup,) = world.backups()
+    world.hook.delete_backup(CLUSTER_ID, backup.backup_id)
+    world.control_plane.configure(job_seconds=10)
+    unknown = {"status": status, "body": {"code": CODE, "message": "What?"}}
+    world.fault("describe_backup", times=20, **unknown)
+    world.clock.at(100, world.control_plane.faults.clear)
+    assert task.run()["backup_id"] != backup.backup_id
+
+
 @MODES
 def test_a_hopeless_create_is_not_sent_for_hours_while_another_cluster_is_backed_up(
     world: World, deferrable: bool
@@ -113,7 +143,33 @@ def test_a_hopeless_create_is_not_sent_for_hours_while_another_cluster_is_backed
     with pytest.raises(ZillizRefusedError, match="No such collection"):
         create(deferrable=deferrable).run()
     assert world.clock.now - begin < 2 * LONGEST_GUESS
-    assert len(world.requests("create_backup")) < 20
+    assert len(world.requests("create_backup")) < 8
+
+
+@MODES
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"collections": ["medium_articles", "lost"]},
+            r"Collection lost does not exist .*in database default",
+        ),
+        (
+            {"collections": ["lost"], "database": "sales"},
+            r"Collection lost does not exist .*in database sales",
+        ),
+        ({"copy_to_regions": ["aws-eu-central-1"]}, r"aws-eu-central-1 is not bound"),
+    ],
+)
+def test_what_the_server_says_is_wrong_is_told_at_once_and_needs_no_retry(
+    world: World, deferrable: bool, arguments: dict[str, Any], message: str
+) -> None:
+    world.someone_backs_up(seconds=100_000, cluster_id=SECOND_DEDICATED_CLUSTER_ID)
+    begin = world.clock.now
+    with pytest.raises(AirflowFailException, match=message):
+        create(deferrable=deferrable, **arguments).run()
+    assert world.clock.now == begin
+    assert len(world.requests("create_backup")) == 1
 
 
 @MODES
@@ -149,5 +205,7 @@ def test_the_record_knows_how_long_the_client_may_take_for_an_answer(world: Worl
 
     task.store.set = keep  # type: ignore[method-assign]
     task.run()
-    first_sent, answer_by = (datetime.fromisoformat(saved[0][name]) for name in ("first_sent", "answer_by"))
-    assert answer_by - first_sent == timedelta(seconds=80)
+    first_sent, answer_deadline = (
+        datetime.fromisoformat(saved[0][name]) for name in ("first_sent", "answer_deadline")
+    )
+    assert answer_deadline - first_sent == timedelta(seconds=80)

@@ -185,9 +185,11 @@ def test_a_callback_gets_the_ids_of_what_was_waited_for(
 
 
 def test_what_is_kept_of_a_create_does_not_grow_with_its_collections(world: World) -> None:
+    world.fault("create_backup", code=96038, message="Failed.")
     task = create(collections=[f"collection_{number}" for number in range(3000)])
-    with pytest.raises(ZillizRefusedError, match="in database default"):
+    with pytest.raises(ZillizRefusedError):
         task.run()
+    assert task.store
     assert len(str(task.store)) < 2000
 
 

@@ -257,10 +257,23 @@ def test_each_poke_tells_what_it_saw_and_the_time_out_the_last_of_it(
     monkeypatch.setattr(ZillizJobSensor, "log", logging.getLogger("task"))
     caplog.set_level(logging.INFO)
     created = start(world, seconds=120)
-    with pytest.raises(AirflowSensorTimeout, match=rf"Job {created.job_id} is IN_PROGRESS, \d+ %; 60 s el"):
+    with pytest.raises(AirflowSensorTimeout, match=rf"Job {created.job_id} is IN_PROGRESS, \d+ %\. "):
         job_sensor(created.job_id, deferrable=False, poke_interval=10, timeout=55).run()
-    told = [record.levelname for record in caplog.records if f"Job {created.job_id} is" in record.message]
-    assert told == ["INFO"] * 7 + ["ERROR"]
+    told = [record for record in caplog.records if f"Job {created.job_id} is" in record.message]
+    assert [record.levelname for record in told] == ["INFO"] * 6 + ["ERROR"]
+    assert len({record.message for record in told}) == 7
+
+
+def test_a_poke_that_saw_nothing_new_is_silent_but_not_for_long(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ZillizNoActiveBackupSensor, "log", logging.getLogger("task"))
+    caplog.set_level(logging.INFO)
+    world.someone_backs_up(seconds=700)
+    gate(cluster_id=CLUSTER_ID).run()
+    told = [record.message for record in caplog.records if "is busy with" in record.message]
+    assert len(told) == 3
+    assert len(world.requests("list_backups")) > 60
 
 
 def test_sensors_do_not_wait_for_a_week() -> None:

@@ -38,6 +38,9 @@ for line in sys.stdin:
         module = importlib.import_module(name)
         dags = [value for value in vars(module).values() if isinstance(value, DAG)]
         (dag,) = [dag for dag in dags if dag_id in ("", dag.dag_id)]
+        if hasattr(dag, "sync_to_db"):
+            # Airflow 2 keeps events only of assets that its database knows.
+            dag.sync_to_db()
         run = dag.test(run_conf=conf or None)
         for ti in run.get_task_instances():
             index = "" if ti.map_index < 0 else f"_{{ti.map_index}}"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
+from dataclasses import replace
 
 from airflow_provider_zbackup.emulator import ControlPlane, JobPlan
+from airflow_provider_zbackup.emulator.data_plane.collection_data import NO_ROWS
 from airflow_provider_zbackup.emulator.seed import DEDICATED_CLUSTER_ID, SECOND_DEDICATED_CLUSTER_ID
 from tests.dags.conftest import Run
 
@@ -78,19 +81,43 @@ def test_restore_backup(run: Run, control_plane: ControlPlane) -> None:
 
 def test_restore_drill(run: Run, control_plane: ControlPlane) -> None:
     source = control_plane.clusters[DEDICATED_CLUSTER_ID]
-    control_plane.start_backup(source, operation="someone", plan=JobPlan(seconds=0))
-    said = run("restore_drill")
+    said = run("restore_drill:backup_to_prove")
+    assert "STATE success" in said, said
+    # What happens later does not matter.
+    source.remove_collection("", "medium_articles", time.time())
+    said = run("restore_drill:restore_drill")
     assert "STATE success" in said, said
     (drill,) = (it for it in control_plane.clusters.values() if it.cluster_name.startswith("drill-"))
     assert drill.settled_status == "DELETED"
-    assert f"restored as {control_plane.connect_address(drill)}" in said
     assert source.settled_status == "RUNNING"
+    assert re.search(r"restored 480 rows in 4 collections in \d s; nothing differs", said)
 
 
-def test_restore_drill_without_a_young_backup_restores_nothing(run: Run, control_plane: ControlPlane) -> None:
-    said = run("restore_drill")
+def test_restore_drill_fails_if_something_differs(run: Run, control_plane: ControlPlane) -> None:
+    said = run("restore_drill:backup_to_prove")
+    assert "STATE success" in said, said
+    (backup,) = control_plane.backups
+    articles = replace(backup.databases[""][0], data=NO_ROWS)
+    backup.databases = {"": [articles]}
+    said = run("restore_drill:restore_drill")
     assert "STATE failed" in said, said
-    assert "has no usable cluster backup" in said
+    for line in (
+        r"sales.orders +collection +there +missing",
+        r"medium_articles +rows +120 +0",
+        r"medium_articles +field title +there +missing",
+    ):
+        assert re.search(line, said), said
+    assert "nothing differs" not in said
+    (drill,) = (it for it in control_plane.clusters.values() if it.cluster_name.startswith("drill-"))
+    assert drill.settled_status == "DELETED"
+
+
+def test_restore_drill_without_a_manifest_restores_nothing(run: Run, control_plane: ControlPlane) -> None:
+    control_plane.faults.add("query_entities", code=1800, message="not with this key")
+    said = run("restore_drill:backup_to_prove")
+    assert "STATE success" in said, said
+    said = run("restore_drill:restore_drill")
+    assert "STATE failed" in said, said
     assert len(control_plane.clusters) == 4
 
 

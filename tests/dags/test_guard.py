@@ -83,18 +83,27 @@ def test_what_failed_is_restored_and_nothing_else(
     assert restored(control_plane) == ([name] if expected is UNDONE else [])
 
 
+def rows_of(control_plane: ControlPlane) -> dict[str, int]:
+    """Return how many rows each collection of the default database has."""
+    groups = control_plane.clusters[DEDICATED_CLUSTER_ID].databases_at(control_plane.now())
+    return {each.name: each.data.count() for each in groups[""]}
+
+
 @pytest.mark.parametrize("fail", [False, True])
 def test_guarded_migration(run: Run, control_plane: ControlPlane, fail: bool) -> None:
-    said = run("guarded_migration", collection="quick_setup", fail=fail)
+    before = rows_of(control_plane)
+    said = run("guarded_migration", fail=fail)
     (backup,) = control_plane.backups
     if fail:
-        tasks = {"migrate": "failed", "check": "upstream_failed", "switch_alias": "success"}
+        tasks = {"migrate": "success", "check": "failed", "switch_alias": "success"}
         assert states(said) == tasks | own(UNDONE) | {"": "failed"}, said
-        assert f"the alias leads to quick_setup_{backup.backup_id}" in said
+        name = f"medium_articles_{backup.backup_id}"
+        assert f"the alias leads to {name}, which has 120 rows" in said
+        assert rows_of(control_plane) == before | {"medium_articles": 11, name: 120}
     else:
         tasks = {"migrate": "success", "check": "success", "switch_alias": "skipped"}
         assert states(said) == tasks | own(WELL) | {"": "success"}, said
-        assert "migrated quick_setup" in said
+        assert rows_of(control_plane) == before | {"medium_articles": 111}
 
 
 def test_a_guard_whose_backup_fails_lets_nothing_begin(run: Run, control_plane: ControlPlane) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from airflow_provider_zbackup.emulator.seed import DEDICATED_CLUSTER_ID
 from dev.airflow_api import Json
 from dev.emulated_cloud import EmulatedCloud
 
@@ -14,7 +15,7 @@ class Cloud(EmulatedCloud):
     """A private Zilliz Cloud for the scenarios."""
 
     def __init__(self) -> None:
-        super().__init__(job_seconds=3, answer_seconds=ANSWER_SECONDS)
+        super().__init__(job_seconds=3, extra={"timeout": ANSWER_SECONDS})
 
     def hang(self, operation: str, *, after_work: bool = False) -> None:
         """
@@ -33,6 +34,11 @@ class Cloud(EmulatedCloud):
         assert len(backups) == 1, f"There must be exactly one backup, not {backups}"
         assert self.creates_done() == 1
         return backups[0]
+
+    def collections(self) -> list[str]:
+        """Return the names of the collections of the cluster that is backed up."""
+        (cluster,) = [it for it in self.state()["clusters"] if it["clusterId"] == DEDICATED_CLUSTER_ID]
+        return [each["name"] for database in cluster["databases"].values() for each in database]
 
     def creates_done(self) -> int:
         """Return how many creates the cloud has done, whatever it answered."""

@@ -18,6 +18,7 @@ DAGS = Path(__file__).resolve().parent / "dags"
 CELERY_COMPONENTS = ("api-server", "scheduler", "dag-processor", "worker")
 DAG_IDS = (
     "backup_deferred",
+    "backup_ended_in_triggerer",
     "backup_held_after_delivery",
     "backup_held_before_delivery",
     "backup_in_worker",
@@ -25,6 +26,10 @@ DAG_IDS = (
     "backup_with_short_timeout",
     "backups_of_one_cluster",
     "gate",
+    "guarded",
+    "guarded_fail_fast",
+    "guarded_settling",
+    "guarded_with_timeout",
     "jobs",
 )
 

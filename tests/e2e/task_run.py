@@ -34,6 +34,14 @@ class TaskRun:
         self.task_id = task_id
         self.map_index = map_index
 
+    def of(self, task_id: str) -> TaskRun:
+        """
+        Return another task of the same run.
+
+        :param task_id: the task.
+        """
+        return TaskRun(self._stack, self.dag_id, self.run_id, task_id)
+
     def mapped(self, map_index: int) -> TaskRun:
         """
         Return one instance of this task, which is mapped.
@@ -139,6 +147,28 @@ class TaskRun:
             parts.append("\n".join([f"The end of the log of try {number}:", *(f"    {it}" for it in lines)]))
         return "\n".join(parts)
 
+    def states(self) -> dict[str, str]:
+        """Wait until the run and its tasks have ended; return all states, the run's by ``""``."""
+        tasks: list[Json] = []
+
+        # A run that a user has marked has ended before its tasks; any other one ends after them.
+        def have_ended() -> bool:
+            self._stack.check_alive()
+            tasks[:] = self._stack.api.task_instances(self.dag_id, self.run_id)
+            return all(task["state"] in FINAL_STATES for task in tasks)
+
+        wait_until(have_ended, WAIT_SECONDS, f"All tasks of {self.dag_id} end")
+        run = self._stack.api.wait_for_dag_run(self.dag_id, self.run_id, WAIT_SECONDS)
+        return {"": run["state"]} | {task["task_id"]: task["state"] for task in tasks}
+
+    def mark_run(self, state: str) -> None:
+        """
+        Set the state of the whole run, as a user does in the UI.
+
+        :param state: the state.
+        """
+        self._stack.api.set_dag_run_state(self.dag_id, self.run_id, state)
+
     def mark(self, state: str) -> None:
         """
         Set the state of the task, as a user does in the UI.
@@ -147,10 +177,14 @@ class TaskRun:
         """
         self._stack.api.set_task_state(self.dag_id, self.run_id, self.task_id, state, self.map_index)
 
-    def clear(self) -> None:
-        """Clear the task, as a user does in the UI, and wait until Airflow has done that."""
+    def clear(self, *, only_failed: bool = False) -> None:
+        """
+        Clear the task and all that depend on it, as a user does in the UI, and wait for that.
+
+        :param only_failed: leave those alone that have not failed.
+        """
         before = self.details()["id"]
-        self._stack.api.clear_task(self.dag_id, self.run_id, self.task_id)
+        self._stack.api.clear_task(self.dag_id, self.run_id, self.task_id, only_failed=only_failed)
         wait_until(lambda: self.details()["id"] != before, WAIT_SECONDS, f"{self} is cleared")
 
     def __str__(self) -> str:

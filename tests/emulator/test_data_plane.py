@@ -171,6 +171,54 @@ def test_it_finds_rows_by_primary_key(
         assert cluster.data("entities/query", **body) == [{"id": key} for key in keys]
 
 
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [("id > 10", 11), ("id in [3, 4, 500]", 118), ("id > 200", 120)],
+)
+def test_rows_can_be_deleted(cluster: DataPlane, text: str, left: int) -> None:
+    assert cluster.data("entities/delete", collectionName="medium_articles", filter=text) == {}
+    assert cluster.count("medium_articles") == left
+    assert cluster.count("orders", dbName="sales") == 300
+
+
+def test_nothing_is_deleted_without_a_filter_or_from_what_is_not_loaded(cluster: DataPlane) -> None:
+    assert cluster.code("entities/delete", collectionName="medium_articles") == 1802
+    assert cluster.code("entities/delete", collectionName="medium_articles", filter="claps > 5") == 1100
+    assert cluster.code("entities/delete", collectionName="quick_setup", filter="id > 5") == 101
+    assert cluster.count("medium_articles") == 120
+
+
+def test_a_search_finds_the_nearest_rows(cluster: DataPlane) -> None:
+    title = "Why database backups matters"
+    body: dict[str, Any] = {"collectionName": "medium_articles", "data": [embed(title)], "limit": 3}
+    first, second, third = cluster.data("entities/search", **body, outputFields=["title"])
+    assert (first["title"], first["distance"]) == (title, pytest.approx(1, abs=1e-4))
+    assert second["title"] == "Why remote work matters"
+    assert first["distance"] > second["distance"] > third["distance"]
+    assert list(cluster.data("entities/search", **body)[0]) == ["id", "distance"]
+    assert len(cluster.data("entities/search", **body | {"limit": None, "annsField": "vector"})) == 10
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"data": [[1.0]]},
+        {"data": "text"},
+        {"data": []},
+        {"data": [["x"] * 16]},
+        {"annsField": "nothing"},
+        {"filter": "id > 5"},
+    ],
+    ids=str,
+)
+def test_a_search_that_the_emulator_does_not_know_is_refused(
+    cluster: DataPlane, changes: dict[str, Any]
+) -> None:
+    body: dict[str, Any] = {"collectionName": "medium_articles", "data": [[0.0] * 16]}
+    assert cluster.data("entities/search", **body) == [], "It has no direction."
+    assert cluster.code("entities/search", **body | changes) == 1100
+
+
 def test_values_look_as_in_milvus(open_cluster: Callable[..., DataPlane]) -> None:
     cluster = open_cluster(seed.SECOND_DEDICATED_CLUSTER_ID)
     query: dict[str, Any] = {"collectionName": "products", "filter": "id in [1001]"}

@@ -14,6 +14,7 @@ import pytest
 
 from airflow_provider_zbackup.hooks import connection as connection_module
 from airflow_provider_zbackup.hooks.zilliz import ZillizHook
+from airflow_provider_zbackup.version_compat import AIRFLOW_VERSION
 from airflow_provider_zbackup.zilliz.errors import ZillizConfigurationError
 from airflow_provider_zbackup.zilliz.settings import DEFAULT_BASE_URL, ClientSettings
 from tests.hooks.refusals import KEY, refusal
@@ -228,12 +229,28 @@ def test_a_console_url_that_no_link_may_lead_to_is_refused(define: Any, url: str
     assert f"extra field 'console_url': {problem}" in refusal(define, extra={"console_url": url})
 
 
-@pytest.mark.parametrize("extra", [None, "", " ", "{}", " {} ", '{"timeout": null}', '{"timeout": ""}'])
+#: Airflow 3.0 looks at the extra of a connection itself, and refuses what is no JSON object.
+AIRFLOW_CHECKS_EXTRA = AIRFLOW_VERSION.release[:2] == (3, 0)
+FOR_THE_PROVIDER = pytest.mark.skipif(AIRFLOW_CHECKS_EXTRA, reason="Airflow 3.0 refuses it itself")
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        None,
+        "",
+        pytest.param(" ", marks=FOR_THE_PROVIDER),
+        "{}",
+        " {} ",
+        '{"timeout": null}',
+        '{"timeout": ""}',
+    ],
+)
 def test_no_extra_is_fine(define: Any, extra: str | None) -> None:
     assert define(extra=extra).settings == ClientSettings(KEY)
 
 
-@pytest.mark.parametrize("extra", ["{ }", "{\n}", "null"])
+@pytest.mark.parametrize("extra", ["{ }", "{\n}", pytest.param("null", marks=FOR_THE_PROVIDER)])
 def test_an_empty_extra_can_be_written_in_many_ways(define: Any, extra: str) -> None:
     assert define(extra=extra).settings == ClientSettings(KEY)
 
@@ -242,8 +259,15 @@ def test_an_empty_extra_can_be_written_in_many_ways(define: Any, extra: str) -> 
     "extra", ["timeout=5", "{'timeout': 5}", '{"timeout": 5', "[]", '["unmistakable"]', '"unmistakable"', "5"]
 )
 def test_an_extra_that_is_no_json_object_is_refused(define: Any, extra: str) -> None:
-    message = refusal(define, extra=extra)
-    assert "extra: is not a JSON object" in message
+    if AIRFLOW_CHECKS_EXTRA:
+        with pytest.raises(
+            ZillizConfigurationError, match="connection 'zilliz_default' is malformed"
+        ) as caught:
+            define(extra=extra)
+        message = str(caught.value)
+    else:
+        message = refusal(define, extra=extra)
+        assert "extra: is not a JSON object" in message
     assert "unmistakable" not in message
 
 

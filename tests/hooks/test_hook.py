@@ -49,6 +49,13 @@ def test_a_backup_is_created_described_and_followed(world: World) -> None:
     assert (job.job_id, job.status, job.progress) == (created.job_id, "SUCCESSFUL", 100)
 
 
+def test_a_route_of_the_data_plane_is_called_with_the_key(world: World) -> None:
+    query = {"collectionName": "orders", "dbName": "sales", "outputFields": ["count(*)"]}
+    assert world.hook.call_data_plane(CLUSTER_ID, "entities/query", query) == [{"count(*)": 300}]
+    with pytest.raises(ZillizNotFoundError, match="can't find collection"):
+        world.hook.call_data_plane(CLUSTER_ID, "collections/describe", {"collectionName": "nothing"})
+
+
 def test_a_backup_of_collections_is_asked_for_as_told(world: World) -> None:
     world.hook.create_backup(CLUSTER_ID, ["orders"], "sales", ["aws-us-east-1"])
     assert world.requests("create_backup")[0].body == {

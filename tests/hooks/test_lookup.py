@@ -196,7 +196,7 @@ def test_what_was_read_and_is_malformed_would_fail_again(
             vault.value = value
         error = error_of(read)
         assert type(error) is ZillizConfigurationError
-        assert "holds neither a connection URI nor connection JSON" in str(error)
+        assert "holds no connection URI or JSON that this Airflow can read" in str(error)
     assert clock.now == begin
 
 

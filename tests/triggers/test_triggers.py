@@ -38,7 +38,7 @@ SUBJECTS: list[tuple[type[ZillizTrigger], dict[str, Any]]] = [
         {
             "cluster_id": CLUSTER_ID,
             "project_id": None,
-            "to_submit": True,
+            "before_submission": True,
             "result": None,
             "guessing_since": START,
         },
@@ -48,7 +48,7 @@ SUBJECTS: list[tuple[type[ZillizTrigger], dict[str, Any]]] = [
         {
             "cluster_id": None,
             "project_id": PROJECT_ID,
-            "to_submit": False,
+            "before_submission": False,
             "result": {"project_id": PROJECT_ID},
             "guessing_since": None,
         },
@@ -134,7 +134,11 @@ def test_a_finished_backup_completes_what_the_task_knew_already(world: World, kn
 
 @pytest.mark.parametrize(
     "subject",
-    [{"cluster_id": CLUSTER_ID}, {"cluster_id": CLUSTER_ID, "to_submit": True}, {"project_id": PROJECT_ID}],
+    [
+        {"cluster_id": CLUSTER_ID},
+        {"cluster_id": CLUSTER_ID, "before_submission": True},
+        {"project_id": PROJECT_ID},
+    ],
 )
 def test_a_free_cluster_is_told_with_the_deadline_that_still_holds(
     world: World, subject: dict[str, Any]

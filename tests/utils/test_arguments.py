@@ -13,11 +13,25 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowFailException
 from pytest_mock import MockerFixture
 
-from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
-from airflow_provider_zbackup.operators.restore import ZillizRestoreClusterOperator
-from airflow_provider_zbackup.sensors.backup import ZillizNoActiveBackupSensor
+from airflow_provider_zbackup.operators.backup import (
+    ZillizCreateBackupOperator,
+    ZillizDeleteBackupOperator,
+    ZillizExportBackupOperator,
+    ZillizPruneBackupsOperator,
+)
+from airflow_provider_zbackup.operators.cluster import ZillizDropClusterOperator
+from airflow_provider_zbackup.operators.policy import ZillizSetBackupPolicyOperator
+from airflow_provider_zbackup.operators.restore import (
+    ZillizRestoreClusterOperator,
+    ZillizRestoreCollectionsOperator,
+)
+from airflow_provider_zbackup.operators.verify import ZillizVerifyCollectionsOperator, check_manifest
+from airflow_provider_zbackup.sensors.backup import ZillizBackupFreshnessSensor, ZillizNoActiveBackupSensor
 from airflow_provider_zbackup.sensors.job import ZillizJobSensor
+from airflow_provider_zbackup.utils import arguments as checks
+from airflow_provider_zbackup.utils.arguments import Argument
 from airflow_provider_zbackup.zilliz.checks import ArgumentError
+from tests.documents import public_names
 from tests.support import Store, TaskInstance
 
 GOOD: dict[type[Any], dict[str, Any]] = {
@@ -32,8 +46,27 @@ GOOD: dict[type[Any], dict[str, Any]] = {
     },
     ZillizJobSensor: {"job_id": "job-1"},
     ZillizNoActiveBackupSensor: {"cluster_id": "in01-1"},
+    ZillizRestoreCollectionsOperator: {"cluster_id": "in01-1", "backup_id": "backup1"},
+    ZillizExportBackupOperator: {
+        "cluster_id": "in01-1",
+        "backup_id": "backup1",
+        "integration_id": "integ-1",
+        "directory": "backups",
+    },
+    ZillizDeleteBackupOperator: {"cluster_id": "in01-1", "backup_id": "backup1"},
+    ZillizPruneBackupsOperator: {"cluster_id": "in01-1", "keep_last": 3},
+    ZillizSetBackupPolicyOperator: {
+        "cluster_id": "in01-1",
+        "weekdays": ["monday"],
+        "start_hour": 2,
+        "retention_days": 7,
+    },
+    ZillizDropClusterOperator: {"cluster_id": "in01-1", "cluster_name": "scratch"},
+    ZillizBackupFreshnessSensor: {"cluster_id": "in01-1", "max_age": timedelta(days=1)},
+    ZillizVerifyCollectionsOperator: {"cluster_id": "in01-1", "source_cluster_id": "in01-2"},
 }
-CREATE, RESTORE, JOB, GATE = GOOD
+CREATE, RESTORE, JOB, GATE, RESTORE_COLLECTIONS, EXPORT, DELETE, PRUNE, POLICY, DROP, FRESHNESS, VERIFY = GOOD
+SENSORS = (JOB, GATE, FRESHNESS)
 
 
 def make(kind: type[Any], **arguments: Any) -> Any:
@@ -92,43 +125,148 @@ BAD_RESULT = [
     ('  {"job_id": ', "job_id is a string that is not JSON"),
     ('{"cluster_id": null}', "cluster_id, in job_id, must be a string, not NoneType"),
 ]
-BAD_WHEN_RENDERED = [
-    *((CREATE, {"cluster_id": value}, f"cluster_id {text}") for value, text in [*BAD_ID, (None, "must be")]),
-    *((CREATE, {"zilliz_conn_id": value}, f"zilliz_conn_id {text}") for value, text in BAD_ID),
-    *((CREATE, {"database": value}, f"database {text}") for value, text in BAD_ID),
-    *(
-        (CREATE, {name: value}, f"{name} {text}")
-        for name in ("collections", "copy_to_regions")
-        for value, text in BAD_NAMES
-    ),
-    *(
-        (RESTORE, {name: value}, f"{name} {text}")
-        for name in ("cluster_id", "backup_id", "cluster_name", "project_id")
-        for value, text in BAD_ID
-    ),
-    *(
-        (RESTORE, {"backup_id": {"backup_id": value}}, f"backup_id, in backup_id, {text}")
-        for value, text in [*BAD_ID, (None, "must be a string, not NoneType")]
-    ),
-    (RESTORE, {"backup_id": "{'backup_id': 'backup1'}"}, "backup_id is a string that is not JSON"),
-    *(
-        (
-            RESTORE,
-            {"cu_size": value},
-            f"cu_size must be a whole number, at least 1, not {re.escape(repr(value))}",
+YEAR = 366 * 24 * 60 * 60
+BAD_NUMBERS = [
+    math.nan,
+    math.inf,
+    -math.inf,
+    -1,
+    -0.001,
+    True,
+    False,
+    "60",
+    "{{ params.seconds }}",
+    None,
+    [60],
+]
+BAD_COUNT = [
+    *((value, f"must be a whole number.*, not {re.escape(repr(value))}") for value in (-1, "-1", 1.5, True)),
+    *((value, f"must be a whole number.*, not {re.escape(repr(value))}") for value in ("one", "", [1])),
+]
+#: What each check refuses, wherever it is used.
+BAD_VALUES: dict[Any, list[tuple[Any, str]]] = {
+    checks.check_id: BAD_ID,
+    checks.check_names: BAD_NAMES,
+    checks.check_id_or_result: [
+        *((value, text) for value, text in BAD_ID if value != ["in01-1"]),
+        *(
+            ({"backup_id": value}, text)
+            for value, text in [*BAD_ID, (None, "must be a string, not NoneType")]
+        ),
+        ("{'backup_id': 'backup1'}", "is a string that is not JSON"),
+    ],
+    checks.check_result: [
+        ("in01-1", "must be the result of another task, not 'in01-1'"),
+        ("{'cluster_id': 'in01-1'}", "is a string that is not JSON"),
+        ({"cluster_id": "in01-1"}, "cluster_name, in cluster, must be a string, not NoneType"),
+        ({"cluster_id": "", "cluster_name": "scratch"}, "cluster_id, in cluster, must not be empty"),
+    ],
+    checks.check_renaming: [
+        *((value, text) for value, text in BAD_NAMES if not isinstance(value, dict)),
+        ({}, "must hold at least one of the collection names"),
+        ({"orders": ""}, "the new name of 'orders' in collections must not be empty"),
+        ({" ": "orders"}, "a name in collections must not be empty"),
+        ({"a": "c", "b": "c"}, "must not give the same new name twice"),
+    ],
+    checks.check_count: BAD_COUNT,
+    checks.check_weekdays: [
+        *((value, text) for value, text in BAD_NAMES if not isinstance(value, list | bytes) or not value),
+        (["monday", "monday"], "has duplicates: monday"),
+        (["Monday"], "must be one of monday, tuesday, .*, not 'Monday'"),
+        ([1], "must be a string, not int"),
+    ],
+    checks.check_copies: [
+        (["aws-us-west-2"], "must be a mapping of region ids to days, .*, not"),
+        ("aws-us-west-2", "must be a mapping of region ids to days"),
+        ({"": 7}, "each region of copies must not be empty"),
+        *(({"aws-us-west-2": value}, text) for value, text in BAD_COUNT),
+    ],
+    checks.check_choice: [
+        (value, f"must be one of .*, not {re.escape(repr(value))}")
+        for value in ("nothing", "False", "", 2, None, "{{ params.it }}")
+    ],
+    checks.check_seconds: [
+        *(
+            (value, "must be a number of seconds, at least .* and at most a year, not ")
+            for value in [*BAD_NUMBERS, YEAR + 1, timedelta(minutes=1)]
         )
-        for value in (0, -1, "0", 1.5, True, "one", "", [1])
-    ),
+    ],
+    checks.check_duration: [
+        (value, "must be a timedelta, more than 0, not ")
+        for value in (0, 86400, "1 day", True, timedelta(), timedelta(seconds=-1))
+    ],
+    checks.check_amount: [
+        (value, "must be a number, at least 0, not ") for value in (-1, math.nan, math.inf, True, "0.02", [1])
+    ],
+    check_manifest: [
+        ("in01-1", "is no manifest"),
+        ({}, "is no manifest"),
+        ({"collections": "orders"}, "is no manifest"),
+    ],
+    checks.check_timezone: [
+        ("Mars/Olympus", "must be a time zone such as 'Europe/Paris', not 'Mars/Olympus'"),
+        ("Europe", "must be a time zone"),
+        ("../UTC", "must be a time zone"),
+        ("", "must not be empty"),
+        (1, "must be a string, not int"),
+    ],
+}
+
+
+def check_of(argument: Argument) -> Any:
+    return getattr(argument.check, "func", argument.check)
+
+
+def arguments_of(kind: type[Any]) -> tuple[Argument, ...]:
+    return (*kind.common_arguments, *kind.arguments)
+
+
+#: What must not be given beside it.
+INSTEAD = {
+    "project_id": {"cluster_id": None},
+    "backup": {"cluster_id": None, "backup_id": None},
+    "cluster": {"cluster_id": None, "cluster_name": None},
+    "restored": {"cluster_id": None},
+    "manifest": {"source_cluster_id": None},
+}
+
+
+def has_tests_of_its_own(kind: type[Any], name: str) -> bool:
+    """Tell whether Airflow checks a value itself, the class fixes it, or it has many forms."""
+    is_airflows = kind in SENSORS and name in ("poke_interval", "timeout")
+    return is_airflows or name in vars(kind) or name == "job_id"
+
+
+def bad_arguments() -> Iterator[tuple[type[Any], str, dict[str, Any], str]]:
+    """Yield all bad values for the first argument that has a check, and one for each other that has it."""
+    seen = set()
+    for kind in GOOD:
+        for argument in arguments_of(kind):
+            name, check = argument.name, check_of(argument)
+            if has_tests_of_its_own(kind, name):
+                continue
+            instead = {} if kind is RESTORE else INSTEAD.get(name, {})
+            for value, text in BAD_VALUES[check][: 1 if check in seen else None]:
+                if not (argument.optional and value is None):
+                    yield kind, name, {**instead, name: value}, f"(?=.*{name}).*{text}"
+            seen.add(check)
+
+
+BAD = [(kind, name in kind.template_fields, given, text) for kind, name, given, text in bad_arguments()]
+BAD_SETTINGS = [(kind, given, text) for kind, is_templated, given, text in BAD if not is_templated]
+BAD_WHEN_RENDERED = [
+    *((kind, given, text) for kind, is_templated, given, text in BAD if is_templated),
+    *((CREATE, {"cluster_id": value}, f"cluster_id {text}") for value, text in [(None, "must be")]),
     *(
         (JOB, {"job_id": value}, f"job_id {text}")
         for value, text in [*BAD_ID[:-1], (None, "must be a string")]
     ),
     *((JOB, {"job_id": value}, text) for value, text in BAD_RESULT),
-    *((JOB, {"zilliz_conn_id": value}, f"zilliz_conn_id {text}") for value, text in BAD_ID),
-    *((GATE, {"cluster_id": value}, f"cluster_id {text}") for value, text in BAD_ID),
-    *((GATE, {"cluster_id": None, "project_id": value}, f"project_id {text}") for value, text in BAD_ID),
     (GATE, {"project_id": "proj-1"}, "give either cluster_id or project_id"),
     (GATE, {"cluster_id": None}, "give either cluster_id or project_id"),
+    (PRUNE, {"keep_last": None}, "give at least one rule"),
+    (POLICY, {"start_hour": 24}, "start_hour must be a whole number from 0 to 23"),
+    (POLICY, {"retention_days": 0}, "retention_days must be a whole number from 1 to 30"),
 ]
 BAD_TOGETHER = [
     (CREATE, {"collections": None, "database": "sales"}, "database needs collections"),
@@ -139,36 +277,7 @@ BAD_TOGETHER = [
         for place in ("connection:milvus", "NAME", "variable:", "variable")
     ),
 ]
-YEAR = 366 * 24 * 60 * 60
-BAD_NUMBERS = [
-    math.nan,
-    math.inf,
-    YEAR + 1,
-    -1,
-    -0.001,
-    -math.inf,
-    True,
-    False,
-    "60",
-    "{{ params.seconds }}",
-    None,
-    [60],
-]
 BAD_TIMES = [
-    *(
-        (CREATE, {name: value}, f"{name} must be a number of seconds, at least ")
-        for name in ("poll_interval", "timeout", "conflict_timeout", "defer_after")
-        for value in [*BAD_NUMBERS, timedelta(minutes=1)]
-    ),
-    *(
-        (
-            kind,
-            {"defer_after": value},
-            "defer_after must be a number of seconds, at least 0 and at most a year, not ",
-        )
-        for kind in (JOB, GATE)
-        for value in BAD_NUMBERS
-    ),
     (
         CREATE,
         {"poll_interval": 0.5},
@@ -184,15 +293,8 @@ CHOICES: list[tuple[type[Any], str, str, tuple[Any, ...]]] = [
     (CREATE, "on_conflict", "'wait', 'fail'", ("retry", "", "WAIT", None, True)),
     (RESTORE, "collection_status", "'KEEP', 'RELEASE'", ("LOADED", "keep", None)),
     (RESTORE, "restore_version", "'LATEST', 'ORIGINAL'", ("2.5", "latest", "")),
-    *(
-        (kind, name, "True, False", ("False", "", None, 2, "{{ params.wait }}"))
-        for kind, name in [
-            (CREATE, "wait_for_completion"),
-            (CREATE, "deferrable"),
-            (RESTORE, "wait_for_completion"),
-            (JOB, "deferrable"),
-        ]
-    ),
+    *((kind, "backup_type", "'CLUSTER', 'COLLECTION'", ("cluster", "ALL")) for kind in (PRUNE, FRESHNESS)),
+    *((kind, "creation_method", "'MANUAL', 'AUTO'", ("manual", "AUTOMATIC")) for kind in (PRUNE, FRESHNESS)),
 ]
 BAD_CHOICES = [
     (kind, {name: value}, f"{name} must be one of {choices}, not {value!r}")
@@ -211,13 +313,22 @@ def _nothing_is_sent(mocker: MockerFixture, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize(
     ("kind", "arguments", "message"),
-    [*BAD_WHEN_RENDERED, *BAD_TOGETHER, *BAD_TIMES, *BAD_CHOICES],
+    [*BAD_WHEN_RENDERED, *BAD_SETTINGS, *BAD_TOGETHER, *BAD_TIMES, *BAD_CHOICES],
 )
 def test_what_is_wrong_is_told_at_parse_time(
     kind: type[Any], arguments: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         make(kind, **arguments)
+
+
+def test_each_operator_and_sensor_is_here() -> None:
+    assert {kind for kind in public_names().values() if hasattr(kind, "check_arguments")} == set(GOOD)
+
+
+@pytest.mark.parametrize("kind", GOOD)
+def test_what_is_good_passes(kind: type[Any]) -> None:
+    make(kind).check_arguments(rendered=True)
 
 
 @pytest.mark.parametrize(
@@ -295,7 +406,7 @@ def test_a_template_that_renders_to_nothing_in_native_mode(name: str) -> None:
 def test_what_is_wrong_after_rendering_fails_the_task_for_good_before_anything_is_sent(
     kind: type[Any], arguments: dict[str, Any], message: str, deferrable: bool
 ) -> None:
-    operator = make(kind, deferrable=deferrable)
+    operator = make(kind, **{"deferrable": deferrable} if hasattr(kind, "deferrable") else {})
     for name, value in arguments.items():
         setattr(operator, name, value)
     ti = TaskInstance(lambda: operator)

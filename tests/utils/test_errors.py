@@ -319,7 +319,7 @@ def stored(**facts: Any) -> Store:
         cluster_id="in01-1",
         backup_type=SUBMISSION.request.backup_type,
         first_sent=at(0),
-        answer_by=at(30),
+        answer_deadline=at(30),
         **facts,
     )
     return Store({SUBMISSION.key: {"record": record.save().record}})

@@ -44,16 +44,16 @@ def test_the_key_is_one_that_users_see_and_that_does_not_change() -> None:
 
 
 def test_only_a_clearing_is_taken_for_one(task: TaskInstance) -> None:
-    assert not SubmissionStore(task.context, KEY).is_cleared()
+    assert not SubmissionStore(task.context, KEY).was_cleared()
     SubmissionStore(task.context, KEY).save(RECORD)
     task.retries += 1
-    assert not SubmissionStore(task.context, KEY).is_cleared(), "somebody edited the DAG between two tries"
+    assert not SubmissionStore(task.context, KEY).was_cleared(), "somebody edited the DAG between two tries"
     task.clear_number += 1
-    assert SubmissionStore(task.context, KEY).is_cleared(), "and cleared the task: max_tries may be the same"
+    assert SubmissionStore(task.context, KEY).was_cleared(), "and cleared the task: max_tries may be the same"
     task.retries -= 1
-    assert not SubmissionStore(task.context, KEY).is_cleared(), "somebody cleared another task"
+    assert not SubmissionStore(task.context, KEY).was_cleared(), "somebody cleared another task"
     task.max_tries += 1
-    assert SubmissionStore(task.context, KEY).is_cleared()
+    assert SubmissionStore(task.context, KEY).was_cleared()
 
 
 def test_a_new_task_remembers_nothing(task: TaskInstance) -> None:

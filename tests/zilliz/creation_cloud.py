@@ -8,9 +8,11 @@ from typing import Any
 from airflow_provider_zbackup.zilliz.errors import (
     ZillizConnectionError,
     ZillizError,
+    ZillizNotFoundError,
     ZillizRefusedError,
 )
 from airflow_provider_zbackup.zilliz.flows.creation import CreateBackupSubmission, CreateRecord
+from airflow_provider_zbackup.zilliz.flows.steps import Reply
 from airflow_provider_zbackup.zilliz.flows.submission import submit_once
 from airflow_provider_zbackup.zilliz.models import (
     BackedUpCollection,
@@ -18,6 +20,7 @@ from airflow_provider_zbackup.zilliz.models import (
     Backup,
     BackupCreation,
     BackupPage,
+    Cluster,
 )
 from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest
 from tests.zilliz.driver import CLUSTER, Driver, backup, page
@@ -33,8 +36,9 @@ RUNNING = backup("other", status="CREATING")
 
 def cloud(
     create: Sequence[Any] = (),
-    listed: Callable[[float], BackupPage] = lambda elapsed: page(),
+    listed: Callable[[float], BackupPage | Reply[BackupPage]] = lambda elapsed: page(),
     described: Any = None,
+    region: str = "",
     elsewhere: BackupPage | ZillizError | None = None,
 ) -> Driver:
     """
@@ -42,19 +46,29 @@ def cloud(
 
     :param create: answers to the creates
     :param listed: the cluster's backups by the seconds since the start
-    :param described: answer to every look at a backup
+    :param described: answer to every look at a backup; by default what is listed of it
+    :param region: the cluster's region
     :param elsewhere: the backups of all clusters
     """
     creates = iter(create)
+    shown: dict[str, Backup] = {}
 
     def answer(operation: Any) -> Any:
         match operation.name:
             case "create backup":
                 return next(creates)
-            case "describe backup":
+            case "describe backup" if described is not None:
                 return described
+            case "describe backup":
+                backup_id = operation.path.rpartition("/")[2]
+                return shown.get(backup_id, ZillizNotFoundError("Unknown.", unprocessed=True))
+            case "describe cluster":
+                return Cluster(cluster_id=CLUSTER, region_id=region)
             case "list backups" if "clusterId" in dict(operation.query):
-                return listed(driver.elapsed)
+                answer = listed(driver.elapsed)
+                found = answer.value if isinstance(answer, Reply) else answer
+                shown.update({backup.backup_id: backup for backup in found.backups})
+                return answer
             case "list backups" if elsewhere is not None:
                 return elsewhere
         raise AssertionError(f"No {operation.name} was expected.")

@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 from airflow_provider_zbackup.zilliz.errors import ZillizError
 from airflow_provider_zbackup.zilliz.flows.steps import (
     Flow,
-    KeepSecret,
     Pause,
     Reply,
     Save,
     Step,
+    StoreSecret,
     drive_blocking,
 )
 from airflow_provider_zbackup.zilliz.models import Backup, BackupPage, Job
@@ -112,7 +112,7 @@ class Driver:
             case Save():
                 self.now += self.save_time
                 return self.now
-            case KeepSecret(_, secret):
+            case StoreSecret(_, secret):
                 return secret is not None
             case Operation():
                 answer = self.answer(step)
@@ -121,8 +121,8 @@ class Driver:
                 return answer if isinstance(answer, Reply) else Reply(answer, at(self.elapsed))
 
     @property
-    def secrets(self) -> list[KeepSecret]:
-        return [step for step in self.steps if isinstance(step, KeepSecret)]
+    def secrets(self) -> list[StoreSecret]:
+        return [step for step in self.steps if isinstance(step, StoreSecret)]
 
     @property
     def elapsed(self) -> float:

@@ -219,6 +219,12 @@ def test_a_refusal_means_not_done_whatever_the_status(status: str, code: int) ->
     assert error.unprocessed
 
 
+@pytest.mark.parametrize("code", [12345, 96038])
+def test_a_refusal_that_is_not_understood_may_come_after_the_work_with_http_5xx(code: int) -> None:
+    error = failure(send_sync, answer({"code": code}, "500 Internal Server Error"))
+    assert (type(error), error.unprocessed) == (ZillizRefusedError, False)
+
+
 @pytest.mark.parametrize(
     ("reply", "text"),
     [

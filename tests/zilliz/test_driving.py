@@ -27,10 +27,10 @@ from airflow_provider_zbackup.zilliz.errors import (
 )
 from airflow_provider_zbackup.zilliz.flows.steps import (
     Flow,
-    KeepSecret,
     Pause,
     Reply,
     Save,
+    StoreSecret,
     retrying,
     send,
 )
@@ -153,20 +153,20 @@ def test_a_failing_save_closes_the_flow() -> None:
 
 
 def test_a_secret_goes_to_whoever_keeps_it() -> None:
-    secret = KeepSecret("db_admin", SecretStr("hidden"))
+    secret = StoreSecret("db_admin", SecretStr("hidden"))
 
     def flow() -> Flow[Any]:
         return (yield secret)
 
-    kept: list[KeepSecret] = []
+    kept: list[StoreSecret] = []
 
-    def keep(step: KeepSecret) -> bool:
+    def keep(step: StoreSecret) -> bool:
         kept.append(step)
         return True
 
     with ZillizClient(OLD) as client:
-        assert client.run(flow(), keep_secret=keep)
-        with pytest.raises(TypeError, match="needs something that takes a KeepSecret"):
+        assert client.run(flow(), store_secret=keep)
+        with pytest.raises(TypeError, match="needs something that takes a StoreSecret"):
             client.run(flow())
     assert kept == [secret]
 

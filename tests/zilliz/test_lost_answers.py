@@ -1,4 +1,4 @@
-"""A create whose answer got lost: what came of it is looked for in the list."""
+"""A create whose answer got lost: its result is searched for in the list."""
 
 from __future__ import annotations
 
@@ -11,19 +11,16 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizConflictError,
     ZillizError,
     ZillizNotFoundError,
+    ZillizPermissionError,
     ZillizProtocolError,
     ZillizRefusedError,
     ZillizServerError,
     ZillizThrottledError,
     ZillizUncertainError,
 )
+from airflow_provider_zbackup.zilliz.flows.recovery import CLOCK_TOLERANCE, LATENESS, LIST_LAG
 from airflow_provider_zbackup.zilliz.flows.steps import Save
-from airflow_provider_zbackup.zilliz.flows.submission import (
-    CLOCK_TOLERANCE,
-    LATENESS,
-    LIST_LAG,
-    LONGEST_SKEW,
-)
+from airflow_provider_zbackup.zilliz.flows.submission import LONGEST_SKEW
 from airflow_provider_zbackup.zilliz.models import Backup, BackupCreation
 from airflow_provider_zbackup.zilliz.operations import create_backup
 from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest
@@ -329,21 +326,31 @@ def test_a_record_that_cannot_be_read_has_the_same_way_out() -> None:
     assert "Starting again, as on_uncertain says." in driver.notes[0]
 
 
-def test_a_copy_in_another_region_is_not_taken_for_a_second_backup() -> None:
+@pytest.mark.parametrize("region", ["aws-us-west-2", ""], ids=["region known", "region unknown"])
+def test_a_copy_in_another_region_is_not_taken_for_a_second_backup(region: str) -> None:
     request = CreateBackupRequest.of(copy_to_regions=["aws-us-east-1"])
-    listed = [backup("ours"), backup("copy")]
-    regions = {"ours": "aws-us-west-2", "copy": "aws-us-east-1"}
-    driver = cloud([LOST], made_later(*listed))
+    ours, copy = backup("ours", region_id="aws-us-west-2"), backup("copy", region_id="aws-us-east-1")
+    assert create(cloud([LOST], made_later(ours, copy), region=region), request).backup_id == "ours"
+
+
+def test_a_copy_of_somebody_elses_backup_is_not_ours() -> None:
+    copy = backup("copy", region_id="aws-us-east-1", create_time=at(1))
+    driver = cloud([LOST, MADE], made_later(copy), region="aws-us-west-2")
+    assert create(driver).backup_id == "new"
+
+
+def test_who_may_not_see_the_cluster_finds_the_backup_all_the_same() -> None:
+    driver = cloud([LOST], made_later(backup("ours")))
     inner = driver.answer
+    refused = ZillizPermissionError("Not yours.")
+    driver.answer = lambda call: refused if call.name == "describe cluster" else inner(call)
+    assert create(driver).backup_id == "ours"
 
-    def answer(operation: Any) -> Any:
-        if operation.name == "describe backup":
-            backup_id = operation.path.rpartition("/")[2]
-            return backup(backup_id, region_id=regions[backup_id])
-        return inner(operation)
 
-    driver.answer = answer
-    assert create(driver, request).backup_id == "ours"
+def test_a_backup_that_is_too_new_to_be_described_is_found_all_the_same() -> None:
+    """No code is documented for a backup that is not found."""
+    refused = ZillizRefusedError("No such backup.", code=12345)
+    assert create(cloud([LOST], made_later(backup("ours")), refused)).backup_id == "ours"
 
 
 @pytest.mark.parametrize(("save_time", "saves"), [(0.0, 1), (10.0, 1), (50.0, 4)])
@@ -375,5 +382,5 @@ def test_a_store_that_was_slow_once_is_asked_again() -> None:
     create(driver, answer_time=30.0)
     sent = driver.times[driver.steps.index(create_backup(CLUSTER, WHOLE))]
     before = [record for record in driver.records if record][1]
-    assert before["answer_by"] == at(50 + 30).isoformat().replace("+00:00", "Z")
+    assert before["answer_deadline"] == at(50 + 30).isoformat().replace("+00:00", "Z")
     assert sent - driver.times[0] == 51.0

@@ -118,7 +118,7 @@ def test_refusals_are_tolerated_for_so_long_in_a_row() -> None:
 
 def test_what_is_handed_over_is_told() -> None:
     follows = WaitState(Wait(100, leave_after=20), begin=0).after(UNDER_WAY, 20)
-    assert follows == HandOver("Under way; 20 s elapsed.")
+    assert follows == HandOver("Under way.")
 
 
 def test_the_time_that_is_given_up_after_is_that_of_the_wait() -> None:

@@ -20,9 +20,10 @@ from airflow_provider_zbackup.zilliz.errors import (
 )
 from airflow_provider_zbackup.zilliz.flows.creation import CreateBackupSubmission, CreateRecord
 from airflow_provider_zbackup.zilliz.flows.polling import LONGEST_REFUSAL, Wait
+from airflow_provider_zbackup.zilliz.flows.recovery import CLOCK_TOLERANCE
 from airflow_provider_zbackup.zilliz.flows.restoration import RestoreClusterRecord, RestoreClusterSubmission
 from airflow_provider_zbackup.zilliz.flows.steps import Save
-from airflow_provider_zbackup.zilliz.flows.submission import CLOCK_TOLERANCE, SUBMIT_ATTEMPTS, submit_once
+from airflow_provider_zbackup.zilliz.flows.submission import SUBMIT_ATTEMPTS, submit_once
 from airflow_provider_zbackup.zilliz.flows.waiting import wait_for_backup, wait_for_cluster, wait_until_free
 from airflow_provider_zbackup.zilliz.operations import Operation
 from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest
@@ -275,10 +276,12 @@ def test_a_wait_ends_by_its_deadline(
 
 
 @given(clouds(held_by_others()), st.booleans())
-def test_free_means_that_no_listed_backup_runs(cloud: ModelCloud, to_submit: bool) -> None:
+def test_free_means_that_no_listed_backup_runs(cloud: ModelCloud, before_submission: bool) -> None:
     limits = Wait(START + 300.0)
     with suppress(ZillizTimeoutError, ZillizRefusedError):
-        assert cloud.worker.run(wait_until_free(limits, cluster_id=CLUSTER, to_submit=to_submit))
+        assert cloud.worker.run(
+            wait_until_free(limits, cluster_id=CLUSTER, before_submission=before_submission)
+        )
         timed = zip(cloud.worker.times, cloud.worker.steps, strict=True)
         last = max(time for time, step in timed if isinstance(step, Operation))
         listed = [held for held in cloud.held if held.begun <= last - cloud.list_lag]

@@ -41,7 +41,7 @@ def task() -> Flow[CreateRecord]:
             return (yield from submit_once(SUBMISSION))
         except ZillizConflictError:
             time = yield Pause(CONFLICT_PAUSE)
-            yield from wait_until_free(Wait(time + 7200.0), cluster_id=CLUSTER, to_submit=True)
+            yield from wait_until_free(Wait(time + 7200.0), cluster_id=CLUSTER, before_submission=True)
 
 
 def run_together(cloud: ModelCloud, tasks: int, chance: random.Random) -> list[CreateRecord]:

@@ -17,15 +17,10 @@ from airflow_provider_zbackup.zilliz.errors import (
 )
 from airflow_provider_zbackup.zilliz.flows.creation import CreateBackupSubmission, CreateRecord
 from airflow_provider_zbackup.zilliz.flows.polling import LOOK_UP_LAG
+from airflow_provider_zbackup.zilliz.flows.recovery import CLOCK_TOLERANCE, LATENESS, LIST_LAG, LONGEST_SEARCH
 from airflow_provider_zbackup.zilliz.flows.steps import Reply
-from airflow_provider_zbackup.zilliz.flows.submission import (
-    CLOCK_TOLERANCE,
-    LATENESS,
-    LIST_LAG,
-    LONGEST_SEARCH,
-    submit_once,
-)
-from airflow_provider_zbackup.zilliz.models import BackupCreation
+from airflow_provider_zbackup.zilliz.flows.submission import submit_once
+from airflow_provider_zbackup.zilliz.models import BackupCreation, Cluster
 from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest
 from tests.zilliz.driver import CLUSTER, Driver, at, backup, job, page
 
@@ -33,7 +28,11 @@ REQUEST = CreateBackupRequest.of()
 SUBMISSION = CreateBackupSubmission(CLUSTER, REQUEST)
 MADE = BackupCreation(backup_id="new", job_id="job-2")
 SENT = CreateRecord(
-    cluster_id=CLUSTER, backup_type=REQUEST.backup_type, first_sent=at(-10), answer_by=at(20), known=("old",)
+    cluster_id=CLUSTER,
+    backup_type=REQUEST.backup_type,
+    first_sent=at(-10),
+    answer_deadline=at(20),
+    known=("old",),
 )
 ANSWERED = SENT.model_copy(update={"backup_id": "backup-1", "job_id": "job-1"})
 FORGOTTEN = ANSWERED.model_copy(update={"job_id": ""})
@@ -51,6 +50,7 @@ def cloud(
         "describe job": jobs,
         "describe backup": backups,
         "list backups": listed,
+        "describe cluster": lambda elapsed: Cluster(cluster_id=CLUSTER),
         "create backup": lambda elapsed: MADE,
     }
     driver = Driver(lambda operation: answers[operation.name](driver.elapsed))
@@ -141,14 +141,14 @@ def test_after_a_clearing_only_what_is_in_the_making_is_gone_on_with(
     jobs: Any, status: str, is_kept: bool
 ) -> None:
     driver = cloud(lambda elapsed: jobs, lambda elapsed: backup(status=status))
-    flow = submit_once(SUBMISSION, record=ANSWERED.save().record, only_running=True)
+    flow = submit_once(SUBMISSION, record=ANSWERED.save().record, only_unfinished=True)
     assert (driver.run(flow).backup_id == "backup-1") is is_kept
 
 
 @pytest.mark.parametrize(("status", "is_kept"), [("CREATING", True), ("AVAILABLE", False)])
 def test_after_a_clearing_only_what_is_in_the_making_is_adopted(status: str, is_kept: bool) -> None:
     driver = cloud(listed=lambda elapsed: page(backup("ours", status=status)))
-    flow = submit_once(SUBMISSION, record=SENT.save().record, only_running=True)
+    flow = submit_once(SUBMISSION, record=SENT.save().record, only_unfinished=True)
     assert driver.run(flow).backup_id == ("ours" if is_kept else "new")
 
 
@@ -197,19 +197,19 @@ def test_what_was_sent_and_is_in_no_list_is_sent_again() -> None:
 @pytest.mark.parametrize("seconds", [LONGEST_SEARCH, 86_400.0])
 def test_what_was_sent_is_not_looked_for_for_ever(seconds: float) -> None:
     driver = cloud()
-    assert create(driver, SENT.model_copy(update={"answer_by": at(seconds)})).backup_id == "new"
+    assert create(driver, SENT.model_copy(update={"answer_deadline": at(seconds)})).backup_id == "new"
     assert driver.elapsed == pytest.approx(LONGEST_SEARCH)
 
 
 def test_one_look_is_enough_long_afterwards() -> None:
-    long_ago = SENT.model_copy(update={"first_sent": at(-500), "answer_by": at(-470)})
+    long_ago = SENT.model_copy(update={"first_sent": at(-500), "answer_deadline": at(-470)})
     driver = cloud()
     assert create(driver, long_ago).backup_id == "new"
     assert driver.elapsed == 0
 
 
 def test_long_afterwards_somebody_may_be_in_the_way() -> None:
-    long_ago = SENT.model_copy(update={"first_sent": at(-500), "answer_by": at(-470)})
+    long_ago = SENT.model_copy(update={"first_sent": at(-500), "answer_deadline": at(-470)})
     driver = cloud(listed=lambda elapsed: page(backup(status="CREATING")))
     with pytest.raises(ZillizConflictError):
         create(driver, long_ago)
@@ -233,7 +233,7 @@ def test_two_in_the_list_are_one_too_many() -> None:
         {"cluster_id": None},
         {"backup_type": ["CLUSTER"]},
         {"first_sent": "yesterday"},
-        {"answer_by": None},
+        {"answer_deadline": None},
         {"known": 5},
         {"backup_id": ["b"]},
         {"adopted": "perhaps"},
@@ -291,7 +291,7 @@ def test_the_order_of_names_does_not_make_it_something_else(
 def test_a_retry_after_a_clearing_goes_on_with_what_the_first_try_after_it_found() -> None:
     """It is saved anew, and so belongs to the tries after the clearing."""
     driver = cloud(lambda elapsed: job())
-    driver.run(submit_once(SUBMISSION, record=ANSWERED.save().record, only_running=True))
+    driver.run(submit_once(SUBMISSION, record=ANSWERED.save().record, only_unfinished=True))
     assert driver.records == [ANSWERED.save().record]
 
 
@@ -299,14 +299,14 @@ def test_what_is_doubtful_while_it_runs_is_saved_anew_after_a_clearing() -> None
     listed = backup("new", backup_type="", status="CREATING")
     driver = cloud(backups=lambda elapsed: listed, listed=lambda elapsed: page(listed))
     with pytest.raises(ZillizConflictError, match="Cannot tell yet"):
-        driver.run(submit_once(SUBMISSION, record=SENT.save().record, only_running=True))
+        driver.run(submit_once(SUBMISSION, record=SENT.save().record, only_unfinished=True))
     assert driver.records == [SENT.save().record]
 
 
 def test_a_clearing_alone_does_not_end_a_doubt() -> None:
     driver = cloud(listed=lambda elapsed: page(backup("one"), backup("two")))
     with pytest.raises(ZillizUncertainError):
-        driver.run(submit_once(SUBMISSION, record=SENT.save().record, only_running=True))
+        driver.run(submit_once(SUBMISSION, record=SENT.save().record, only_unfinished=True))
 
 
 @pytest.mark.parametrize("backups", [backup(), UNKNOWN], ids=["there", "unknown"])

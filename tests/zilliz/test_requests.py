@@ -10,7 +10,13 @@ from pydantic import ValidationError
 
 from airflow_provider_zbackup.zilliz.checks import ArgumentError
 from airflow_provider_zbackup.zilliz.models import BackedUpDatabase, Backup
-from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest
+from airflow_provider_zbackup.zilliz.requests import (
+    CreateBackupRequest,
+    ExportBackupRequest,
+    RestoreClusterRequest,
+    RestoreCollectionsRequest,
+    RestoreTarget,
+)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +65,55 @@ def test_nothing_is_sent_but_what_was_asked_for(arguments: dict[str, Any], body:
 def test_what_cannot_be_meant_is_refused_whoever_asks_for_it(arguments: dict[str, Any], text: str) -> None:
     with pytest.raises(ArgumentError, match=text):
         CreateBackupRequest.of(**arguments)
+
+
+RESTORE: dict[str, Any] = {
+    "project_id": "proj-1",
+    "cluster_name": "new",
+    "cu_size": 1,
+    "collection_status": "KEEP",
+}
+TARGET = RestoreTarget(None, "a", None, "b")
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"project_id": ""}, "project_id must not be empty"),
+        ({"cluster_name": None}, "cluster_name must be a string, not NoneType"),
+        ({"cu_size": 0}, "cu_size must be a whole number, at least 1, not 0"),
+        ({"collection_status": "LOADED"}, "collection_status must be one of 'KEEP', 'RELEASE'"),
+        ({"restore_version": "NEWEST"}, "restore_version must be one of 'LATEST', 'ORIGINAL'"),
+    ],
+    ids=str,
+)
+def test_a_restore_that_cannot_be_meant_is_refused(change: dict[str, Any], text: str) -> None:
+    RestoreClusterRequest.of(**RESTORE)
+    with pytest.raises(ArgumentError, match=text):
+        RestoreClusterRequest.of(**(RESTORE | change))
+
+
+@pytest.mark.parametrize(
+    ("cluster_id", "target", "text"),
+    [
+        ("", TARGET, "destination_cluster_id must not be empty"),
+        ("in01-1", TARGET._replace(name=""), "the collection to restore must not be empty"),
+        ("in01-1", TARGET._replace(restored_as=" b"), "the restored collection has white space around it"),
+        ("in01-1", TARGET._replace(database=""), "database must not be empty"),
+        ("in01-1", TARGET._replace(destination_database=""), "destination_database must not be empty"),
+    ],
+)
+def test_a_restore_of_collections_that_cannot_be_meant_is_refused(
+    cluster_id: str, target: RestoreTarget, text: str
+) -> None:
+    with pytest.raises(ArgumentError, match=text):
+        RestoreCollectionsRequest.of(cluster_id, target, load=True)
+
+
+@pytest.mark.parametrize(("integration_id", "directory"), [("", "backups/"), ("integ-1", "")])
+def test_an_export_that_cannot_be_meant_is_refused(integration_id: str, directory: str) -> None:
+    with pytest.raises(ArgumentError, match="must not be empty"):
+        ExportBackupRequest.of(integration_id, directory)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Restoring a backup into a new cluster: what came of a call is found by the cluster's name."""
+"""Restoring a backup into a new cluster: the result of a call is found by the cluster's name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from airflow_provider_zbackup.zilliz.flows.restoration import (
     RestoreClusterRecord,
     RestoreClusterSubmission,
 )
-from airflow_provider_zbackup.zilliz.flows.steps import KeepSecret, Reply, Save
+from airflow_provider_zbackup.zilliz.flows.steps import Reply, Save, StoreSecret
 from airflow_provider_zbackup.zilliz.flows.submission import UNEXPLAINED_PAUSE, submit_once
 from airflow_provider_zbackup.zilliz.models import Cluster, ClusterPage, ClusterRestoration
 from airflow_provider_zbackup.zilliz.operations import Operation
@@ -72,7 +72,7 @@ def test_the_password_is_kept_before_the_record_which_never_holds_it() -> None:
     made = restore(driver)
     assert (made.new_cluster_id, made.job_id, made.username) == ("in01-new", "job-1", "db_admin")
     assert made.password_kept
-    assert driver.steps[-2:] == [KeepSecret("db_admin", SecretStr("hidden")), made.save()]
+    assert driver.steps[-2:] == [StoreSecret("db_admin", SecretStr("hidden")), made.save()]
     assert "hidden" not in repr([step for step in driver.steps if isinstance(step, Save)])
 
 
@@ -174,7 +174,7 @@ def test_a_name_that_is_taken_by_somebody_quicker_is_not_adopted() -> None:
 )
 def test_an_earlier_try_is_gone_on_with_while_its_cluster_is_there(source: Any, is_adopted: bool) -> None:
     earlier = RestoreClusterRecord(
-        cluster_id=CLUSTER, request={}, first_sent=at(-60), answer_by=at(-30), new_cluster_id="in01-new"
+        cluster_id=CLUSTER, request={}, first_sent=at(-60), answer_deadline=at(-30), new_cluster_id="in01-new"
     )
     driver = cloud([MADE], source=source)
     made = restore(driver, earlier.save().record, project_id="proj-1", cu_size=1)

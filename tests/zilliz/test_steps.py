@@ -9,6 +9,7 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizBadRequestError,
     ZillizConnectionError,
     ZillizError,
+    ZillizRefusedError,
     ZillizServerError,
     ZillizThrottledError,
 )
@@ -78,8 +79,19 @@ def test_retrying_waits_as_long_as_the_server_asks() -> None:
         (CREATE, ZillizConnectionError("Lost."), 1),
         (CREATE, ZillizConnectionError("Unsent.", unprocessed=True), 6),
         (DESCRIBE, ZillizConnectionError("Lost."), 6),
+        (DESCRIBE, ZillizRefusedError("No.", code=12345, http_status=200), 1),
+        (DESCRIBE, ZillizRefusedError("No.", code=12345, http_status=500), 6),
+        (CREATE, ZillizRefusedError("No.", code=12345, http_status=500), 1),
     ],
-    ids=["permanent", "create that may be done", "create that is not done", "harmless"],
+    ids=[
+        "permanent",
+        "create that may be done",
+        "create that is not done",
+        "harmless",
+        "refused",
+        "refused with HTTP 500",
+        "create that was refused with HTTP 500",
+    ],
 )
 def test_what_is_sent_again(operation: Any, error: ZillizError, attempts: int) -> None:
     driver = scripted(*[error] * attempts)

@@ -20,8 +20,8 @@ from airflow_provider_zbackup.zilliz.flows.waiting import (
     wait_for_job_or_backup,
     wait_until_free,
 )
-from airflow_provider_zbackup.zilliz.models import Job
-from airflow_provider_zbackup.zilliz.operations import describe_backup, list_backups
+from airflow_provider_zbackup.zilliz.models import Backup, Cluster, Job
+from airflow_provider_zbackup.zilliz.operations import Operation, describe_backup, list_backups
 from tests.clock import START
 from tests.zilliz.driver import CLUSTER, Driver, always, at, backup, job, page, scripted
 
@@ -137,36 +137,51 @@ BUSY = page(backup("b", status="CREATING", creation_method="AUTO"), backup("old"
 FREE = page(backup("b"), backup("old"))
 
 
+def lists(*pages: Any) -> Driver:
+    """Return a cloud with these lists, one after the other; the last one for ever."""
+    answers = always(*pages).answer
+
+    def answer(operation: Operation[Any]) -> Any:
+        match operation.name:
+            case "describe backup":
+                return Backup(region_id="aws-us-west-2")
+            case "describe cluster":
+                return Cluster(region_id="aws-us-west-2")
+        return answers(operation)
+
+    return Driver(answer)
+
+
 def test_free_must_be_seen_twice_in_a_row() -> None:
-    driver = scripted(FREE, BUSY, FREE, FREE)
+    driver = lists(FREE, BUSY, FREE, FREE)
     assert driver.run(wait_until_free(WAIT, cluster_id=CLUSTER)) == {"backups": 2}
-    assert set(driver.sent) == {list_backups(cluster_id=CLUSTER)}
+    assert driver.sent[0] == list_backups(cluster_id=CLUSTER)
     assert driver.pauses[0] == driver.pauses[-1] == CONFIRMATION_PAUSE
     assert driver.notes[0].startswith(f"Cluster {CLUSTER} has no running backup; ")
     assert driver.notes[1].startswith(f"Cluster {CLUSTER} is busy with auto cluster backup b (CREATING); ")
 
 
 def test_the_first_of_two_looks_is_not_the_time_to_leave() -> None:
-    driver = scripted(FREE, FREE)
+    driver = lists(FREE, FREE)
     assert driver.run(wait_until_free(WAIT._replace(leave_after=START), cluster_id=CLUSTER)) == {"backups": 2}
 
 
 def test_a_busy_cluster_is_a_time_to_leave() -> None:
-    assert scripted(BUSY).run(wait_until_free(WAIT._replace(leave_after=START), cluster_id=CLUSTER)) is None
+    assert lists(BUSY).run(wait_until_free(WAIT._replace(leave_after=START), cluster_id=CLUSTER)) is None
 
 
 def test_before_a_create_one_look_at_a_free_cluster_and_a_random_pause_are_enough() -> None:
-    driver = scripted(page())
-    assert driver.run(wait_until_free(WAIT, cluster_id=CLUSTER, to_submit=True)) == {"backups": 0}
+    driver = lists(page())
+    assert driver.run(wait_until_free(WAIT, cluster_id=CLUSTER, before_submission=True)) == {"backups": 0}
     (pause,) = driver.pauses
     assert 0 < pause <= QUEUE_JITTER
 
 
-@pytest.mark.parametrize("to_submit", [True, False])
-def test_leaving_takes_no_extra_pause(to_submit: bool) -> None:
-    driver = scripted(BUSY)
+@pytest.mark.parametrize("before_submission", [True, False])
+def test_leaving_takes_no_extra_pause(before_submission: bool) -> None:
+    driver = lists(BUSY)
     leave = WAIT._replace(leave_after=START)
-    assert driver.run(wait_until_free(leave, cluster_id=CLUSTER, to_submit=to_submit)) is None
+    assert driver.run(wait_until_free(leave, cluster_id=CLUSTER, before_submission=before_submission)) is None
     assert driver.pauses == []
 
 
@@ -177,34 +192,34 @@ SLOW = ZillizThrottledError("Slow.", retry_after=300.0, unprocessed=True)
 def test_a_retry_after_does_not_carry_a_wait_past_its_deadline(before: int) -> None:
     """Neither in the first look nor in a later one, nor on a later page of the list."""
     full = page(*(backup(f"b{number}") for number in range(100)))
-    driver = always(*[BUSY] * before, full, SLOW)
+    driver = lists(*[BUSY] * before, full, SLOW)
     with pytest.raises(ZillizTimeoutError, match=r"Last seen: Slow\."):
         driver.run(wait_until_free(Wait(deadline=START + 100), cluster_id=CLUSTER))
     assert driver.elapsed == pytest.approx(100)
 
 
 def test_a_page_that_fails_is_asked_for_once_per_look() -> None:
-    driver = scripted(SLOW, FREE, FREE)
+    driver = lists(SLOW, FREE, FREE)
     driver.run(wait_until_free(WAIT, cluster_id=CLUSTER))
     assert driver.pauses == [300.0, CONFIRMATION_PAUSE]
 
 
 def test_the_pause_follows_the_oldest_running_backup() -> None:
     running = [backup(f"b{age}", status="CREATING", create_time=at(-age)) for age in (20, 100)]
-    driver = scripted(page(*running, backup("b", status="CREATING", create_time=None)), FREE, FREE)
+    driver = lists(page(*running, backup("b", status="CREATING", create_time=None)), FREE, FREE)
     driver.run(wait_until_free(WAIT, cluster_id=CLUSTER))
     assert 9 <= driver.pauses[0] <= 11
 
 
 def test_a_project_can_be_watched_instead() -> None:
-    driver = scripted(page(), page())
+    driver = lists(page(), page())
     driver.run(wait_until_free(WAIT, project_id="p-1"))
     assert set(driver.sent) == {list_backups(project_id="p-1")}
     assert driver.notes[0].startswith("Project p-1 has no running backup; ")
 
 
 def test_an_id_is_told_as_it_is() -> None:
-    driver = scripted(BUSY, FREE, FREE)
+    driver = lists(BUSY, FREE, FREE)
     driver.run(wait_until_free(WAIT, cluster_id="in01-ABC"))
     assert "in01-ABC" in driver.notes[0]
 
@@ -235,6 +250,6 @@ def test_what_keeps_the_gate_shut(status: str, age: int, blocks: bool) -> None:
     """A status that nobody has documented does so only while the backup is young."""
     found = backup("b", status=status, create_time=at(-age))
     assert found.may_block(at(0)) is blocks
-    driver = always(page(found))
+    driver = lists(page(found))
     end = driver.run(wait_until_free(WAIT._replace(leave_after=START + 5), cluster_id=CLUSTER))
     assert (end is None) is blocks

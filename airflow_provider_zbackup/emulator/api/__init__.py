@@ -77,5 +77,7 @@ DATA_OPERATIONS = (
     Operation("POST", "/vectordb/indexes/list", collections.list_indexes),
     Operation("POST", "/vectordb/indexes/describe", collections.describe_index),
     Operation("POST", "/vectordb/entities/query", collections.query_entities),
+    Operation("POST", "/vectordb/entities/search", collections.search_entities),
+    Operation("POST", "/vectordb/entities/delete", collections.delete_entities),
 )
 OPERATIONS = CONTROL_OPERATIONS + DATA_OPERATIONS

@@ -1,5 +1,5 @@
 """
-The operations of the data plane: they show and load collections, and count and return rows.
+The operations of the data plane: they show and load collections, and count, return, find and delete rows.
 
 They are those of a cluster, below its ``connectAddress``, not of the control plane. Error codes are not
 documented: these are those of Milvus.
@@ -8,6 +8,7 @@ documented: these are those of Milvus.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -148,10 +149,7 @@ def query_entities(control_plane: ControlPlane, request: ApiRequest) -> Json:
     ``exprParams``.
     """
     body = _body(request)
-    collection = _find(control_plane, request)
-    if _load_state(control_plane, collection) != "LoadStateLoaded":
-        raise ApiError(NOT_LOADED, f"collection not loaded[collection={collection.name}]")
-    data, wanted = collection.data, body.texts("outputFields")
+    data, wanted = _find_loaded(control_plane, request).data, body.texts("outputFields")
     text = body.text("filter", "")
     if wanted == ["count(*)"]:
         if text:
@@ -165,6 +163,60 @@ def query_entities(control_plane: ControlPlane, request: ApiRequest) -> Json:
     after, keys = _read_filter(data, text, body)
     rows = data.page(after, offset, limit) if keys is None else data.with_keys(keys)[offset : offset + limit]
     return [_show_row(data, row, wanted) for row in rows]
+
+
+def delete_entities(control_plane: ControlPlane, request: ApiRequest) -> Json:
+    """
+    https://docs.zilliz.com/reference/restful/delete-v2
+
+    It knows the same filters as a query.
+    """
+    collection = _find_loaded(control_plane, request)
+    body, data = _body(request), collection.data
+    after, keys = _read_filter(data, _text(body, "filter"), body)
+    if keys is None:
+        key = primary_field(data).name
+        keys = [row[key] for row in data.page(after, 0, data.count())]
+    _put(control_plane, request, replace(collection, data=data.without(keys)))
+    return {}
+
+
+def search_entities(control_plane: ControlPlane, request: ApiRequest) -> Json:
+    """
+    https://docs.zilliz.com/reference/restful/search-v2
+
+    It compares all rows, so the result is exact, by cosine, and knows one vector and no filter.
+    """
+    body = _body(request)
+    data = _find_loaded(control_plane, request).data
+    vectors, limit = body.values.get("data"), _whole_number(body, "limit")
+    name = body.text("annsField", "") or next(
+        field.name for field in data.fields if field.type.endswith("Vector")
+    )
+    if not isinstance(vectors, list) or len(vectors) != 1 or body.text("filter", ""):
+        raise ApiError(BAD_PARAMETER, "This emulator searches for one vector, without a filter.")
+    try:
+        found = [
+            {**_show_row(data, row, body.texts("outputFields") or ["id"]), "distance": cosine}
+            for row in data.page(None, 0, data.count())
+            if (cosine := _cosine(row[name], vectors[0])) is not None
+        ]
+    except (KeyError, TypeError, ValueError):
+        raise ApiError(BAD_PARAMETER, f"The vector does not fit to the field {name}.") from None
+    return sorted(found, key=lambda row: -row["distance"])[: 10 if limit is None else limit]
+
+
+def _cosine(one: Sequence[float], other: Sequence[float]) -> float | None:
+    """Return how near two vectors are, from -1 to 1; None if one of them has no direction."""
+    lengths = math.hypot(*one) * math.hypot(*other)
+    return sum(a * b for a, b in zip(one, other, strict=True)) / lengths if lengths else None
+
+
+def _find_loaded(control_plane: ControlPlane, request: ApiRequest) -> Collection:
+    collection = _find(control_plane, request)
+    if _load_state(control_plane, collection) != "LoadStateLoaded":
+        raise ApiError(NOT_LOADED, f"collection not loaded[collection={collection.name}]")
+    return collection
 
 
 def _cluster(control_plane: ControlPlane, request: ApiRequest) -> Cluster:

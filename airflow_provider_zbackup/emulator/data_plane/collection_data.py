@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -71,6 +71,9 @@ class CollectionData(Protocol):
         :param after: only rows with a greater key; None means all.
         """
 
+    def without(self, keys: Sequence[Key]) -> CollectionData:
+        """Return the data without the rows with these primary keys."""
+
 
 def primary_field(data: CollectionData) -> Field:
     """Return the field that is the primary key."""
@@ -103,6 +106,10 @@ class RowsInMemory:
     def page(self, after: Key | None, offset: int, limit: int) -> list[Row]:
         start = offset + (0 if after is None else bisect_right(self._keys, after))
         return [self.rows[key] for key in self._keys[start : start + limit]]
+
+    def without(self, keys: Sequence[Key]) -> RowsInMemory:
+        gone = set(keys)
+        return replace(self, rows={key: row for key, row in self.rows.items() if key not in gone})
 
 
 #: Of a collection of which nothing else is known.

@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_provider_zbackup.zilliz.errors import ZillizBadRequestError
 from airflow_provider_zbackup.zilliz.flows.started_jobs import JobRecord, JobSubmission
-from airflow_provider_zbackup.zilliz.flows.steps import Flow, find_backup, retrying
+from airflow_provider_zbackup.zilliz.flows.steps import Flow, look_up_backup, retrying
 from airflow_provider_zbackup.zilliz.models import Backup, Contents, StartedJob, is_default_database
 from airflow_provider_zbackup.zilliz.operations import Operation, describe_cluster, restore_collections
 from airflow_provider_zbackup.zilliz.requests import RestoreCollectionsRequest, RestoreTarget
@@ -54,7 +54,7 @@ def list_all_targets(
 
     :raises ZillizBadRequestError: when the backup shows no such collections
     """
-    backup = (yield from find_backup(cluster_id, backup_id)).value
+    backup = (yield from look_up_backup(cluster_id, backup_id)).value
     targets = [
         RestoreTarget(
             held.database,

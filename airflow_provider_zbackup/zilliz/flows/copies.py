@@ -14,16 +14,16 @@ from typing import Any
 
 from airflow_provider_zbackup.zilliz.errors import ZillizError, ZillizNotFoundError
 from airflow_provider_zbackup.zilliz.flows.polling import PollResult, Wait, wait_until
+from airflow_provider_zbackup.zilliz.flows.recovery import CLOCK_TOLERANCE
 from airflow_provider_zbackup.zilliz.flows.steps import (
     Flow,
     Pause,
     Reply,
     all_backups,
-    find_backup,
+    look_up_backup,
     now,
     send,
 )
-from airflow_provider_zbackup.zilliz.flows.submission import CLOCK_TOLERANCE
 from airflow_provider_zbackup.zilliz.models import Backup
 from airflow_provider_zbackup.zilliz.operations import describe_job
 
@@ -101,7 +101,7 @@ def wait_for_copies(
             # A list shows no regions.
             if backup.region_id is None and backup.backup_id not in described:
                 try:
-                    shown = yield from find_backup(home.cluster_id, backup.backup_id, attempts=1)
+                    shown = yield from look_up_backup(home.cluster_id, backup.backup_id, attempts=1)
                 except ZillizNotFoundError:
                     # It is gone, or too new.
                     continue

@@ -1,47 +1,54 @@
 """
 Creating a backup exactly once: what differs from other submissions.
 
-If a call gets no answer, the list of backups is searched for what came of it.
+If a call gets no answer, the list of backups is searched for its result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
 from airflow_provider_zbackup.zilliz.errors import (
+    ZillizBadRequestError,
     ZillizConflictError,
     ZillizError,
     ZillizNotFoundError,
+    ZillizPermanentError,
     ZillizProtocolError,
+    ZillizRefusedError,
 )
-from airflow_provider_zbackup.zilliz.flows.steps import (
-    Flow,
-    Pause,
-    Reply,
-    all_backups,
-    find_backup,
-    now,
-    poll_through_lag,
-    retrying,
-)
-from airflow_provider_zbackup.zilliz.flows.submission import (
+from airflow_provider_zbackup.zilliz.flows.recovery import (
     CLOCK_TOLERANCE,
     LIST_LAG,
     Candidate,
     Findings,
-    Progress,
-    Record,
-    Submission,
+    Stage,
     as_datetime,
-    unexplained_conflict,
 )
+from airflow_provider_zbackup.zilliz.flows.running import RunningBackups, region_of
+from airflow_provider_zbackup.zilliz.flows.steps import (
+    Flow,
+    Pause,
+    all_backups,
+    look_up_backup,
+    now,
+    poll_through_lag,
+    retrying,
+)
+from airflow_provider_zbackup.zilliz.flows.submission import Record, Submission, unexplained_conflict
 from airflow_provider_zbackup.zilliz.models import Backup, BackupCreation
 from airflow_provider_zbackup.zilliz.operations import Operation, create_backup, describe_backup
 from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest
 
+#: What a refusal says of something that does not exist or cannot be used. Its texts are not documented.
+_WRONG = re.compile(
+    r"not found|not exist|n't exist|no such|unknown|invalid|unsupported|not supported|not bound",
+    re.IGNORECASE,
+)
 #: Older backups need no record: their creation time alone shows that the call did not make them.
 REMEMBERED_AGE = timedelta(hours=1)
 
@@ -52,7 +59,7 @@ class CreateRecord(Record):
 
     :param backup_type: ``CLUSTER`` or ``COLLECTION``
     :param known: ids of the backups that were there before
-    :param backup_id: the backup that came of it
+    :param backup_id: the backup that the call made
     :param backup_name: its name
     """
 
@@ -67,7 +74,7 @@ class CreateRecord(Record):
 
 
 class Evidence(Enum):
-    """Whether a backup came of a call that got no answer. The value is the doubt that remains, if any."""
+    """Whether a call that got no answer made a backup. The value is the doubt that remains, if any."""
 
     OURS = ""
     NOT_OURS = "is not its result"
@@ -77,18 +84,20 @@ class Evidence(Enum):
     ODD = "has an undocumented creation method"
 
 
-def evaluate_candidate(record: CreateRecord, request: CreateBackupRequest, backup: Backup) -> Evidence:
+def evaluate_candidate(
+    record: CreateRecord, request: CreateBackupRequest, backup: Backup, home: str = ""
+) -> Evidence:
     """
-    Tell whether a backup came of a create.
+    Tell whether a create made a backup.
 
     =========================================================  ========
     the backup                                                 evidence
     =========================================================  ========
     was there before, or has no id                             NOT_OURS
     is of another cluster                                      NOT_OURS
-    has failed or is deleted: nothing usable came of the call  NOT_OURS
+    has failed or is deleted, so it is of no use               NOT_OURS
     is automatic                                               NOT_OURS
-    lies in a region for copies                                NOT_OURS
+    lies in another region, so it is a copy                    NOT_OURS
     began long before the call, or too long after it           NOT_OURS
     holds something else                                       NOT_OURS
     does not say what it holds                                 UNTOLD
@@ -97,6 +106,8 @@ def evaluate_candidate(record: CreateRecord, request: CreateBackupRequest, backu
     has a creation method that no document knows               ODD
     is none of these                                           OURS
     =========================================================  ========
+
+    :param home: the cluster's region, if known
     """
     begun = backup.create_time
     copies = {copy.region_id for copy in request.cross_region_copies or ()}
@@ -108,6 +119,7 @@ def evaluate_candidate(record: CreateRecord, request: CreateBackupRequest, backu
         or backup.is_deleted
         or backup.creation_method == "AUTO"
         or backup.region_id in copies
+        or (home and backup.region_id not in (None, "", home))
         or not record.may_have_begun(begun)
         or (covers_same is False and not request.may_name_aliases_of(backup))
     ):
@@ -123,7 +135,7 @@ def evaluate_candidate(record: CreateRecord, request: CreateBackupRequest, backu
 
 class CreateBackupSubmission(Submission[CreateRecord]):
     """
-    Creates a backup, or finds what came of an earlier call.
+    Creates a backup, or finds the result of an earlier call.
 
     :param cluster_id: the cluster to back up
     :param request: what to back up
@@ -145,7 +157,7 @@ class CreateBackupSubmission(Submission[CreateRecord]):
 
     def prepare(self) -> Flow[CreateRecord]:
         before = yield from all_backups(cluster_id=self.cluster_id)
-        running = _blocking(before)
+        running = yield from RunningBackups().among(before)
         if running:
             raise _conflict(running, before.server_time)
         server_time = before.server_time or as_datetime((yield from now()))
@@ -153,7 +165,7 @@ class CreateBackupSubmission(Submission[CreateRecord]):
             cluster_id=self.cluster_id,
             backup_type=self.request.backup_type,
             first_sent=server_time,
-            answer_by=server_time,
+            answer_deadline=server_time,
             known=tuple(
                 backup.backup_id
                 for backup in before.value
@@ -172,60 +184,80 @@ class CreateBackupSubmission(Submission[CreateRecord]):
 
     def search(self, record: CreateRecord) -> Flow[Findings[CreateRecord]]:
         listed = yield from all_backups(cluster_id=self.cluster_id)
-        # By id: a backup that changes between two pages is listed twice.
-        backups = {backup.backup_id: backup for backup in listed.value}
-        found = yield from self._candidates(record, backups, describe_all=False)
-        if len(found) > 1 and self.request.cross_region_copies:
-            # Lists may show copies as backups, without their regions.
-            found = yield from self._candidates(record, found, describe_all=True)
+        found = yield from self._candidates(record, listed.value)
         candidates = [
             Candidate(
                 record.model_copy(
                     update={"backup_id": backup.backup_id, "backup_name": backup.backup_name, "adopted": True}
                 ),
                 backup.describe(listed.server_time),
-                is_running=backup.is_running,
-                doubt=evaluate_candidate(record, self.request, backup).value,
+                is_unfinished=backup.is_running,
+                doubt=evidence.value,
             )
-            for backup in found.values()
+            for backup, evidence in found
         ]
-        running = _blocking(listed)
+        running = [] if candidates else (yield from RunningBackups().among(listed))
         conflict = _conflict(running, listed.server_time) if running else None
         return Findings(candidates, listed.server_time, conflict)
 
     def _candidates(
-        self, record: CreateRecord, backups: Mapping[str, Backup], *, describe_all: bool
-    ) -> Flow[dict[str, Backup]]:
-        """Return what may have come of the create. Lists show no collections, so some must be described."""
-        candidates = {}
-        for backup_id, listed in backups.items():
-            backup, evidence = listed, evaluate_candidate(record, self.request, listed)
-            if evidence is Evidence.UNTOLD or (describe_all and evidence is Evidence.OURS):
-                try:
-                    described = (yield from retrying(describe_backup(self.cluster_id, backup_id))).value
-                except ZillizNotFoundError:
-                    pass
-                else:
-                    backup = described.model_copy(update={"backup_id": backup_id})
-                    evidence = evaluate_candidate(record, self.request, backup)
+        self, record: CreateRecord, listed: Sequence[Backup]
+    ) -> Flow[list[tuple[Backup, Evidence]]]:
+        """Return the backups that the create may have made. Lists show neither collections nor regions."""
+        home: str | None = None
+        candidates: list[tuple[Backup, Evidence]] = []
+        # By id: a backup that changes between two pages is listed twice.
+        for backup in {backup.backup_id: backup for backup in listed}.values():
+            if evaluate_candidate(record, self.request, backup) is Evidence.NOT_OURS:
+                continue
+            if home is None:
+                home = yield from self._home()
+            described = yield from self._described(backup)
+            evidence = evaluate_candidate(record, self.request, described, home)
             if evidence is not Evidence.NOT_OURS:
-                candidates[backup_id] = backup
-        if any(map(self.request.covers_same, candidates.values())):
+                candidates.append((described, evidence))
+        if any(self.request.covers_same(backup) for backup, _ in candidates):
             # A backup that shows the names asked for proves that they are no aliases.
-            return {
-                key: found
-                for key, found in candidates.items()
-                if self.request.covers_same(found) is not False
-            }
+            return [found for found in candidates if self.request.covers_same(found[0]) is not False]
         return candidates
 
-    def look_up(self, record: CreateRecord) -> Flow[Progress]:
-        backup = (yield from find_backup(self.cluster_id, record.backup_id)).value
+    def _described(self, listed: Backup) -> Flow[Backup]:
+        """Return a backup with all that is known of it, or as it is listed if it is too new for more."""
+        try:
+            reply = yield from retrying(describe_backup(self.cluster_id, listed.backup_id))
+        except ZillizNotFoundError:
+            return listed
+        except ZillizRefusedError:
+            # No code is documented for a backup that is not found.
+            if self.request.covers_same(listed) is None:
+                raise
+            return listed
+        return reply.value.model_copy(update={"backup_id": listed.backup_id})
+
+    def _home(self) -> Flow[str]:
+        """Return the cluster's region, empty if it is not known."""
+        try:
+            return (yield from region_of(self.cluster_id))
+        except (ZillizPermanentError, ZillizRefusedError):
+            # The backups can be listed all the same.
+            return ""
+
+    def _is_request_wrong(self, message: str) -> bool:
+        """Tell whether a message says that a collection, database or region of the request is wrong."""
+        names = {name for content in self.request.contents for name in content}
+        names |= {copy.region_id for copy in self.request.cross_region_copies or ()}
+        words = set(re.findall(r"[\w.-]*\w", message))
+        return bool(_WRONG.search(message) and names & words)
+
+    def look_up(self, record: CreateRecord) -> Flow[Stage]:
+        backup = (yield from look_up_backup(self.cluster_id, record.backup_id)).value
         if backup.is_deleted or backup.is_failed:
-            return Progress.GONE
-        return Progress.READY if backup.is_available else Progress.RUNNING
+            return Stage.GONE
+        return Stage.FINISHED if backup.is_available else Stage.CREATING
 
     def explain(self, record: CreateRecord, refusal: ZillizError, *, is_conflict: bool) -> Flow[None]:
+        if not is_conflict and self._is_request_wrong(refusal.message):
+            raise refusal.as_kind(ZillizBadRequestError) from refusal
         begun_by: datetime | None = None
 
         def was_in_the_way(backup: Backup) -> bool:
@@ -237,12 +269,19 @@ class CreateBackupSubmission(Submission[CreateRecord]):
             is_new = begun is None or begun >= record.first_sent - REMEMBERED_AGE
             return backup.is_running or (is_new and backup.backup_id not in record.known)
 
+        running_backups = RunningBackups()
+
         def poll() -> Flow[ZillizConflictError | None]:
             nonlocal begun_by
             here = yield from all_backups(cluster_id=self.cluster_id)
             if begun_by is None and here.server_time is not None:
                 begun_by = here.server_time + timedelta(seconds=CLOCK_TOLERANCE)
-            blocking = list(filter(was_in_the_way, here.value))
+            running = {backup.backup_id for backup in (yield from running_backups.among(here))}
+            blocking = [
+                backup
+                for backup in here.value
+                if was_in_the_way(backup) and (backup.backup_id in running or not backup.is_running)
+            ]
             if blocking:
                 return _conflict(blocking, here.server_time, refusal)
             try:
@@ -250,8 +289,13 @@ class CreateBackupSubmission(Submission[CreateRecord]):
                 everywhere = yield from all_backups()
             except ZillizError:
                 # The key may be for this cluster alone. The reason of the refusal matters more.
-                everywhere = Reply([])
-            blocking = [backup for backup in everywhere.value if backup.is_manual and was_in_the_way(backup)]
+                everywhere = here
+            # What is left of this cluster is copies; no document says whether they are in the way.
+            blocking = [
+                backup
+                for backup in everywhere.value
+                if was_in_the_way(backup) and (backup.is_manual or backup.cluster_id == self.cluster_id)
+            ]
             if blocking:
                 conflict = _conflict(blocking, everywhere.server_time, refusal)
                 conflict.retry_after = unexplained_conflict(refusal).retry_after
@@ -263,10 +307,6 @@ class CreateBackupSubmission(Submission[CreateRecord]):
         conflict = yield from poll_through_lag(poll, lambda found: found is not None, lambda *_: LIST_LAG)
         if conflict is not None:
             raise conflict from refusal
-
-
-def _blocking(listed: Reply[list[Backup]]) -> list[Backup]:
-    return [backup for backup in listed.value if backup.may_block(listed.server_time)]
 
 
 def _conflict(

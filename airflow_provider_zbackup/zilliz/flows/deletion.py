@@ -25,7 +25,7 @@ from airflow_provider_zbackup.zilliz.flows.steps import (
     Flow,
     Pause,
     all_backups,
-    find_backup,
+    look_up_backup,
     now,
     retrying,
     server_now,
@@ -87,7 +87,7 @@ def _find(cluster_id: str, backup_id: str) -> Flow[Backup | None]:
     :raises ZillizConflictError: when it is still being made
     """
     try:
-        reply = yield from find_backup(cluster_id, backup_id)
+        reply = yield from look_up_backup(cluster_id, backup_id)
     except ZillizNotFoundError:
         return None
     backup = reply.value.model_copy(update={"backup_id": backup_id})
@@ -218,19 +218,20 @@ def _show(
     price_per_gb_month: float | None,
 ) -> Flow[None]:
     """Log the plan as a table, and its totals."""
+    # The plan comes first: Airflow's page of a log cuts long lines.
     rows = [
         (
-            verdict.backup.backup_id,
-            verdict.backup.backup_name or "-",
-            verdict.backup.cluster_id,
+            f"{'keep' if verdict.is_kept else 'DELETE'}: {verdict.reason}",
             format_age(time - verdict.backup.create_time if verdict.backup.create_time else None),
             format_size(verdict.backup.size),
+            verdict.backup.backup_name or "-",
             _describe_contents(verdict.backup, contents),
-            f"{'keep' if verdict.is_kept else 'DELETE'}: {verdict.reason}",
+            verdict.backup.backup_id,
+            verdict.backup.cluster_id,
         )
         for verdict in plan
     ]
-    for line in format_table(("BACKUP", "NAME", "CLUSTER", "AGE", "SIZE", "COLLECTIONS", "PLAN"), rows):
+    for line in format_table(("PLAN", "AGE", "SIZE", "NAME", "COLLECTIONS", "BACKUP", "CLUSTER"), rows):
         yield Pause(0, line)
     going = [verdict.backup for verdict in plan if not verdict.is_kept]
     freed = _total_size(going)

@@ -24,7 +24,7 @@ class ExportBackupSubmission(JobSubmission[JobRecord]):
 
     def __init__(self, cluster_id: str, backup_id: str, integration_id: str, directory: str) -> None:
         super().__init__(cluster_id, backup_id)
-        self.request = ExportBackupRequest(integration_id=integration_id, directory=directory)
+        self.request = ExportBackupRequest.of(integration_id, directory)
 
     def describe(self, record: JobRecord) -> str:
         return f"The export of backup {self.backup_id} of cluster {self.cluster_id}"

@@ -14,7 +14,7 @@ from airflow_provider_zbackup.zilliz.flows.steps import (
     Flow,
     Reply,
     all_backups,
-    find_backup,
+    look_up_backup,
     now,
     server_now,
 )
@@ -184,7 +184,7 @@ def wait_for_fresh_backup(
                 return Reply(None, listed.server_time)
             backup_id = candidate.backup_id
             try:
-                shown = (yield from find_backup(rule.cluster_id, backup_id, attempts=attempts)).value
+                shown = (yield from look_up_backup(rule.cluster_id, backup_id, attempts=attempts)).value
             except ZillizNotFoundError:
                 gone[backup_id] = "cannot be found any more"
                 continue

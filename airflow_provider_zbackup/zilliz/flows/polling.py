@@ -159,7 +159,8 @@ class WaitState:
         if self._wait.leave_after is not None and may_hand_over:
             # If Retry-After ends after leave_after, hand over now.
             if time + retry_after >= self._wait.leave_after and not self._is_near_end(result, time):
-                return HandOver(f"{result.state}; {time - self._since:.0f} s elapsed.")
+                # No time in the text: a sensor that pokes logs it only when it changes.
+                return HandOver(f"{result.state}.")
             if time < self._wait.leave_after:
                 pause = min(pause, self._wait.leave_after - time)
         pause = max(0.1, min(pause, self._wait.deadline - time))

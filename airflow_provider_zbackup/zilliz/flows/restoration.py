@@ -12,21 +12,15 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizBadRequestError,
     ZillizProtocolError,
 )
+from airflow_provider_zbackup.zilliz.flows.recovery import Candidate, Findings, Stage, as_datetime
 from airflow_provider_zbackup.zilliz.flows.steps import (
     Flow,
-    KeepSecret,
+    StoreSecret,
     all_clusters,
     now,
     retrying,
 )
-from airflow_provider_zbackup.zilliz.flows.submission import (
-    Candidate,
-    Findings,
-    Progress,
-    Record,
-    Submission,
-    as_datetime,
-)
+from airflow_provider_zbackup.zilliz.flows.submission import Record, Submission
 from airflow_provider_zbackup.zilliz.models import Cluster, ClusterRestoration
 from airflow_provider_zbackup.zilliz.operations import Operation, describe_cluster, restore_cluster
 from airflow_provider_zbackup.zilliz.requests import RestoreClusterRequest
@@ -37,7 +31,7 @@ class RestoreClusterRecord(Record):
     What is saved of a restore. It never holds the password.
 
     :param request: the body of the call
-    :param new_cluster_id: the cluster that came of it
+    :param new_cluster_id: the cluster that the call made
     :param username: the user of the password
     :param password_kept: whether the password was stored where the user asked
     """
@@ -54,7 +48,7 @@ class RestoreClusterRecord(Record):
 
 class RestoreClusterSubmission(Submission[RestoreClusterRecord]):
     """
-    Restores a backup into a new cluster, or finds what came of an earlier call.
+    Restores a backup into a new cluster, or finds the result of an earlier call.
 
     :param cluster_id: the cluster that the backup is of
     :param collection_status: ``"KEEP"`` or ``"RELEASE"``
@@ -105,12 +99,12 @@ class RestoreClusterSubmission(Submission[RestoreClusterRecord]):
                     f"Give project_id and cu_size: cluster {self.cluster_id} does not show both.",
                     unprocessed=True,
                 )
-        request = RestoreClusterRequest(
+        request = RestoreClusterRequest.of(
             project_id=project_id,
             cluster_name=self.cluster_name,
             cu_size=cu_size,
             collection_status=self.collection_status,
-            restore_version_policy=self.restore_version,
+            restore_version=self.restore_version,
         )
         before = yield from all_clusters()
         for cluster in before.value:
@@ -122,7 +116,7 @@ class RestoreClusterSubmission(Submission[RestoreClusterRecord]):
                 )
         sent = before.server_time or as_datetime((yield from now()))
         return RestoreClusterRecord(
-            cluster_id=self.cluster_id, request=request.body(), first_sent=sent, answer_by=sent
+            cluster_id=self.cluster_id, request=request.body(), first_sent=sent, answer_deadline=sent
         )
 
     def operation(self, record: RestoreClusterRecord) -> Operation[ClusterRestoration]:
@@ -130,7 +124,7 @@ class RestoreClusterSubmission(Submission[RestoreClusterRecord]):
 
     def started(self, record: RestoreClusterRecord, answer: ClusterRestoration) -> Flow[RestoreClusterRecord]:
         # First of all: the API shows the password only this once.
-        is_kept = yield KeepSecret(answer.username, answer.password)
+        is_kept = yield StoreSecret(answer.username, answer.password)
         if not answer.cluster_id:
             raise ZillizProtocolError("Zilliz Cloud accepted the restore but sent no cluster id.")
         return record.model_copy(
@@ -156,11 +150,11 @@ class RestoreClusterSubmission(Submission[RestoreClusterRecord]):
         }
         return Findings(list(found.values()), listed.server_time)
 
-    def look_up(self, record: RestoreClusterRecord) -> Flow[Progress]:
+    def look_up(self, record: RestoreClusterRecord) -> Flow[Stage]:
         cluster = (yield from retrying(describe_cluster(record.new_cluster_id))).value
         if cluster.is_dropped:
-            return Progress.GONE
-        return Progress.READY if cluster.is_running else Progress.RUNNING
+            return Stage.GONE
+        return Stage.FINISHED if cluster.is_running else Stage.CREATING
 
 
 def _is_target(cluster: Cluster, request: RestoreClusterRequest) -> bool:

@@ -5,19 +5,15 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from airflow_provider_zbackup.zilliz.errors import ZillizBadRequestError, ZillizProtocolError
-from airflow_provider_zbackup.zilliz.flows.steps import Flow, Reply, find_backup, now, retrying
-from airflow_provider_zbackup.zilliz.flows.submission import (
-    Progress,
-    Record,
-    Submission,
-    as_datetime,
-)
+from airflow_provider_zbackup.zilliz.flows.recovery import Stage, as_datetime
+from airflow_provider_zbackup.zilliz.flows.steps import Flow, Reply, look_up_backup, now, retrying
+from airflow_provider_zbackup.zilliz.flows.submission import Record, Submission
 from airflow_provider_zbackup.zilliz.models import Backup, StartedJob
 from airflow_provider_zbackup.zilliz.operations import describe_job
 
 
 class JobRecord(Record):
-    """What is saved of such a job: its id is all that comes of the call."""
+    """What is saved of such a job: its id is the only trace of the call."""
 
     @property
     def made_id(self) -> str:
@@ -46,7 +42,7 @@ class JobSubmission(Submission[J]):
         return {}
 
     def prepare(self) -> Flow[J]:
-        reply: Reply[Backup] = yield from find_backup(self.cluster_id, self.backup_id)
+        reply: Reply[Backup] = yield from look_up_backup(self.cluster_id, self.backup_id)
         if not reply.value.is_available:
             raise ZillizBadRequestError(
                 f"Backup {self.backup_id} of cluster {self.cluster_id} is "
@@ -55,7 +51,7 @@ class JobSubmission(Submission[J]):
             )
         more = yield from self.check(reply.value)
         sent = reply.server_time or as_datetime((yield from now()))
-        return self.record_type(cluster_id=self.cluster_id, first_sent=sent, answer_by=sent, **more)
+        return self.record_type(cluster_id=self.cluster_id, first_sent=sent, answer_deadline=sent, **more)
 
     def started(self, record: J, answer: StartedJob) -> Flow[J]:
         yield from ()
@@ -63,8 +59,8 @@ class JobSubmission(Submission[J]):
             raise ZillizProtocolError(f"Zilliz Cloud accepted the {self.noun} but sent no job id.")
         return record.model_copy(update={"job_id": answer.job_id})
 
-    def look_up(self, record: J) -> Flow[Progress]:
+    def look_up(self, record: J) -> Flow[Stage]:
         job = (yield from retrying(describe_job(record.job_id))).value
         if job.is_failed or job.is_canceled:
-            return Progress.GONE
-        return Progress.READY if job.is_successful else Progress.RUNNING
+            return Stage.GONE
+        return Stage.FINISHED if job.is_successful else Stage.CREATING

@@ -56,7 +56,7 @@ class Save(NamedTuple):
     record: Mapping[str, Any] | None
 
 
-class KeepSecret(NamedTuple):
+class StoreSecret(NamedTuple):
     """
     Step: store what the API shows only once, before anything else can fail, and get whether it is stored.
 
@@ -79,7 +79,7 @@ class Reply(NamedTuple, Generic[T]):
     server_time: datetime | None = None
 
 
-Step: TypeAlias = Operation[Any] | Pause | Save | KeepSecret
+Step: TypeAlias = Operation[Any] | Pause | Save | StoreSecret
 Flow: TypeAlias = Generator[Step, Any, T]
 
 
@@ -140,14 +140,19 @@ def send(operation: Operation[T]) -> Flow[Reply[T]]:
 
 
 def retrying(operation: Operation[T], attempts: int = ATTEMPTS) -> Flow[Reply[T]]:
-    """Send an operation, and retry it after a transient error if that does no harm."""
+    """
+    Send an operation, and retry it if that does no harm: after transient errors, and after refusals that came
+    with HTTP 5xx, since the code of those is not understood.
+    """
     pauses = backoff()
     while True:
         try:
             return (yield from send(operation))
-        except ZillizTransientError as error:
+        except (ZillizTransientError, ZillizRefusedError) as error:
             attempts -= 1
-            if not attempts or not (operation.idempotent or error.unprocessed):
+            may_pass = isinstance(error, ZillizTransientError) or (error.http_status or 0) >= 500
+            is_harmless = operation.idempotent or error.unprocessed
+            if not (attempts and may_pass and is_harmless):
                 raise
             pause = max(next(pauses), error.retry_after or 0)
             yield Pause(pause, f"{error} Trying again in {pause:.0f} s.")
@@ -222,7 +227,7 @@ def all_backups(
     return (yield from all_pages(page, attempts))
 
 
-def find_backup(
+def look_up_backup(
     cluster_id: str, backup_id: str, *, max_age: float = 0.0, attempts: int = ATTEMPTS
 ) -> Flow[Reply[Backup]]:
     """

@@ -2,8 +2,8 @@
 Starting a job exactly once, whatever fails.
 
 The calls that start a job have no idempotency key, and what they make is billed. So a record is saved before
-the call and completed after it. While the outcome is not known, the call is not sent again: the service is
-searched for what came of it.
+the call and completed after it. While it is not known what the call did, it is not sent again: the service is
+searched for its result.
 """
 
 from __future__ import annotations
@@ -11,51 +11,47 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from enum import Enum, auto
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from airflow_provider_zbackup.zilliz.errors import (
     ZillizConflictError,
     ZillizError,
-    ZillizNotFoundError,
     ZillizRefusedError,
     ZillizTransientError,
-    ZillizUncertainError,
 )
-from airflow_provider_zbackup.zilliz.flows.polling import LOOK_UP_LAG
+from airflow_provider_zbackup.zilliz.flows.recovery import (
+    CLOCK_TOLERANCE,
+    LATENESS,
+    Findings,
+    Stage,
+    as_datetime,
+    ask_user,
+    find_result,
+    reattach,
+)
 from airflow_provider_zbackup.zilliz.flows.steps import (
     Flow,
     Pause,
     Save,
     now,
-    poll_through_lag,
-    retrying,
     send,
 )
-from airflow_provider_zbackup.zilliz.operations import Operation, describe_job
+from airflow_provider_zbackup.zilliz.operations import Operation
 from airflow_provider_zbackup.zilliz.pacing import backoff
 
-#: Lists may not show something new for this long, in seconds.
-LIST_LAG = 15.0
-#: The server may still carry out a call this long after the client gave up on it, in seconds.
-LATENESS = 45.0
-#: A search never takes longer than this, in seconds, however late the server may be.
-LONGEST_SEARCH = 300.0
 #: The shortest pause after a conflict that no list explains, in seconds.
 UNEXPLAINED_PAUSE = 10.0
 #: If saving the record takes longer than this, in seconds, it is saved again with the later time.
 SAVE_TIME = 10.0
 #: A creation time may be behind the clock of the service's answers by at most this, in seconds.
 LONGEST_SKEW = 60.0
-#: The call is sent at most this often in all; only if nothing came of it is it sent again.
+#: The call is sent at most this often in all, and again only if it had no result.
 SUBMIT_ATTEMPTS = 4
-#: The clocks of the service's machines may differ by this much, in seconds.
-CLOCK_TOLERANCE = 2.0
 
 
 class Record(BaseModel):
@@ -63,77 +59,40 @@ class Record(BaseModel):
     What is saved of a submission. Times are the server's.
 
     :param cluster_id: the cluster that the backup is of
-    :param first_sent: when the first call was sent whose outcome is not known
-    :param answer_by: when the client gives up on the last call, at the latest
+    :param first_sent: when the first call was sent whose result is not known
+    :param answer_deadline: when the client gives up on the last call, at the latest
     :param job_id: empty while it is not known
-    :param adopted: whether the call got no answer and a search found what came of it
+    :param adopted: whether the call got no answer and a search found its result
     """
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
     cluster_id: str
     first_sent: datetime
-    answer_by: datetime
+    answer_deadline: datetime
     job_id: str = ""
     adopted: bool = False
 
     @property
     @abstractmethod
     def made_id(self) -> str:
-        """The id of what came of the call; empty while it is not known."""
+        """The id of what the call made; empty while it is not known."""
 
     def save(self) -> Save:
         return Save(self.model_dump(mode="json"))
 
     def may_have_begun(self, begun: datetime | None) -> bool:
-        """Tell whether something that began then may have come of the call, as far as times tell."""
+        """Tell whether the call may have made something that began then, as far as times tell."""
         earliest = self.first_sent - timedelta(seconds=LONGEST_SKEW)
-        latest = self.answer_by + timedelta(seconds=LATENESS + CLOCK_TOLERANCE)
+        latest = self.answer_deadline + timedelta(seconds=LATENESS + CLOCK_TOLERANCE)
         return begun is None or earliest <= begun <= latest
 
 
 R = TypeVar("R", bound=Record)
 
 
-class Progress(Enum):
-    """How far something that a job makes has come."""
-
-    RUNNING = auto()
-    READY = auto()
-    GONE = auto()
-
-
-class Candidate(NamedTuple, Generic[R]):
-    """
-    Something that may have come of a call.
-
-    :param record: the record to save if it did
-    :param description: for logs and errors
-    :param is_running: whether it is still in the making
-    :param doubt: why it may not have come of the call, even if it is the only candidate
-    """
-
-    record: R
-    description: str
-    is_running: bool
-    doubt: str = ""
-
-
-class Findings(NamedTuple, Generic[R]):
-    """
-    What one search for the outcome of a call showed.
-
-    :param server_time: when the service answered, by its own clock
-    :param conflict: what would be in the way of a second call, if nothing came of the first
-    """
-
-    candidates: Sequence[Candidate[R]]
-    server_time: datetime | None
-    conflict: ZillizConflictError | None = None
-
-
 class Submission(ABC, Generic[R]):
-    """One kind of job: how to start it, and how to find out what came of that."""
+    """One kind of job: how to start it, and how to find what it makes."""
 
     #: What the job makes, in words.
     noun: ClassVar[str]
@@ -142,8 +101,8 @@ class Submission(ABC, Generic[R]):
     record_type: type[R]
     #: Whether a cleared task makes a new one if its earlier one is finished.
     starts_anew_when_cleared: ClassVar[bool] = True
-    #: Whether anything but the job's id shows what came of the call. If not, a call without an answer leaves
-    #: a question that only the user can answer; and a refusal is believed.
+    #: Whether the result of a call can be found without the job's id. If not, only the user can find out what
+    #: a call without an answer did; and a refusal is believed.
     leaves_traces: ClassVar[bool] = True
 
     @property
@@ -181,11 +140,11 @@ class Submission(ABC, Generic[R]):
         """
 
     def search(self, record: R) -> Flow[Findings[R]]:
-        """Look once for what came of a call that got no answer, if that leaves traces."""
+        """Search once for the result of a call that got no answer."""
         raise NotImplementedError(f"A {self.noun} leaves no traces.")
 
     @abstractmethod
-    def look_up(self, record: R) -> Flow[Progress]:
+    def look_up(self, record: R) -> Flow[Stage]:
         """
         Tell how far what the job makes has come.
 
@@ -208,7 +167,7 @@ def submit_once(
     submission: Submission[R],
     *,
     record: Mapping[str, Any] | None = None,
-    only_running: bool = False,
+    only_unfinished: bool = False,
     on_uncertain: str = "fail",
     answer_time: float = 30.0,
     conflict_codes: Collection[int] = (),
@@ -217,7 +176,7 @@ def submit_once(
     Start a job, or find the one that an earlier try of the same task started.
 
     :param record: what an earlier try saved
-    :param only_running: whether to ignore what an earlier try made if it is finished, because a user has
+    :param only_unfinished: whether to ignore what an earlier try made if it is finished, because a user has
         cleared the task
     :param on_uncertain: what to do if it cannot be known whether the job was started: ``"fail"``, or
         ``"retry"`` to start it again
@@ -227,14 +186,14 @@ def submit_once(
     :raises ZillizConflictError: when something is in the way
     :raises ZillizUncertainError: when it cannot be known whether the job was started
     """
-    only_running = only_running and submission.starts_anew_when_cleared
-    search = partial(_search, submission, on_uncertain=on_uncertain)
+    only_unfinished = only_unfinished and submission.starts_anew_when_cleared
+    search = partial(find_result, submission, on_uncertain=on_uncertain)
     earlier = None if record is None else (yield from _read(submission, record, on_uncertain))
     if earlier is not None:
         found = yield from (
-            _reattach(submission, earlier, only_running, on_uncertain)
+            reattach(submission, earlier, only_unfinished, on_uncertain)
             if earlier.made_id
-            else search(earlier, only_running=only_running)
+            else search(earlier, only_unfinished=only_unfinished)
         )
         if found is not None:
             yield Pause(
@@ -252,7 +211,7 @@ def _read(submission: Submission[R], record: Mapping[str, Any], on_uncertain: st
         return submission.record_type.model_validate(record)
     except ValidationError:
         text = f"The state saved by an earlier try cannot be read: {dict(record)}."
-        return (yield from _ask_user(submission, text, on_uncertain))
+        return (yield from ask_user(submission, text, on_uncertain))
 
 
 def _submit(
@@ -276,7 +235,7 @@ def _submit(
             reply = yield from send(submission.operation(record))
             started = yield from submission.started(record, reply.value)
         except ZillizError as error:
-            failed = record.model_copy(update={"answer_by": server_time((yield from now()))})
+            failed = record.model_copy(update={"answer_deadline": server_time((yield from now()))})
             is_conflict = isinstance(error, ZillizConflictError) or error.code in conflict_codes
             if not (error.unprocessed or is_conflict):
                 unanswered = failed
@@ -320,143 +279,16 @@ def _save_before(
     """Save, before the call, when the client gives up on it. A slow store must not make this too early."""
     time = yield from now()
     if unanswered is None:
-        # Nothing came of earlier calls, so what began before this one is not ours.
+        # Earlier calls had no result, so what began before this one is not ours.
         record = record.model_copy(update={"first_sent": server_time(time)})
     for _ in range(SUBMIT_ATTEMPTS):
         begun = time
-        record = record.model_copy(update={"answer_by": server_time(begun + answer_time)})
+        record = record.model_copy(update={"answer_deadline": server_time(begun + answer_time)})
         time = yield record.save()
         if time - begun <= SAVE_TIME:
             return record
     yield unanswered.save() if unanswered else Save(None)
     raise ZillizError(f"Airflow takes {time - begun:.0f} s to save this task's state. Nothing was sent.")
-
-
-def _reattach(submission: Submission[R], record: R, only_running: bool, on_uncertain: str) -> Flow[R | None]:
-    """Return the record if its job runs or what it made exists, else ``None``."""
-    refusal: ZillizRefusedError | None = None
-    is_forgotten = False
-    if record.job_id:
-        try:
-            job = (yield from retrying(describe_job(record.job_id))).value
-        except ZillizNotFoundError:
-            # The API may forget finished jobs; no document says when. What the job made tells as much.
-            is_forgotten = True
-        except ZillizRefusedError as error:
-            # No code is documented for a job that the service has forgotten.
-            refusal = error
-        else:
-            if job.is_failed or job.is_canceled:
-                return None
-            if not job.is_successful:
-                return record
-
-    def poll() -> Flow[Progress | None]:
-        try:
-            return (yield from submission.look_up(record))
-        except ZillizNotFoundError:
-            return None
-
-    # Right after the call, look-ups may find neither the job nor what it makes.
-    progress = yield from poll_through_lag(
-        poll,
-        lambda found: found is not None,
-        lambda *_: LOOK_UP_LAG,
-        f"{submission.describe(record)} (from an earlier try) is not found yet. Looking again.",
-    )
-    if progress is None and refusal is not None:
-        raise refusal
-    if progress is None and not submission.leaves_traces:
-        return (
-            yield from _ask_user(
-                submission, f"Zilliz Cloud does not know job {record.job_id} any more.", on_uncertain
-            )
-        )
-    if progress is Progress.READY and only_running:
-        yield Pause(
-            0, f"{submission.describe(record)} (from an earlier try) is finished. Starting a new one."
-        )
-        return None
-    if progress is Progress.READY and is_forgotten:
-        return record.model_copy(update={"job_id": ""})
-    # While it is in the making, the job may be unknown only for a moment.
-    return record if progress in (Progress.RUNNING, Progress.READY) else None
-
-
-def _search(
-    submission: Submission[R], record: R, *, on_uncertain: str, only_running: bool = False
-) -> Flow[R | None]:
-    """
-    Find what came of a call that got no answer.
-
-    :return: ``None`` if nothing came of it
-    :raises ZillizConflictError: when something is in the way, or must end before it can be told apart
-    :raises ZillizUncertainError: when nobody but the user can tell what came of it
-    """
-
-    if not submission.leaves_traces:
-        text = (
-            f"The call for a {submission.noun} got no answer, sent between {record.first_sent} and "
-            f"{record.answer_by}, and nothing in the API shows what came of it."
-        )
-        return (yield from _ask_user(submission, text, on_uncertain))
-
-    def lag(time: float, findings: Findings[R]) -> float:
-        server_time = findings.server_time or as_datetime(time)
-        left = (record.answer_by - server_time).total_seconds() + LATENESS + LIST_LAG + CLOCK_TOLERANCE
-        return min(left, LONGEST_SEARCH)
-
-    findings = yield from poll_through_lag(
-        lambda: submission.search(record),
-        # What is doubtful ends no search: the call's result may be shown later, without any doubt.
-        lambda findings: any(not found.doubt for found in findings.candidates),
-        lag,
-    )
-    candidates = findings.candidates
-    if not candidates:
-        if findings.conflict:
-            raise findings.conflict
-        return None
-    if len(candidates) == 1 and not candidates[0].doubt:
-        found = candidates[0]
-        if only_running and not found.is_running:
-            yield Pause(0, f"Found {found.description}, already finished. Starting a new one.")
-            return None
-        yield Pause(0, f"Adopted {found.description}: this task made it.")
-        yield found.record.save()
-        return found.record
-    names = "; ".join(
-        f"{description}{doubt and ', which '}{doubt}" for _, description, _, doubt in candidates
-    )
-    if any(found.doubt and found.is_running for found in candidates):
-        # The result counts for this try, even if a user has cleared the task.
-        yield record.save()
-        raise ZillizConflictError(
-            f"Cannot tell yet whether this task's unanswered call made this: {names}.", unprocessed=True
-        )
-    what = f"A {submission.noun}" if len(candidates) == 1 else f"{len(candidates)} {submission.noun}s"
-    text = (
-        f"{what} may be from this task's unanswered call, sent between {record.first_sent} and "
-        f"{record.answer_by}: {names}."
-    )
-    return (yield from _ask_user(submission, text, on_uncertain))
-
-
-def _ask_user(submission: Submission[R], text: str, on_uncertain: str) -> Flow[R | None]:
-    """
-    Give up on what only the user can find out.
-
-    :param text: what is not known
-    :param on_uncertain: ``"retry"`` is the user's answer
-    """
-    if on_uncertain == "retry":
-        yield Pause(0, f"{text} Starting again, as on_uncertain says.")
-        return None
-    raise ZillizUncertainError(
-        f"{text} Nothing was sent again. Check in the Zilliz Cloud console whether this task made a "
-        f"{submission.noun}. If it did, mark the task as success. If not, set "
-        'on_uncertain="retry" and clear the task.'
-    )
 
 
 def unexplained_conflict(refusal: ZillizError) -> ZillizConflictError:
@@ -466,10 +298,6 @@ def unexplained_conflict(refusal: ZillizError) -> ZillizConflictError:
         retry_after=UNEXPLAINED_PAUSE,
         unprocessed=True,
     )
-
-
-def as_datetime(time: float) -> datetime:
-    return datetime.fromtimestamp(time, tz=UTC)
 
 
 def _unordered(value: Any) -> Any:

@@ -19,12 +19,13 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizUnsupportedClusterError,
 )
 from airflow_provider_zbackup.zilliz.flows.polling import PollResult, Wait, wait_until
+from airflow_provider_zbackup.zilliz.flows.running import RunningBackups
 from airflow_provider_zbackup.zilliz.flows.steps import (
     Flow,
     Pause,
     Reply,
     all_backups,
-    find_backup,
+    look_up_backup,
     send,
 )
 from airflow_provider_zbackup.zilliz.models import Backup, Cluster, Job
@@ -158,7 +159,7 @@ def wait_for_backup(
     """
 
     def poll(max_age: float) -> Flow[Reply[Backup]]:
-        reply = yield from find_backup(cluster_id, backup_id, max_age=max_age, attempts=1)
+        reply = yield from look_up_backup(cluster_id, backup_id, max_age=max_age, attempts=1)
         return Reply(reply.value.model_copy(update={"backup_id": backup_id}), reply.server_time)
 
     return (
@@ -238,24 +239,30 @@ def check_cluster(cluster_id: str) -> Flow[None]:
 
 
 def wait_until_free(
-    wait: Wait, *, cluster_id: str | None = None, project_id: str | None = None, to_submit: bool = False
+    wait: Wait,
+    *,
+    cluster_id: str | None = None,
+    project_id: str | None = None,
+    before_submission: bool = False,
 ) -> Flow[dict[str, int] | None]:
     """
-    Wait until no backup, manual or automatic, is being created.
+    Wait until no backup, manual or automatic, is being created. Copies in other regions do not count.
 
     :param cluster_id: the cluster to watch
     :param project_id: the project to watch instead
-    :param to_submit: whether the task submits a job next. Then one poll is enough, since submitting checks
-        again, and the end is spread at random. Else two polls in a row must show nothing
+    :param before_submission: whether the task submits a job next. Then one poll is enough, since submitting
+        checks again, and the end is spread at random. Else two polls in a row must show nothing
     :return: how many backups there are; ``None`` if it was time to hand over
     """
     free = 0
-    polls = 1 if to_submit else 2
+    polls = 1 if before_submission else 2
     where = f"Cluster {cluster_id}" if cluster_id else f"Project {project_id}"
+    # One attempt: the wait itself retries, until its deadline.
+    running_backups = RunningBackups(attempts=1)
 
-    def evaluate(backups: list[Backup], server_time: datetime | None) -> PollResult:
+    def evaluate(seen: tuple[int, list[Backup]], server_time: datetime | None) -> PollResult:
         nonlocal free
-        running = [backup for backup in backups if backup.may_block(server_time)]
+        _, running = seen
         if running:
             free = 0
             ages = [age for backup in running if (age := _age(backup.create_time, server_time)) is not None]
@@ -265,13 +272,16 @@ def wait_until_free(
         free += 1
         return PollResult(f"{where} has no running backup", done=free >= polls, to_confirm=True)
 
-    def poll(max_age: float) -> Flow[Reply[list[Backup]]]:
-        # One attempt: the wait itself retries, until its deadline.
-        return all_backups(cluster_id=cluster_id, project_id=project_id, max_age=max_age, attempts=1)
+    def poll(max_age: float) -> Flow[Reply[tuple[int, list[Backup]]]]:
+        listed = yield from all_backups(
+            cluster_id=cluster_id, project_id=project_id, max_age=max_age, attempts=1
+        )
+        running = yield from running_backups.among(listed)
+        return Reply((len(listed.value), running), listed.server_time)
 
-    backups = yield from wait_until(poll, evaluate, wait)
-    if backups is None:
+    end = yield from wait_until(poll, evaluate, wait)
+    if end is None:
         return None
-    if to_submit:
+    if before_submission:
         yield Pause(jitter(QUEUE_JITTER))
-    return {"backups": len(backups)}
+    return {"backups": end[0]}

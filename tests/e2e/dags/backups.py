@@ -6,7 +6,7 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG, task
 
 from airflow_provider_zbackup.emulator.seed import DEDICATED_CLUSTER_ID
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
@@ -38,6 +38,12 @@ def hold_first_try(task: Any, context: Any) -> None:
         time.sleep(HELD_SECONDS)
 
 
+@task(task_id="next")
+def id_of(backup: Any) -> str:
+    """Represent a task that uses the backup."""
+    return str(backup["backup_id"])
+
+
 with DAG("backup_in_worker", schedule=None, default_args=DEFAULTS):
     ZillizCreateBackupOperator(task_id="backup", cluster_id=DEDICATED_CLUSTER_ID, deferrable=False)
 
@@ -51,3 +57,14 @@ with DAG("backup_held_before_delivery", schedule=None, default_args=DEFAULTS):
 
 with DAG("backup_held_after_delivery", schedule=None, default_args=DEFAULTS):
     HeldAfterDelivery(task_id="backup", cluster_id=DEDICATED_CLUSTER_ID, deferrable=True, defer_after=0)
+
+with DAG("backup_ended_in_triggerer", schedule=None, default_args=DEFAULTS):
+    id_of(
+        ZillizCreateBackupOperator(
+            task_id="backup",
+            cluster_id=DEDICATED_CLUSTER_ID,
+            deferrable=True,
+            defer_after=0,
+            end_from_trigger=True,
+        ).output
+    )
