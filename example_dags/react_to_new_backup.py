@@ -30,7 +30,7 @@ with DAG(
 ) as dag:
 
     @task
-    def find_new(*, triggering_asset_events: Any) -> list[dict[str, Any]]:
+    def find_new(triggering_asset_events: Any = None) -> list[dict[str, Any]]:
         """Several events may start one run, and a backup may be told of twice."""
         events = triggering_asset_events[new_backups]
         payloads = [event.extra["payload"] for event in events]
