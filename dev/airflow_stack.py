@@ -10,6 +10,7 @@ A real Airflow 3 for a short time: api-server, scheduler, dag-processor, trigger
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import socket
@@ -83,6 +84,9 @@ class AirflowStack:
     :param database_url: SQLAlchemy URL of an empty database. The default, SQLite, is for few tasks at a time.
     :param celery_broker_url: URL of a Redis: use the CeleryExecutor. The default is the LocalExecutor.
     :param parallelism: number of task slots. The LocalExecutor starts a process for each in advance.
+    :param users: names and roles of those who can log in, the first one an admin; their names are their
+        passwords. By default nobody needs to, and everybody is an admin.
+    :param base_path: where a proxy would put API and UI, such as ``/team``.
     :param keep: keep the folder with the database and the logs.
     :ivar components: the names of the components to start.
     :ivar api: client of the REST API.
@@ -99,8 +103,12 @@ class AirflowStack:
         database_url: str | None = None,
         celery_broker_url: str | None = None,
         parallelism: int = 4,
+        users: Mapping[str, str] | None = None,
+        base_path: str = "",
         keep: bool = False,
     ) -> None:
+        self._users = users or {}
+        self._base_path = base_path
         self._dag_ids = set(dag_ids)
         self.components = tuple(components)
         self._processes = Processes(keep=keep)
@@ -117,7 +125,7 @@ class AirflowStack:
         with ExitStack() as undo:
             undo.enter_context(self._processes)
             port = free_port()
-            self.base_url = f"http://127.0.0.1:{port}"
+            self.base_url = f"http://127.0.0.1:{port}{self._base_path}"
             self.api = AirflowApi(self.base_url, self.check_alive)
             undo.callback(self.api.close)
             self._environment = self._processes.environment(
@@ -125,7 +133,7 @@ class AirflowStack:
                 AIRFLOW__API__PORT=str(port),
                 # Workers and triggerers find the api-server by this address.
                 AIRFLOW__API__BASE_URL=self.base_url,
-                **self._settings,
+                **(self._settings | self._login_settings()),
             )
             self._start_all()
             self._undo = undo.pop_all()
@@ -146,11 +154,22 @@ class AirflowStack:
         for name in self.components:
             self.start(name)
         self.wait_until(self._answers, "The api-server answers")
-        self.api.log_in()
+        self.api.log_in(next(iter(self._users), ""))
         self.wait_until(self.is_healthy, "All components are healthy")
         self.wait_until(self._is_parsed, f"The DAGs are parsed: {', '.join(sorted(self._dag_ids))}")
         for dag_id in self._dag_ids:
             self.api.unpause(dag_id)
+
+    def _login_settings(self) -> dict[str, str]:
+        if not self._users:
+            return {}
+        passwords = self._processes.folder / "passwords.json"
+        passwords.write_text(json.dumps({name: name for name in self._users}))
+        return {
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(map(":".join, self._users.items())),
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+        }
 
     def command(self, *arguments: str) -> list[str]:
         """

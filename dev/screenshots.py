@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -11,9 +10,10 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-from playwright.sync_api import Error, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Page, expect
 
 from dev.airflow_api import AirflowApi
+from dev.browser import WAIT_SECONDS, open_chromium
 from dev.example import DAG_ID, example_airflow, provider_log, wait_for_end
 from dev.story import Story
 from dev.terminal import Failure, run_command, say
@@ -22,69 +22,48 @@ from dev.ui import PAGE, use
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 CONNECTION_TYPE = "Zilliz Cloud"
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WIDTH, HEIGHT = 1400, 900
 Theme = Literal["light", "dark"]
-WAIT_SECONDS = 30.0
 THEMES: tuple[Theme, ...] = ("light", "dark")
 
 
 def take_all() -> None:
     """Run the DAG and take all pictures."""
-    program = find_browser()
-    with example_airflow(history=True) as (cloud, stack):
+    with open_chromium() as browser, example_airflow(history=True) as (cloud, stack):
         run_id = stack.api.trigger_dag_run(DAG_ID)
         story = Story(stack.api, DAG_ID, run_id)
         wait_for_end(stack.api, DAG_ID, run_id, story.on_change, story.on_poll)
         run_url = f"{stack.base_url}/dags/{DAG_ID}/runs/{quote(run_id, safe='')}"
         longest_wait = max(story.deferred_seconds, key=story.deferred_seconds.__getitem__)
-        with open_page(program) as page:
+        with open_page(browser) as page:
             take_connection_form(page, f"{stack.base_url}/connections")
             take_grid(page, run_url, len(stack.api.task_ids(DAG_ID)))
             take_log(page, stack.api, run_url, run_id, longest_wait)
             take_link(page, stack.api, run_url, run_id)
         use(cloud, stack.api)
         for theme in THEMES:
-            with open_page(program, theme) as page:
+            with open_page(browser, theme) as page:
                 take_backups_page(page, stack.base_url + PAGE, theme)
 
 
-def find_browser() -> str:
-    """
-    Return the path of a Chromium that is installed on this machine.
-
-    :raises Failure: if there is none.
-    """
-    for name in BROWSERS:
-        if program := shutil.which(name):
-            return program
-    raise Failure(f"screenshots need Chromium, but PATH has none of {', '.join(BROWSERS)}.")
-
-
 @contextmanager
-def open_page(program: str, theme: Theme = "light") -> Iterator[Page]:
+def open_page(browser: Browser, theme: Theme = "light") -> Iterator[Page]:
     """
-    Open an empty page in a headless browser; pictures of it look the same on every machine.
+    Open an empty page; pictures of it look the same on every machine.
 
-    :param program: path of the browser.
+    :param browser: where to open it.
     :param theme: what the browser asks pages for.
     """
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-proxy-server"])
-        page = browser.new_page(
-            viewport={"width": WIDTH, "height": HEIGHT},
-            locale="en-US",
-            timezone_id="UTC",
-            color_scheme=theme,
-        )
-        page.set_default_timeout(1000 * WAIT_SECONDS)
-        expect.set_options(timeout=1000 * WAIT_SECONDS)
-        try:
-            yield page
-        except (Error, AssertionError) as error:
-            raise Failure(f"{error}\nThe page {page.url} says: {page.inner_text('body')}") from error
-        finally:
-            browser.close()
+    page = browser.new_page(
+        viewport={"width": WIDTH, "height": HEIGHT}, locale="en-US", timezone_id="UTC", color_scheme=theme
+    )
+    page.set_default_timeout(1000 * WAIT_SECONDS)
+    try:
+        yield page
+    except (Error, AssertionError) as error:
+        raise Failure(f"{error}\nThe page {page.url} says: {page.inner_text('body')}") from error
+    finally:
+        page.close()
 
 
 def take_connection_form(page: Page, url: str) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,14 @@ os.environ.update(
 )
 
 import pytest  # noqa: E402
-from airflow.providers.common.compat.sdk import Variable  # noqa: E402
+from airflow.providers.common.compat.sdk import Variable, mask_secret  # noqa: E402
 from pytest_mock import MockerFixture  # noqa: E402
 
 from airflow_provider_zbackup.version_compat import HAS_TASK_STATE_STORE  # noqa: E402
 from tests.support import World, make_world  # noqa: E402
+
+# Only `make test-ui` installs what these need.
+collect_ignore = [] if find_spec("playwright") else ["browser"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -36,6 +40,15 @@ def pytest_configure(config: pytest.Config) -> None:
         # Airflow before 3.3 uses what it has deprecated itself.
         for category in ("DeprecationWarning", "FutureWarning"):
             config.addinivalue_line("filterwarnings", rf"ignore::{category}:airflow\.")
+
+
+@pytest.fixture(autouse=True)
+def _forget_secrets() -> Iterator[None]:
+    """Airflow makes one pattern of all secrets that it has seen: it would grow, and slow down every test."""
+    yield
+    masker = mask_secret.__globals__["_secrets_masker"]()
+    masker.patterns = set()
+    masker.replacer = None
 
 
 @pytest.fixture

@@ -163,13 +163,16 @@ def run_page(world: World, page: str, code: str) -> None:
     }
     with DAG("dag", schedule=None) as dag:
         exec(compile(code, page, "exec"), names)
-    results: dict[str, Any] = {}
+    xcoms: dict[str, dict[str, Any]] = {}
     for task in [*dag.tasks, *(names["dag"].tasks if "dag" in names else ())]:
         if type(task).__name__ in public_names():
             for name in task.template_fields:
                 if isinstance(value := getattr(task, name), XComArg):
-                    setattr(task, name, results[next(value.iter_references())[0].task_id])
-            results[task.task_id] = TaskInstance(lambda task=task: task).run()  # type: ignore[misc]
+                    source, key = next(value.iter_references())
+                    setattr(task, name, xcoms[source.task_id][key])
+            instance = TaskInstance(lambda task=task: task)  # type: ignore[misc]
+            result = instance.run()
+            xcoms[task.task_id] = instance.xcoms | {"return_value": result}
 
 
 COMMANDS = [

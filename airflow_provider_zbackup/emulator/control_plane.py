@@ -57,6 +57,8 @@ class Settings(CheckedModel):
     :param copies_listed: how List Backups shows copies in other regions, which is not documented. Copies made
         from then on have an ``own_id`` or the ``same_id`` as the original. Or List Backups shows no copies
         (``not_listed``); Describe Backup finds them by their own ids.
+    :param copies_block: whether a copy that is being made prevents a new manual backup of the cluster. That
+        is not documented either.
     :param load_seconds: how long the loading of a collection takes.
     :param console_policies: how Get Backup Policy shows a schedule that only the console can set, which is
         not documented: its ``text``, ``null``, or neither field (``absent``).
@@ -72,6 +74,7 @@ class Settings(CheckedModel):
     conflict_message: str = DOCUMENTED_MESSAGES[CREATE_FAILED]
     restore_policies: Sequence[RestorePolicy] = ("LATEST", "ORIGINAL")
     copies_listed: CopiesListed = "own_id"
+    copies_block: bool = False
     load_seconds: Seconds = 0.0
     console_policies: ConsolePolicies = "text"
 
@@ -303,17 +306,14 @@ class ControlPlane:
         )
 
     def conflicting_backup(self, cluster: Cluster) -> Backup | None:
-        """
-        Return the running backup that prevents a new manual backup of this cluster.
-
-        A copy in another region prevents nothing: it is a separate job, which starts after the backup.
-        """
+        """Return the running backup that prevents a new manual backup of this cluster."""
         now = self.now()
         whole_organisation = self.settings.conflict_scope == "organisation"
         for backup in self.backups:
             same_cluster = backup.cluster_id == cluster.cluster_id
             in_scope = same_cluster or (whole_organisation and backup.creation_method == "MANUAL")
-            if in_scope and backup.copy_of is None and backup.status(now) == "CREATING":
+            counts = backup.copy_of is None or self.settings.copies_block
+            if in_scope and counts and backup.status(now) == "CREATING":
                 return backup
         return None
 

@@ -16,6 +16,9 @@ class ZillizConsoleLink(BaseOperatorLink):
     """
     Link to the cluster, or to the project's clusters, in the web console.
 
+    The page of a cluster shows its backups. The console also has pages for jobs and for all backups, but no
+    document tells their addresses.
+
     The task stores the address when it starts. So the link works while the task is deferred and after a
     failure, and showing it needs no request. It is stored past a custom XCom backend, because Airflow's UI
     does not ask the backend.

@@ -36,8 +36,7 @@ R = TypeVar("R", bound="Record")
 
 #: The shortest pause before the next poll of what is in the way, in seconds.
 CONFLICT_PAUSE = 6.0
-#: For this long, in seconds, a guess may explain a refusal: a backup of another cluster, or a copy. Then the
-#: refusal is raised.
+#: For this long, in seconds, backups of other clusters may explain a refusal. Then the refusal is raised.
 LONGEST_GUESS = 600.0
 
 
@@ -159,7 +158,7 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
         """Return the result of a job as far as it is known when the job has started."""
 
     def announce(self, context: Context, record: R, result: dict[str, Any]) -> None:
-        """Tell whoever wants to know that a job has started; ``result`` is what is known so far."""
+        """Publish that a job has started; ``result`` is what is known so far."""
 
     @abstractmethod
     def job_trigger(self, result: dict[str, Any], **timing: Any) -> ZillizTrigger:
@@ -222,7 +221,7 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
         Go through the submissions from the first one that has not ended.
 
         :param conflict_deadline: how long to wait for what is in its way, if that wait has begun
-        :param guessing_since: since when a guess is all that explains that wait
+        :param guessing_since: when that wait began, if only a guess explains it
         :param ended: the result of its job, if that has ended
         """
         stores = self._stores(context)

@@ -183,7 +183,7 @@ class ZillizSetBackupPolicyOperator(ZillizWaitingTask, ZillizOperator):
             # The list may not show the new backup at first.
             not_before=min(now + LOOK_UP_LAG, deadline) if result["changed"] else None,
         )
-        # A worker would be held by that pause.
+        # That pause would hold a worker.
         complete: dict[str, Any] = self.wait(
             trigger, then=self.execute_complete, defer_immediately=result["changed"]
         )

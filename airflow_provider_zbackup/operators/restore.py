@@ -326,7 +326,7 @@ class ZillizRestoreCollectionsOperator(ZillizJobOperator["RestoreCollectionsReco
         ]
 
     def _targets(self, backup_id: str) -> list[RestoreTarget]:
-        """Return what becomes of each collection; none means that all are restored as they are."""
+        """Return where each collection is restored to; none means that all keep their names."""
         from airflow_provider_zbackup.zilliz.flows.collection_restoration import (
             list_all_targets,
             list_targets,

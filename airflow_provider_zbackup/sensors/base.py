@@ -17,7 +17,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
 from airflow_provider_zbackup.utils.arguments import DEFAULT_CONN_ID, Argument, check_seconds
-from airflow_provider_zbackup.utils.errors import tell_and_raise, translate_errors, validate_event
+from airflow_provider_zbackup.utils.errors import log_and_raise, translate_errors, validate_event
 from airflow_provider_zbackup.utils.task import DEFER_AFTER, ZillizWaitingTask
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class ZillizSensor(ZillizWaitingTask, BaseSensorOperator):
                 return super().execute(context)
             except (AirflowSensorTimeout, AirflowSkipException) as error:
                 # Airflow's own time-out does not know what was waited for.
-                tell_and_raise(self, type(error)(f"{self._last_note} {error}".lstrip()), error)
+                log_and_raise(self, type(error)(f"{self._last_note} {error}".lstrip()), error)
         return self.resume_execution(self._wait.__name__, None, context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:

@@ -143,8 +143,7 @@ class ZillizNoActiveBackupTrigger(ZillizTrigger):
     :param project_id: the project to watch instead
     :param before_submission: whether the task submits a job next
     :param result: the task's result; ``None`` means the number of backups
-    :param guessing_since: since when a guess is all that explains why the task must wait; the event gives it
-        back
+    :param guessing_since: when the task began to wait, if only a guess explains that; the event returns it
     """
 
     def __init__(

@@ -55,10 +55,10 @@ class ZillizEffects:
         """
         Say in the events of the task's outlets what was done.
 
-        An asset's event gets the facts about that asset; of an asset that is not concerned, those that hold
-        for all that was done. An alias gets an event for each asset concerned.
+        The event of an asset gets the facts about that asset. If nothing was done with the asset, it gets the
+        facts that are the same for all that was done. An alias gets one event for each asset concerned.
 
-        Call this in the leg in which the task ends: Airflow drops what an earlier one said.
+        Call this when the task ends: if it defers afterwards, Airflow drops the facts.
         """
         effects = [effect for result in results if (effect := self.effect(result)) is not None]
         self._effects = effects

@@ -42,7 +42,7 @@ class translate_errors:
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, ArgumentError | ZillizError):
-            tell_and_raise(self._task, _translated(self._task, error), error)
+            log_and_raise(self._task, _translated(self._task, error), error)
 
 
 def _translated(task: BaseOperator, error: ArgumentError | ZillizError) -> Exception:
@@ -60,7 +60,7 @@ def _translated(task: BaseOperator, error: ArgumentError | ZillizError) -> Excep
     return error
 
 
-def tell_and_raise(task: BaseOperator, error: Exception, cause: Exception) -> NoReturn:
+def log_and_raise(task: BaseOperator, error: Exception, cause: Exception) -> NoReturn:
     """
     Log an error as a line of its own, since Airflow's UI cuts the headline of an exception, and raise it.
 

@@ -16,7 +16,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
 from airflow_provider_zbackup.utils.arguments import Argument, check_flag, check_seconds
-from airflow_provider_zbackup.utils.errors import tell_and_raise
+from airflow_provider_zbackup.utils.errors import log_and_raise
 from airflow_provider_zbackup.utils.listeners import has_success_listener
 from airflow_provider_zbackup.utils.xcom import can_push_from_trigger, has_backend
 
@@ -156,8 +156,8 @@ class ZillizWaitingTask(ZillizTask):
         """
         Return, in words, what this task would lose if a trigger ended it.
 
-        The list holds all, except metrics, that Airflow does only in a worker when a task succeeds. A task
-        that would lose any of it comes back to a worker, even with ``end_from_trigger``.
+        These are all the things, except metrics, that Airflow does only in a worker when a task succeeds. A
+        task that would lose one of them comes back to a worker, even with ``end_from_trigger``.
         """
         task: Any = self
         own = __name__.partition(".")[0]
@@ -186,7 +186,7 @@ class ZillizWaitingTask(ZillizTask):
                 raise
             cause = str(error).rstrip(".")
             text = f"{cause}. {self._what_is_known(context)} {NO_CANCEL}"
-            tell_and_raise(cast("BaseOperator", self), type(error)(text), error)
+            log_and_raise(cast("BaseOperator", self), type(error)(text), error)
 
     def _what_is_known(self, context: Context) -> str:
         try:

@@ -314,7 +314,7 @@ class ZillizClient:
     Drives flows in a worker. Use it as a context manager, or call :meth:`close`.
 
     :param settings: what to connect to
-    :param refresh: gives the settings anew, once, after the API key was refused
+    :param refresh: reads the settings again, once, after the API key was refused
     :param transport: sends the requests; closed with the client
     :param clock: tells the time and lets it pass
     """
@@ -426,7 +426,7 @@ class ZillizClient:
         try:
             return self._exchange.send(operation, self._transport)
         except ZillizTransientError as error:
-            # Also for a sensor that pokes: its next poke may come sooner.
+            # A sensor may poke again sooner than that.
             self._budget.hold(self._clock.time() + (error.retry_after or 0.0))
             raise
 
@@ -442,7 +442,7 @@ class AsyncZillizClient:
 
     :param settings: what to connect to
     :param transport: sends the requests; closed with the client
-    :param refresh: gives the settings anew, once, after the API key was refused
+    :param refresh: reads the settings again, once, after the API key was refused
     :param clock: tells the time and lets it pass
     """
 
@@ -460,7 +460,7 @@ class AsyncZillizClient:
         self._budget = RequestBudget(settings.requests_per_second)
         # One slot per thread: who takes from the budget sends at once, and does not wait for a thread.
         self._slots = asyncio.Semaphore(CONCURRENCY)
-        # Its holder sends next; the others follow in the order of arrival.
+        # Whoever holds it sends next; the others follow in the order in which they came.
         self._turn = asyncio.Lock()
         self._answers = PollCache()
         self._refreshing = asyncio.Lock()

@@ -228,7 +228,7 @@ class SetBackupPolicyRequest(Request):
 
 class RestoreTarget(NamedTuple):
     """
-    A collection of a backup, and what it becomes.
+    A collection of a backup, and where it is restored to.
 
     :param database: ``None`` means the default one
     :param destination_database: ``None`` means the default one

@@ -26,10 +26,10 @@ def create(**arguments: Any) -> TaskInstance:
     )
 
 
-def copy_for_hours(world: World, shown: Any) -> str:
+def copy_for_hours(world: World, shown: Any, seconds: float = 20_000) -> str:
     """Let somebody make a backup whose copy takes hours, and return when the copy has begun."""
     world.control_plane.configure(copies_listed=shown)
-    world.fault("copy_backup", job=JobPlan(seconds=20_000))
+    world.fault("copy_backup", job=JobPlan(seconds=seconds))
     made = world.hook.create_backup(CLUSTER_ID, copy_to_regions=[ELSEWHERE])
     world.clock.sleep(60)
     return made.backup_id
@@ -54,6 +54,20 @@ def test_a_backup_begins(world: World, shown: str, deferrable: bool) -> None:
     assert world.clock.now - begin < 60
     assert result["backup_id"] != other
     assert result["status"] == "AVAILABLE"
+
+
+@MODES
+@pytest.mark.parametrize("shown", ["own_id", "same_id"])
+def test_if_the_server_counts_copies_the_task_waits_for_them(
+    world: World, shown: str, deferrable: bool
+) -> None:
+    """No document says whether it does. The task asks ever more rarely."""
+    world.control_plane.configure(copies_block=True)
+    copy_for_hours(world, shown, seconds=3000)
+    begin = world.clock.now
+    assert create(deferrable=deferrable).run()["status"] == "AVAILABLE"
+    assert 2900 < world.clock.now - begin < 3500
+    assert len(world.requests("create_backup")) < 30
 
 
 @SHOWN

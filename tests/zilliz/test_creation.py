@@ -167,15 +167,15 @@ def test_a_catch_all_with_somebody_in_the_way_elsewhere_is_a_conflict() -> None:
 
 
 @pytest.mark.parametrize("method", ["MANUAL", "AUTO"])
-def test_a_copy_that_is_being_made_is_only_a_guess(method: str) -> None:
+def test_a_copy_that_is_being_made_may_be_in_the_way(method: str) -> None:
     """No document says whether the server counts it. If it does, the create is sent ever more rarely."""
     copy = backup("copy", status="CREATING", creation_method=method, region_id="aws-us-east-1")
     driver = cloud([CATCH_ALL], made_later(copy), region="aws-us-west-2", elsewhere=page(copy))
     with pytest.raises(ZillizConflictError, match=f"{method.lower()} cluster backup copy") as caught:
         create(driver)
-    assert caught.value.is_guess
+    assert not caught.value.is_guess
     assert caught.value.retry_after == UNEXPLAINED_PAUSE
-    assert driver.records[-1] is not None, "Should the guess be wrong, the next try searches first."
+    assert driver.records[-1] is not None, "If it is not in the way, the next try must search first."
 
 
 @pytest.mark.parametrize("lag", [5.0, LIST_LAG])

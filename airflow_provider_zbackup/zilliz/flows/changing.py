@@ -1,4 +1,4 @@
-"""Changing something that can be looked at: look, check, send, and look until the change is seen."""
+"""Changing something that can be read: read it, check, send, and read until the change shows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def change(
 
     :param poll: gives a flow that returns what is to be changed; ``None`` if the change is seen
     :param check: gives a flow that raises unless the call may be sent; it runs before each call
-    :return: whether this made the change; if not, it was made before
+    :return: whether this call made the change; if not, there was nothing to change
     :raises ZillizUncertainError: when the call was accepted, and its change is not seen
     """
     is_sent = False
@@ -40,7 +40,7 @@ def change(
         except ZillizTransientError as error:
             lost = error
         except ZillizError:
-            # What is done already may be refused.
+            # The call may be refused because its change is there already.
             if (yield from poll()) is not None:
                 raise
             return is_sent

@@ -21,7 +21,7 @@ def list_targets(
     destination_database: str | None = None,
 ) -> list[RestoreTarget]:
     """
-    Return what becomes of named collections.
+    Return where each of the named collections is restored to.
 
     :param names: the collections, or their new names by the old ones
     :param suffix: what is added to each name, if there are no new names
@@ -50,7 +50,7 @@ def list_all_targets(
     destination_database: str | None = None,
 ) -> Flow[list[RestoreTarget]]:
     """
-    Return what becomes of all collections of a backup, or of one of its databases; see :func:`list_targets`.
+    Return where each collection of a backup, or of one of its databases, is restored to.
 
     :raises ZillizBadRequestError: when the backup shows no such collections
     """
@@ -90,7 +90,7 @@ class RestoreCollectionsSubmission(JobSubmission[RestoreCollectionsRecord]):
     Restores one collection of a backup, or all of them as they are.
 
     :param destination_cluster_id: the cluster to restore into
-    :param target: the collection, and what it becomes; ``None`` means all
+    :param target: the collection, and where it is restored to; ``None`` means all
     :param siblings: all collections that the task restores: none is restored if the backup lacks one
     """
 

@@ -299,7 +299,8 @@ class CreateBackupSubmission(Submission[CreateRecord]):
             if blocking:
                 conflict = _conflict(blocking, everywhere.server_time, refusal)
                 conflict.retry_after = unexplained_conflict(refusal).retry_after
-                conflict.is_guess = not is_conflict
+                are_elsewhere = all(backup.cluster_id != self.cluster_id for backup in blocking)
+                conflict.is_guess = are_elsewhere and not is_conflict
                 return conflict
             return unexplained_conflict(refusal) if is_conflict else None
 

@@ -34,9 +34,9 @@ from airflow_provider_zbackup.zilliz.models import Backup, Contents
 from airflow_provider_zbackup.zilliz.operations import delete_backup, describe_backup
 from airflow_provider_zbackup.zilliz.texts import format_age, format_size, format_table
 
-#: What was seen of the backups that must stay counts for this long, in seconds.
+#: A backup that must stay is looked at again after this long, in seconds.
 TRUST = 60.0
-#: The log says how far a long work has come, this often, in seconds.
+#: During a long reading, the log tells its progress this often, in seconds.
 PROGRESS_PAUSE = 30.0
 BYTES_PER_GB = 1e9
 
@@ -106,7 +106,7 @@ def _find(cluster_id: str, backup_id: str) -> Flow[Backup | None]:
 
 
 def _delete(cluster_id: str, backup_id: str) -> Flow[None]:
-    """Delete a backup. To ask twice does no harm: its id is never given to another one."""
+    """Delete a backup. A second call does no harm: no other backup ever gets its id."""
     try:
         yield from retrying(delete_backup(cluster_id, backup_id))
     except ZillizNotFoundError:
@@ -131,7 +131,7 @@ def prune(
     """
     Delete the backups that no rule keeps, the oldest first. The plan is logged before.
 
-    A backup is skipped if it is not as it was any more, or if the newest of its group is gone meanwhile.
+    A backup is skipped if it has changed since the plan, or if the newest of its group is gone.
 
     :param price_per_gb_month: to log what the deleted ones cost
     :return: the plan and what was done
@@ -278,7 +278,7 @@ def _obstacle(verdict: Verdict, rules: RetentionRules, seen_at: dict[str, float]
     """
     Return what has changed since the plan, so that a backup must not be deleted now.
 
-    :param seen_at: when each backup that must stay was seen last
+    :param seen_at: when each backup that must stay was last seen
     """
     planned = verdict.backup
     for guard in verdict.guards:

@@ -46,7 +46,7 @@ class RetentionRules:
 
 class Verdict(NamedTuple):
     """
-    What becomes of a backup.
+    Whether a backup stays, and why.
 
     :param reason: the first rule that keeps it, or those that let it go
     :param guards: the newest of its group, without which it must not go
@@ -97,8 +97,8 @@ def needs_contents(backups: Iterable[Backup], rules: RetentionRules, now: dateti
     """
     Return the backups whose collections must be known before any of them can go.
 
-    As one group, the backups of some collections of a cluster keep the fewest: what is kept in the whole is
-    kept in each part too. So where even the whole loses none, nobody needs to ask what they hold.
+    If all collection backups of a cluster were one group, the rules would keep the fewest. So if none of them
+    would go even then, their collections do not matter.
     """
     by_cluster: dict[tuple[str, str], list[Backup]] = {}
     for backup in backups:
@@ -149,7 +149,7 @@ def _kept_by_itself(backup: Backup, rules: RetentionRules, now: datetime) -> Ite
 
 
 def _kept_by_rank(newest_first: Sequence[Backup], rules: RetentionRules) -> Iterator[tuple[str, set[str]]]:
-    """Yield what each rule keeps that counts, as ids."""
+    """Yield each rule that counts backups, with the ids that it keeps."""
     for name in ("keep_last", "min_keep"):
         count = getattr(rules, name)
         if count is not None:

@@ -1,4 +1,4 @@
-"""Jobs of which the API shows nothing but the job: restores of collections, and exports."""
+"""Jobs that can be found only by their id: restores of collections, and exports."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class JobSubmission(Submission[J]):
         self.backup_id = backup_id
 
     def check(self, backup: Backup) -> Flow[dict[str, Any]]:
-        """Check, before anything is sent, whether the job can go well; return what else is to be saved."""
+        """Check, before anything is sent, that the job can succeed; return further fields of the record."""
         yield from ()
         return {}
 

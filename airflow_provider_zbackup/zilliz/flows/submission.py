@@ -253,8 +253,8 @@ def _submit(
                 try:
                     yield from submission.explain(record, error, is_conflict=is_conflict)
                 except ZillizConflictError as conflict:
-                    if conflict.is_guess:
-                        # Should the guess be wrong, the call may still be carried out.
+                    if conflict.retry_after is not None and not is_conflict:
+                        # It is not certain that this is in the way, so the call may still be carried out.
                         yield failed.save()
                     raise
             if isinstance(error, ZillizRefusedError) and submission.leaves_traces:

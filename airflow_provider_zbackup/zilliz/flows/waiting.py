@@ -107,7 +107,7 @@ def wait_for_job(job_id: str, wait: Wait) -> Flow[Job | None]:
     return (yield from wait_until(poll, evaluate_job, wait))
 
 
-def _wait_for_what_a_job_makes(
+def _wait_for_product(
     poll: Callable[[float], Flow[Reply[T]]],
     evaluate: Callable[[T, datetime | None], PollResult],
     wait: Wait,
@@ -163,7 +163,7 @@ def wait_for_backup(
         return Reply(reply.value.model_copy(update={"backup_id": backup_id}), reply.server_time)
 
     return (
-        yield from _wait_for_what_a_job_makes(
+        yield from _wait_for_product(
             poll,
             evaluate_backup,
             wait,
@@ -188,7 +188,7 @@ def wait_for_cluster(cluster_id: str, wait: Wait, *, job_id: str | None = None) 
         return Reply(reply.value.model_copy(update={"cluster_id": cluster_id}), reply.server_time)
 
     return (
-        yield from _wait_for_what_a_job_makes(
+        yield from _wait_for_product(
             poll,
             evaluate_cluster,
             wait,
