@@ -45,7 +45,7 @@ class ZillizEffects:
 
     def effect(self, result: Mapping[str, Any]) -> Effect | None:
         """
-        Return what a job or call with this result did with data; ``None`` if that is not told.
+        Return what a job or call with this result did with data; ``None`` publishes nothing.
 
         An empty result means that it is not done yet.
         """

@@ -458,9 +458,9 @@ class AsyncZillizClient:
         self._refresh = refresh
         self._clock = clock
         self._budget = RequestBudget(settings.requests_per_second)
-        # One slot per thread: who takes from the budget sends at once, and does not wait for a thread.
+        # One slot per thread, so that a request never takes from the budget and then waits for a thread.
         self._slots = asyncio.Semaphore(CONCURRENCY)
-        # Whoever holds it sends next; the others follow in the order in which they came.
+        # The holder of this lock sends next; the others follow in the order of arrival.
         self._turn = asyncio.Lock()
         self._answers = PollCache()
         self._refreshing = asyncio.Lock()

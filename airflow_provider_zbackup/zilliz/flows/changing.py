@@ -46,7 +46,7 @@ def change(
             return is_sent
         if lost is None or not lost.unprocessed:
             is_sent = True
-            yield Pause(0, f"{lost} Looking whether it was done nevertheless." if lost else None)
+            yield Pause(0, f"{lost} Checking whether it was done." if lost else None)
             seen = yield from poll_through_lag(poll, lambda seen: seen is None, lambda *_: CHANGE_LAG)
             if seen is None:
                 return True

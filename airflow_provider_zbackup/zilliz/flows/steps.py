@@ -128,7 +128,7 @@ def now() -> Flow[float]:
 
 
 def server_now(reply: Reply[Any]) -> Flow[datetime]:
-    """Return when a reply came, by the server's clock if it told, else by this machine's."""
+    """Return when a reply came, by its ``Date`` header, else by this machine's clock."""
     time = yield from now()
     return reply.server_time or datetime.fromtimestamp(time, UTC)
 
