@@ -24,6 +24,11 @@ log = logging.getLogger(__name__)
 
 #: Airflow before 3.3 does not tell when it has stored an event. It takes less than this, in seconds.
 STORED_AFTER = 5.0
+#: Pause between two events of a watcher, in seconds. While Airflow makes a run for one event, it overlooks
+#: another until a third one comes: https://github.com/apache/airflow/issues/56050
+EVENT_PAUSE = 5.0
+#: How many events one poll may lead to. More would take longer than Airflow allows; the next poll shows them.
+MOST_EVENTS = 20
 #: The same trouble is logged again after this long, in seconds.
 LONGEST_SILENCE = 300.0
 #: What an event says of a backup.
@@ -76,7 +81,9 @@ class ZillizBackupEventTrigger(BaseEventTrigger):
         @dag(schedule=[new_backup])
         def react(): ...
 
-    Airflow may start one run for several events, so a DAG loops over all that triggered it.
+    Airflow may start one run for several events, so a DAG loops over all that triggered it. Leave the DAG's
+    ``max_active_runs`` at its default: while no further run may start, Airflow forgets to make one for the
+    later of `several events <https://github.com/apache/airflow/issues/56050>`__.
 
     No backup is lost, even if a triggerer is killed, but after that one may be told of twice: ``backup_id``
     tells. Backups that were there before the watcher's first poll are not told of. Trouble with Zilliz Cloud
@@ -210,6 +217,7 @@ class ZillizBackupEventTrigger(BaseEventTrigger):
         store = watcher_store(getattr(self, "asset_state_store", None), name)
         saved = cursor = await self._load(store)
         unsaved: dict[int, Cursor] = {}
+        clock, next_event = _hook(self.zilliz_conn_id).clock, 0.0
         async for item in shared_stream:
             if isinstance(item, EventsStored):
                 stored = [number for number in unsaved if number <= item.number]
@@ -219,8 +227,10 @@ class ZillizBackupEventTrigger(BaseEventTrigger):
                     del unsaved[number]
                 continue
             is_first = cursor is None
-            new, cursor = compare(cursor, item.snapshot, rule)
+            new, cursor = compare(cursor, item.snapshot, rule, MOST_EVENTS)
             for backup in new:
+                await clock.asleep(max(0.0, next_event - clock.monotonic()))
+                next_event = clock.monotonic() + EVENT_PAUSE
                 self.log.info("Backup %s of cluster %s is AVAILABLE.", backup.backup_id, backup.cluster_id)
                 yield TriggerEvent(_payload(backup))  # type: ignore[no-untyped-call]
             # The first poll has no events to wait for.

@@ -7,13 +7,19 @@ import importlib
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from pytest_mock import MockerFixture
 
 from airflow_provider_zbackup.emulator.seed import SECOND_DEDICATED_CLUSTER_ID
-from airflow_provider_zbackup.triggers.events import EventsStored, ZillizBackupEventTrigger
+from airflow_provider_zbackup.triggers.events import (
+    EVENT_PAUSE,
+    MOST_EVENTS,
+    EventsStored,
+    ZillizBackupEventTrigger,
+)
 from airflow_provider_zbackup.version_compat import AIRFLOW_VERSION
 from airflow_provider_zbackup.zilliz.checks import ArgumentError
 from airflow_provider_zbackup.zilliz.client import AsyncZillizClient
@@ -59,10 +65,12 @@ class Triggerer:
     """
     Runs watchers with what Airflow 3.3 runs them with, until it is killed.
 
+    :param note: is told of each event
     :param stores_events: whether events reach the database
     """
 
-    def __init__(self, *, stores_events: bool = True) -> None:
+    def __init__(self, note: Callable[[], Any] = lambda: None, *, stores_events: bool = True) -> None:
+        self._note = note
         self.events: list[tuple[int, dict[str, Any]]] = []
         self.stores_events = stores_events
         self.errors: list[Exception] = []
@@ -94,6 +102,7 @@ class Triggerer:
         try:
             async for event in trigger.filter_shared_stream(stream):
                 self.events.append((number, json.loads(json.dumps(event.payload, allow_nan=False))))
+                self._note()
                 self._sent.append(self._manager.bind_pending_event(trigger_id=number, key=key))
                 if self.stores_events:
                     self.store_events()
@@ -237,6 +246,25 @@ def test_watchers_with_different_filters_share_one_poll(world: World) -> None:
     assert triggerer.told(1) == ids[1:2]
     assert triggerer.told(2) == []
     assert times[0] == pytest.approx(1, abs=0.2), "one list per interval, not three"
+
+
+@SHARED
+def test_events_keep_a_distance(world: World) -> None:
+    """Airflow makes no run for an event that comes while it makes one for another."""
+    count = MOST_EVENTS + 5
+    times: list[float] = []
+
+    async def scenario() -> None:
+        async with triggerer.watching(watcher()):
+            await until_polled(world)
+            for _ in range(count):
+                world.someone_backs_up(seconds=0)
+            await until(lambda: len(triggerer.events) == count)
+
+    triggerer = Triggerer(lambda: times.append(world.clock.now))
+    asyncio.run(scenario())
+    assert sorted(triggerer.told()) == sorted(backup.backup_id for backup in world.backups())
+    assert all(later - earlier >= EVENT_PAUSE for earlier, later in pairwise(times))
 
 
 @SHARED

@@ -58,6 +58,10 @@ def test_what_is_finished_and_running_is_finished_and_copied() -> None:
     assert driver.calls == []
 
 
+def test_without_an_id_it_is_no_copy() -> None:
+    assert among(world(), backup("", status="CREATING"), backup("")) == [""]
+
+
 def test_who_is_not_running_is_not_looked_at() -> None:
     driver = world()
     assert among(driver, backup("old"), backup("failed", status="FAILED")) == []

@@ -37,7 +37,7 @@ class RunningBackups:
     def among(self, listed: Reply[list[Backup]]) -> Flow[list[Backup]]:
         """Return those of the listed backups that are being made."""
         time = yield from server_now(listed)
-        finished = {backup.backup_id for backup in listed.value if backup.is_available}
+        finished = {backup.backup_id for backup in listed.value if backup.is_available} - {""}
         found = []
         for backup in listed.value:
             is_running = backup.may_block(time) and backup.backup_id not in finished
