@@ -65,7 +65,7 @@ class ZillizOperator(ZillizTask, ZillizEffects, BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         with translate_errors(self):
             self.begin(context)
-            result = self.hook.client.run(self.flow(), note=self.log.info)
+            result = self.hook.client.run(self.flow(), note=self.log.info, warn=self.log.warning)
         self.emit_asset_events(context, [result])
         return result
 
@@ -294,6 +294,7 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
             save=store.save,
             store_secret=self.store_secret,
             note=self.log.info,
+            warn=self.log.warning,
         )
         self.log.info("%s is made by job %s.", submission.describe(record), record.job_id or "of unknown id")
         return record

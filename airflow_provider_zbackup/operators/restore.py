@@ -341,7 +341,7 @@ class ZillizRestoreCollectionsOperator(ZillizJobOperator["RestoreCollectionsReco
             return list_targets(self.collections, **names)
         if any(names.values()) or self.load:
             flow = list_all_targets(self.cluster_id, backup_id, **names)
-            return self.hook.client.run(flow, note=self.log.info)
+            return self.hook.client.run(flow, note=self.log.info, warn=self.log.warning)
         return []
 
     def submitted(self, record: RestoreCollectionsRecord) -> dict[str, Any]:

@@ -245,7 +245,7 @@ def _submit(
             if unanswered and (
                 is_conflict or not (error.unprocessed and isinstance(error, ZillizTransientError))
             ):
-                yield Pause(0, f"{error} Checking whether it made a {submission.noun}.")
+                yield Pause(0, f"{error} Checking whether it made a {submission.noun}.", is_trouble=True)
                 found = yield from search(unanswered)
                 if found is not None:
                     return found
@@ -267,6 +267,7 @@ def _submit(
             yield Pause(
                 pause,
                 f"{error} No {submission.noun} was made. Sending again in {pause:.0f} s.",
+                is_trouble=True,
             )
         else:
             yield started.save()
