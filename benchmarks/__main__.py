@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-PARTS = ("imports", "pacing", "waits", "prune", "verify", "triggerer", "end_to_end", "guard")
+PARTS = ("imports", "pacing", "waits", "prune", "verify", "triggerer", "page", "end_to_end", "guard")
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 HEAD = """\
 # Benchmarks

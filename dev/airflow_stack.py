@@ -216,6 +216,14 @@ class AirflowStack:
         """
         self._processes.kill(name, number)
 
+    def pid(self, name: str) -> int:
+        """
+        Return the id of the process of a component.
+
+        :param name: its name.
+        """
+        return self._processes.pid(name)
+
     def is_running(self, name: str) -> bool:
         """
         Tell whether a component runs.

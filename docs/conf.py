@@ -39,7 +39,7 @@ templates_path = ["_templates"]
 
 # Each link must lead somewhere. Types in signatures may be internal, and what other projects document, only
 # they can check.
-_PUBLIC = rf"{PACKAGE}\.(hooks\.zilliz|operators|sensors|zilliz\.models|zilliz\.errors)\.(\w+\.)*[A-Z]"
+_PUBLIC = rf"{PACKAGE}\.(hooks\.zilliz|operators|sensors|zilliz\.models|zilliz\.errors)\.(\w+\.)*[A-Z]\w"
 nitpicky = True
 nitpick_ignore_regex = [("py:.*", rf"(?!{_PUBLIC}).*")]
 #: Labels in Airflow's own documentation that docstrings refer to.

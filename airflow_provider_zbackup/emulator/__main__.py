@@ -41,6 +41,9 @@ admin API (JSON, no key needed), below /_emulator:
                      "console_policies": "null", "load_seconds": 2}}
   POST   /backups   starts a backup as a policy does, or with MANUAL as a colleague does:
                     {{"cluster_id": "...", "creation_method": "AUTO", "job": {{"seconds": 60}}}}
+  POST   /jobs/end  ends a running job:
+                    {{"job_id": "...", "status": "FAILED", "reason": "disk full"}}; also CANCELED
+  POST   /clock     moves the clock forward: {{"seconds": 3600}}
   POST   /clusters  changes a cluster, or adds one with cluster_name, databases, ...:
                     {{"cluster_id": "...", "status": "STOPPED"}}
   POST   /projects  changes or adds a project:

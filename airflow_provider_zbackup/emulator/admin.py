@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 from starlette.requests import Request
@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from airflow_provider_zbackup.emulator.api import OPERATIONS, backups, catalogue, policies
 from airflow_provider_zbackup.emulator.api.request import ApiRequest
-from airflow_provider_zbackup.emulator.checked_model import CheckedModel, explain
+from airflow_provider_zbackup.emulator.checked_model import CheckedModel, Seconds, explain
 from airflow_provider_zbackup.emulator.control_plane import ControlPlane, Settings
 from airflow_provider_zbackup.emulator.faults import ANY_OPERATION, BACKGROUND_OPERATIONS, FaultRule
 from airflow_provider_zbackup.emulator.formats import Json, iso_time
@@ -52,6 +52,20 @@ class NewBackup(CheckedModel):
     creation_method: CreationMethod = "MANUAL"
     retention_days: int | None = Field(default=7, ge=1, le=30)
     job: JobPlan = JobPlan()
+
+
+class JobEnd(CheckedModel):
+    """How a running job ends now."""
+
+    job_id: str
+    status: Literal["FAILED", "CANCELED"]
+    reason: str = ""
+
+
+class Advance(CheckedModel):
+    """How far to move the clock."""
+
+    seconds: Seconds
 
 
 def _collection_fields(value: Json) -> Json:
@@ -144,6 +158,8 @@ def routes(control_plane: ControlPlane) -> list[Route]:
         route("DELETE", "/faults", clear_faults),
         route("PATCH", "/settings", change_settings, Settings),
         route("POST", "/backups", start_backup, NewBackup),
+        route("POST", "/jobs/end", end_job, JobEnd),
+        route("POST", "/clock", advance, Advance),
         route("POST", "/clusters", put_cluster, ClusterChanges),
         route("POST", "/projects", put_project, ProjectChanges),
         route("POST", "/storage_integrations", put_storage_integration, StorageIntegrationChanges),
@@ -251,6 +267,17 @@ def start_backup(control_plane: ControlPlane, new: NewBackup) -> Json:
         plan=new.job,
     )
     return {**backups.describe(control_plane, backup), "jobId": backup.job.job_id}
+
+
+def end_job(control_plane: ControlPlane, end: JobEnd) -> Json:
+    """End a running job."""
+    return control_plane.end_job(end.job_id, end.status, end.reason).to_json(control_plane.now())
+
+
+def advance(control_plane: ControlPlane, by: Advance) -> Json:
+    """Move the clock forward."""
+    control_plane.advance(by.seconds)
+    return {"now": iso_time(control_plane.now())}
 
 
 def put_cluster(control_plane: ControlPlane, body: ClusterChanges) -> Json:

@@ -38,6 +38,10 @@ class BackupList(list[Backup]):
         backup.deleted = True
         self._present_until = self._present_from
 
+    def forget_times(self) -> None:
+        """Look again at when each backup ends: a job has ended before its time."""
+        self._present_until = self._present_from
+
     def with_id(self, cluster_id: str, backup_id: str) -> Sequence[Backup]:
         """Return the backup with these ids, and after it the copies that have the same id."""
         return self._by_id.get((cluster_id, backup_id), ())

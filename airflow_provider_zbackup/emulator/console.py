@@ -7,6 +7,7 @@ Clusters have the same address as in the real console. For jobs, the real addres
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -15,10 +16,12 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from airflow_provider_zbackup.emulator.control_plane import ControlPlane
+from airflow_provider_zbackup.emulator.faults import ANY_OPERATION
 from airflow_provider_zbackup.emulator.formats import Json, iso_time
 from airflow_provider_zbackup.emulator.jobs import Job
 from airflow_provider_zbackup.emulator.records import Project
 from airflow_provider_zbackup.emulator.seed import PROJECT_ID
+from airflow_provider_zbackup.zilliz.texts import format_age, format_size
 
 PROJECT_PATH = "/orgs/{organization_id}/projects/{project_id}"
 
@@ -32,6 +35,38 @@ _TEMPLATES = Environment(
     lstrip_blocks=True,
 )
 _TEMPLATES.filters["iso_time"] = iso_time
+_TEMPLATES.filters["size"] = format_size
+
+
+def _ago(moment: float, now: float) -> str:
+    return f"{format_age(timedelta(seconds=now - moment))} ago"
+
+
+_TEMPLATES.filters["ago"] = _ago
+
+#: What people want to see go wrong: its name on the button, and the fault rule that a press adds.
+FAULTS = {
+    "The next backup fails": {
+        "operation": "create_backup",
+        "times": 1,
+        "job": {"status": "FAILED", "at_progress": 40, "reason": "disk full"},
+    },
+    "The next create gets no answer": {
+        "operation": "create_backup",
+        "times": 1,
+        "drop": True,
+        "after": True,
+    },
+    "HTTP 503, 5 times": {"operation": ANY_OPERATION, "times": 5, "status": 503},
+    "HTTP 429, once": {
+        "operation": ANY_OPERATION,
+        "times": 1,
+        "status": 429,
+        "headers": {"Retry-After": "5"},
+    },
+    "All answers take 6 s": {"operation": ANY_OPERATION, "delay": 6},
+    "The service is down": {"operation": ANY_OPERATION, "status": 503},
+}
 
 
 def routes(control_plane: ControlPlane) -> list[Route]:
@@ -128,6 +163,8 @@ def _redirect_to_project(control_plane: ControlPlane) -> Callable[[Request], Awa
 def _render(template: str, control_plane: ControlPlane, project: Project, **context: Json) -> str:
     return _TEMPLATES.get_template(template).render(
         now=control_plane.now(),
+        faults=FAULTS,
+        rules=control_plane.faults.rules,
         project=project,
         project_url=_url_of(control_plane, project.project_id),
         cluster_names={each.cluster_id: each.cluster_name for each in control_plane.clusters.values()},

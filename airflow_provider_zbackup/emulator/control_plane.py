@@ -108,6 +108,12 @@ class ControlPlane:
         self._first_settings = settings or Settings()
         self.reset()
 
+    def advance(self, seconds: float) -> None:
+        """Move the clock forward. A reset does not move it back."""
+        with self.lock:
+            former = self.clock
+            self.clock = lambda: former() + seconds
+
     def reset(self) -> None:
         """Go back to the state at the start: no backups, jobs, policies, faults or logged requests."""
         with self.lock:
@@ -235,6 +241,27 @@ class ControlPlane:
         :param started: None means now.
         """
         return self._add_job(type, cluster_id, self.faults.take_job(operation), started)
+
+    def end_job(self, job_id: str, status: str, reason: str = "") -> Job:
+        """
+        End a running job before its time, as a fault of the service or somebody in the console does.
+
+        :param status: ``FAILED`` or ``CANCELED``.
+        :raises ValueError: if there is no such job, or it has ended.
+        """
+        with self.lock:
+            now = self.now()
+            job = self.jobs.get(job_id)
+            if job is None or job.started > now or job.is_final(now):
+                raise ValueError(f"job_id: There is no running job {job_id}.")
+            job.end(now, status, reason)
+            # What was not made cannot be copied.
+            made = {backup.backup_id for backup in self.backups if backup.job is job}
+            for backup in self.backups:
+                if backup.copy_of in made and backup.created > now:
+                    self.backups.delete(backup)
+            self.backups.forget_times()
+            return job
 
     def start_backup(
         self,

@@ -1,9 +1,8 @@
-"""Jobs: a plan fixes the end of a job at its start. The clock decides how far it is now."""
+"""Jobs: a plan fixes the end at the start, unless somebody ends it. The clock decides how far it is now."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from pydantic import ConfigDict, Field
 
@@ -38,7 +37,7 @@ class JobPlan(CheckedModel):
     progress: str = "percent"
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Job:
     """
     One job: https://docs.zilliz.com/reference/restful/describe-job-v2
@@ -57,7 +56,7 @@ class Job:
     seconds: float
     plan: JobPlan = field(default_factory=JobPlan)
 
-    @cached_property
+    @property
     def arrives(self) -> float:
         """When the job gets its last status."""
         return self.started + self.seconds * self.plan.at_progress / 100
@@ -95,6 +94,12 @@ class Job:
         if self.status(now) == "PENDING":
             return 0
         return int(100 * (now - self.started) / self.seconds)
+
+    def end(self, now: float, status: str, reason: str) -> None:
+        """Give a running job its last status now."""
+        self.plan = self.plan.model_copy(
+            update={"status": status, "reason": reason, "at_progress": self.percent(now)}
+        )
 
     def to_json(self, now: float) -> dict[str, Json]:
         """Return the job as Describe Job shows it. The ``endTime`` of a running job is a guess."""

@@ -179,7 +179,7 @@ class Backup:
         """When the backup started, in seconds since the epoch."""
         return self.job.started
 
-    @cached_property
+    @property
     def ends(self) -> float:
         """When the backup expires or its job fails, in seconds since the epoch; infinite for never."""
         if not self.job.has_end:

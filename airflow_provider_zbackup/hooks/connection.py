@@ -78,7 +78,7 @@ class ZillizConnection:
     :ivar settings: of its client
     :ivar freshness_target: how old the newest backup of a cluster may be on the page in the UI
     :ivar price_per_gb_month: what a GB (10^9 bytes) of backups costs per month, in any currency; ``None`` if
-        nobody said it
+        not given
     :raises ZillizConfigurationError: if a field is unusable; the error names it
     """
 

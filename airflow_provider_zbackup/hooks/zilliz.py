@@ -286,6 +286,7 @@ class ZillizHook(BaseHook):
         return self.client.run(
             all_pages(lambda page: operations.list_storage_integrations(project_id=project_id, page=page)),
             note=self.log.info,
+            warn=self.log.warning,
         ).value
 
     def describe_backup(self, cluster_id: str, backup_id: str) -> Backup:
@@ -304,7 +305,9 @@ class ZillizHook(BaseHook):
     def list_backups(self, *, cluster_id: str | None = None, project_id: str | None = None) -> list[Backup]:
         """Return the backups, of all pages: https://docs.zilliz.com/reference/restful/list-backups-v2"""
         return self.client.run(
-            all_backups(cluster_id=cluster_id, project_id=project_id), note=self.log.info
+            all_backups(cluster_id=cluster_id, project_id=project_id),
+            note=self.log.info,
+            warn=self.log.warning,
         ).value
 
     def get_backup_policy(self, cluster_id: str) -> BackupPolicy:
@@ -351,7 +354,7 @@ class ZillizHook(BaseHook):
 
         :param project_id: ``None`` means all projects. The API has no such filter, so all are read
         """
-        clusters = self.client.run(all_clusters(), note=self.log.info).value
+        clusters = self.client.run(all_clusters(), note=self.log.info, warn=self.log.warning).value
         return [cluster for cluster in clusters if project_id in (None, cluster.project_id)]
 
     def describe_cluster(self, cluster_id: str) -> Cluster:
@@ -374,7 +377,7 @@ class ZillizHook(BaseHook):
         :param body: its fields, as the API names them
         :return: the ``data`` of the answer
         """
-        address = self.client.run(open_data_plane(cluster_id), note=self.log.info)
+        address = self.client.run(open_data_plane(cluster_id), note=self.log.info, warn=self.log.warning)
         return self.client.send(call(address, path, body)).value
 
     def drop_cluster(self, cluster_id: str) -> ClusterDrop:
@@ -394,7 +397,7 @@ class ZillizHook(BaseHook):
         return self._send(operations.list_regions())
 
     def _send(self, operation: Operation[T]) -> T:
-        return self.client.run(retrying(operation), note=self.log.info).value
+        return self.client.run(retrying(operation), note=self.log.info, warn=self.log.warning).value
 
 
 def _connection_type() -> dict[str, Any]:

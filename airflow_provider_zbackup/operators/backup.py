@@ -23,7 +23,7 @@ from airflow_provider_zbackup.utils.arguments import (
     id_or_field,
     ids_of_backup,
 )
-from airflow_provider_zbackup.utils.assets import Effect
+from airflow_provider_zbackup.utils.assets import Act, Effect
 from airflow_provider_zbackup.version_compat import is_from_mapped
 from airflow_provider_zbackup.zilliz.checks import ArgumentError, check_backup_scope
 
@@ -192,7 +192,8 @@ class ZillizCreateBackupOperator(ZillizJobOperator["CreateRecord"]):
         names: Sequence[str | None] = [None] if self.collections is None else self.collections
         uris = [make_uri(self.cluster_id, self.database, name) for name in names]
         facts = ("backup_id", "job_id", "size", "create_time")
-        return Effect(uris, {name: result.get(name) for name in facts} | self._facts_of_manifest)
+        known = {name: result.get(name) for name in facts} | self._facts_of_manifest
+        return Effect(Act.BACK_UP, self.cluster_id, uris, known)
 
     def emit_asset_events(self, context: Context, results: Iterable[Mapping[str, Any]]) -> None:
         if self.record_manifest and self.outlets:
@@ -336,7 +337,9 @@ class ZillizDeleteBackupOperator(ZillizOperator):
     def effect(self, result: Mapping[str, Any]) -> Effect:
         cluster_id, backup_id = self._ids()
         uris = [make_uri(cluster_id)] if result.get("deleted") else []
-        return Effect(uris, {"backup_id": backup_id, "deleted": result.get("deleted")})
+        return Effect(
+            Act.DELETE, cluster_id, uris, {"backup_id": backup_id, "deleted": result.get("deleted")}
+        )
 
     def _ids(self) -> tuple[str, str]:
         given = {"cluster_id": self.cluster_id, "backup_id": self.backup_id}

@@ -65,7 +65,7 @@ class ZillizOperator(ZillizTask, ZillizEffects, BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         with translate_errors(self):
             self.begin(context)
-            result = self.hook.client.run(self.flow(), note=self.log.info)
+            result = self.hook.client.run(self.flow(), note=self.log.info, warn=self.log.warning)
         self.emit_asset_events(context, [result])
         return result
 
@@ -89,8 +89,8 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
         After a time-out the job goes on, and a retry finds it
     :param on_conflict: if another backup is in the way: ``"wait"`` for its end, or ``"fail"``
     :param conflict_timeout: how long to wait for other backups, in seconds
-    :param on_uncertain: if nobody can tell whether a call without an answer started the job: ``"fail"``, or
-        ``"retry"`` to start it again (templated)
+    :param on_uncertain: if it cannot be known whether a call without an answer started the job: ``"fail"``,
+        or ``"retry"`` to start it again (templated)
     :param defer_after: how long to wait in the worker before deferring, in seconds: many jobs end by then,
         and deferring costs time
     :param end_from_trigger: whether a deferred task that went well ends in the triggerer, without coming
@@ -294,6 +294,7 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
             save=store.save,
             store_secret=self.store_secret,
             note=self.log.info,
+            warn=self.log.warning,
         )
         self.log.info("%s is made by job %s.", submission.describe(record), record.job_id or "of unknown id")
         return record

@@ -18,7 +18,7 @@ from airflow_provider_zbackup.utils.arguments import (
     id_or_field,
     is_rendered_later,
 )
-from airflow_provider_zbackup.utils.assets import Effect
+from airflow_provider_zbackup.utils.assets import Act, Effect
 from airflow_provider_zbackup.version_compat import set_variable
 from airflow_provider_zbackup.zilliz.checks import ArgumentError
 
@@ -210,8 +210,11 @@ class ZillizRestoreClusterOperator(ZillizJobOperator["RestoreClusterRecord"]):
 
     def effect(self, result: Mapping[str, Any]) -> Effect:
         uris = [make_uri(result["cluster_id"])] if "cluster_id" in result else []
-        facts = ("backup_id", "job_id", "cluster_id", "cluster_name")
-        return Effect(uris, {name: result.get(name) for name in facts})
+        facts = {
+            "backup_id": id_or_field("backup_id", self.backup_id, "backup_id"),
+            **{name: result.get(name) for name in ("job_id", "cluster_id", "cluster_name")},
+        }
+        return Effect(Act.RESTORE, self.cluster_id, uris, facts)
 
     def summary(self, result: dict[str, Any]) -> str:
         return "Cluster {cluster_id} ({cluster_name}) is {status} at {connect_address}.".format_map(result)
@@ -338,7 +341,7 @@ class ZillizRestoreCollectionsOperator(ZillizJobOperator["RestoreCollectionsReco
             return list_targets(self.collections, **names)
         if any(names.values()) or self.load:
             flow = list_all_targets(self.cluster_id, backup_id, **names)
-            return self.hook.client.run(flow, note=self.log.info)
+            return self.hook.client.run(flow, note=self.log.info, warn=self.log.warning)
         return []
 
     def submitted(self, record: RestoreCollectionsRecord) -> dict[str, Any]:
@@ -372,7 +375,9 @@ class ZillizRestoreCollectionsOperator(ZillizJobOperator["RestoreCollectionsReco
             "backup_id": id_or_field("backup_id", self.backup_id, "backup_id"),
             "job_id": result.get("job_id"),
         }
-        return Effect(uris or [make_uri(cluster_id)], facts | {"cluster_id": cluster_id})
+        return Effect(
+            Act.RESTORE, self.cluster_id, uris or [make_uri(cluster_id)], facts | {"cluster_id": cluster_id}
+        )
 
     def summary(self, result: dict[str, Any]) -> str:
         names = ", ".join(item["restored_as"] for item in result["collections"])

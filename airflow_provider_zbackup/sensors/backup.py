@@ -69,7 +69,7 @@ class ZillizBackupFreshnessSensor(ZillizSensor):
     With ``timeout=0`` it is a check: if no backup is fresh, the task fails at once, without retries, and
     names the newest usable backup and its age.
 
-    An age is told by the server's clock, from the creation time that Zilliz Cloud shows, also for a copy in
+    Ages are by the server's clock, from the creation time that Zilliz Cloud shows, also for a copy in
     another region. A backup that shows no such time, or one in the future, is not fresh. A cluster that does
     not exist, is dropped, or cannot have backups fails the task at once.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from abc import abstractmethod
 from functools import cached_property
@@ -73,7 +74,9 @@ class ZillizSensor(ZillizWaitingTask, BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         with translate_errors(self):
-            seen = self._poking.wait_in_worker(self.hook, note=self._note, leave_after=self.hook.clock.time())
+            seen = self._poking.wait_in_worker(
+                self.hook, note=self._note, warn=self._warn, leave_after=self.hook.clock.time()
+            )
         return PokeReturnValue(is_done=seen is not None, xcom_value=seen)
 
     @cached_property
@@ -113,14 +116,17 @@ class ZillizSensor(ZillizWaitingTask, BaseSensorOperator):
             (result,) = validate_event(event, "result")
             return result
 
-    def _note(self, text: str) -> None:
+    def _warn(self, text: str) -> None:
+        self._note(text, logging.WARNING)
+
+    def _note(self, text: str, level: int = logging.INFO) -> None:
         """Log what a poke saw if it has changed, or once in a while if not."""
         from airflow_provider_zbackup.zilliz.flows.polling import LONGEST_SILENCE
 
         now = self.hook.clock.time()
         if text != self._last_note or now - self._noted_at >= LONGEST_SILENCE:
             self._last_note, self._noted_at = text, now
-            self.log.info(text)
+            self.log.log(level, text)
 
     def _prepare(self, context: Context) -> None:
         with translate_errors(self):

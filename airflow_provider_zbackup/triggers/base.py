@@ -80,17 +80,23 @@ class ZillizTrigger(BaseTrigger):
         }
 
     def wait_in_worker(
-        self, hook: ZillizHook, *, note: Callable[[str], None], leave_after: float | None = None
+        self,
+        hook: ZillizHook,
+        *,
+        note: Callable[[str], None],
+        warn: Callable[[str], None],
+        leave_after: float | None = None,
     ) -> Any:
         """
         Wait here and now.
 
         :param note: writes a line to the log
+        :param warn: writes a line about trouble to the log
         :param leave_after: when to stop waiting unless the end is near, in seconds since the epoch
         :return: the task's result; ``None`` if it was time to leave
         :raises ZillizError: the error that ended the wait
         """
-        return hook.client.run(self._flow(self._wait(leave_after)), note=note)["result"]
+        return hook.client.run(self._flow(self._wait(leave_after)), note=note, warn=warn)["result"]
 
     def _flow(self, wait: Wait) -> Flow[dict[str, Any]]:
         """Return the flow, whose errors say what was waited for."""
@@ -108,7 +114,7 @@ class ZillizTrigger(BaseTrigger):
         hook, wait = ZillizHook(self.zilliz_conn_id), self._wait()
         try:
             async with hook.async_client() as client:
-                result = await client.run(self._flow(wait), note=self.log.info)
+                result = await client.run(self._flow(wait), note=self.log.info, warn=self.log.warning)
             event = {"status": "success", **result}
         except ZillizError as error:
             event = {"status": "error", "error": error.to_dict()}

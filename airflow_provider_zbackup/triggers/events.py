@@ -24,6 +24,11 @@ log = logging.getLogger(__name__)
 
 #: Airflow before 3.3 does not tell when it has stored an event. It takes less than this, in seconds.
 STORED_AFTER = 5.0
+#: Pause between two events of a watcher, in seconds. While Airflow makes a run for one event, it overlooks
+#: another until a third one comes: https://github.com/apache/airflow/issues/56050
+EVENT_PAUSE = 5.0
+#: How many events one poll may lead to. More would take longer than Airflow allows; the next poll shows them.
+MOST_EVENTS = 20
 #: The same trouble is logged again after this long, in seconds.
 LONGEST_SILENCE = 300.0
 #: What an event says of a backup.
@@ -76,7 +81,9 @@ class ZillizBackupEventTrigger(BaseEventTrigger):
         @dag(schedule=[new_backup])
         def react(): ...
 
-    Airflow may start one run for several events, so a DAG loops over all that triggered it.
+    Airflow may start one run for several events, so a DAG loops over all that triggered it. Leave the DAG's
+    ``max_active_runs`` at its default: while no further run may start, Airflow forgets to make one for the
+    later of `several events <https://github.com/apache/airflow/issues/56050>`__.
 
     No backup is lost, even if a triggerer is killed, but after that one may be told of twice: ``backup_id``
     tells. Backups that were there before the watcher's first poll are not told of. Trouble with Zilliz Cloud
@@ -176,7 +183,7 @@ class ZillizBackupEventTrigger(BaseEventTrigger):
         pauses = backoff(first=1.0)
         while True:
             try:
-                # The client is asked for anew, because it may have read its connection anew.
+                # Asked for each time, so that a change of the connection is noticed.
                 async with hook.async_client() as client:
                     snapshot = await client.run(take_snapshot(self.project_id), note=log.debug)
             except Exception as error:
@@ -210,23 +217,26 @@ class ZillizBackupEventTrigger(BaseEventTrigger):
         store = watcher_store(getattr(self, "asset_state_store", None), name)
         saved = cursor = await self._load(store)
         unsaved: dict[int, Cursor] = {}
+        clock, next_event = _hook(self.zilliz_conn_id).clock, 0.0
         async for item in shared_stream:
             if isinstance(item, EventsStored):
                 stored = [number for number in unsaved if number <= item.number]
-                if stored and await self._save(store, unsaved[max(stored)]):
-                    saved = unsaved[max(stored)]
+                if stored:
+                    saved = await self._save(store, unsaved[max(stored)])
                 for number in stored:
                     del unsaved[number]
                 continue
             is_first = cursor is None
-            new, cursor = compare(cursor, item.snapshot, rule)
+            new, cursor = compare(cursor, item.snapshot, rule, MOST_EVENTS)
             for backup in new:
+                await clock.asleep(max(0.0, next_event - clock.monotonic()))
+                next_event = clock.monotonic() + EVENT_PAUSE
                 self.log.info("Backup %s of cluster %s is AVAILABLE.", backup.backup_id, backup.cluster_id)
                 yield TriggerEvent(_payload(backup))  # type: ignore[no-untyped-call]
             # The first poll has no events to wait for.
-            if is_first and await self._save(store, cursor):
-                saved = cursor
-            if saved is None or cursor.told != saved.told:
+            if is_first:
+                saved = await self._save(store, cursor)
+            if new or saved is None or cursor.told != saved.told:
                 unsaved[item.number] = cursor
 
     async def _load(self, store: WatcherStore) -> Cursor | None:
@@ -243,14 +253,14 @@ class ZillizBackupEventTrigger(BaseEventTrigger):
             await _hook(self.zilliz_conn_id).clock.asleep(pause)
         raise AssertionError("backoff() never ends")
 
-    async def _save(self, store: WatcherStore, cursor: Cursor) -> bool:
-        """Save a cursor. If that fails, a later poll does it."""
+    async def _save(self, store: WatcherStore, cursor: Cursor) -> Cursor | None:
+        """Save a cursor, and return it; ``None`` if that failed, so that the next poll leads to it again."""
         try:
             await store.save(cursor._asdict())
         except Exception as error:
             self.log.warning("Cannot save which backups are known: %s", error)
-            return False
-        return True
+            return None
+        return cursor
 
 
 def _hook(zilliz_conn_id: str) -> ZillizHook:

@@ -30,6 +30,7 @@ class SharedPolls(SharedStreamProducer):
                 self._items.task_done()
         finally:
             polling.cancel()
+            await asyncio.wait([polling])
 
     async def _poll(self) -> None:
         async for poll in self._polls:

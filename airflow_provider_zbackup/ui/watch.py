@@ -164,6 +164,11 @@ class Watch:
         """What a GB of backups costs per month."""
         return self.connection.price_per_gb_month if self.connection else None
 
+    @property
+    def skew(self) -> int:
+        """Seconds that the server's clock is ahead of ours, to tens: its answers tell whole seconds."""
+        return 10 * round(self._skew.total_seconds() / 10)
+
     def now(self) -> datetime:
         """Return the time by the server's clock."""
         return datetime.fromtimestamp(self._hook.clock.time(), UTC) + self._skew

@@ -130,7 +130,10 @@ class ZillizWaitingTask(ZillizTask):
         """
         leave_after = self.hook.clock.time() + self.defer_after if self.deferrable else None
         if not (self.deferrable and defer_immediately):
-            result = trigger.wait_in_worker(self.hook, note=self.log.info, leave_after=leave_after)  # type: ignore[attr-defined]
+            log: Any = self.log  # type: ignore[attr-defined]
+            result = trigger.wait_in_worker(
+                self.hook, note=log.info, warn=log.warning, leave_after=leave_after
+            )
             if result is not None:
                 return result
         if trigger.end_from_trigger and (lost := self.losses_in_trigger()):

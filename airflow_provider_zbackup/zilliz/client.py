@@ -363,6 +363,7 @@ class ZillizClient:
         save: Callable[[Mapping[str, Any] | None], None] | None = None,
         store_secret: Callable[[StoreSecret], bool] | None = None,
         note: Callable[[str], None] = log.info,
+        warn: Callable[[str], None] | None = None,
     ) -> T:
         """
         Run a flow to its end.
@@ -371,6 +372,7 @@ class ZillizClient:
         :param store_secret: stores what is shown only once, and returns whether it did; needed by flows that
             get a password
         :param note: writes a line to the log
+        :param warn: writes a line about trouble to the log; by default ``note`` does
         :return: what the flow returns; raises what it raises
         """
 
@@ -378,9 +380,9 @@ class ZillizClient:
             match step:
                 case Operation():
                     return self.send(step)
-                case Pause(seconds, text):
+                case Pause(seconds, text, is_trouble):
                     if text:
-                        note(text)
+                        (warn if warn and is_trouble else note)(text)
                     if seconds > 0:
                         self._clock.sleep(seconds)
                     return self._clock.time()
@@ -458,9 +460,9 @@ class AsyncZillizClient:
         self._refresh = refresh
         self._clock = clock
         self._budget = RequestBudget(settings.requests_per_second)
-        # One slot per thread: who takes from the budget sends at once, and does not wait for a thread.
+        # One slot per thread, so that a request never takes from the budget and then waits for a thread.
         self._slots = asyncio.Semaphore(CONCURRENCY)
-        # Whoever holds it sends next; the others follow in the order in which they came.
+        # The holder of this lock sends next; the others follow in the order of arrival.
         self._turn = asyncio.Lock()
         self._answers = PollCache()
         self._refreshing = asyncio.Lock()
@@ -499,11 +501,18 @@ class AsyncZillizClient:
             self._budget = RequestBudget(settings.requests_per_second)
         self._exchange = _Exchange(settings, self._clock)
 
-    async def run(self, flow: Flow[T], *, note: Callable[[str], None] = log.info) -> T:
+    async def run(
+        self,
+        flow: Flow[T],
+        *,
+        note: Callable[[str], None] = log.info,
+        warn: Callable[[str], None] | None = None,
+    ) -> T:
         """
         Run a flow to its end.
 
         :param note: writes a line to the log
+        :param warn: writes a line about trouble to the log; by default ``note`` does
         :return: what the flow returns; raises what it raises
         """
 
@@ -511,9 +520,9 @@ class AsyncZillizClient:
             match step:
                 case Operation():
                     return await self.send(step)
-                case Pause(seconds, text):
+                case Pause(seconds, text, is_trouble):
                     if text:
-                        note(text)
+                        (warn if warn and is_trouble else note)(text)
                     if seconds > 0:
                         await self._clock.asleep(seconds)
                     return self._clock.time()

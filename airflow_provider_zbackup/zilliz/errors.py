@@ -95,9 +95,9 @@ class ZillizError(Exception):
     def __str__(self) -> str:
         facts = {"code": self.code, "HTTP": self.http_status, "requestid": self.request_id}
         known = [f"{name} {value}" for name, value in facts.items() if value is not None]
-        told = f"{self.message} {self.operation}"
+        text = f"{self.message} {self.operation}"
         ids = {"job": self.job_id, "backup": self.backup_id, "cluster": self.cluster_id}
-        known += [f"{name} {value}" for name, value in ids.items() if value and value not in told]
+        known += [f"{name} {value}" for name, value in ids.items() if value and value not in text]
         details = ", ".join([self.operation, *known] if self.operation else known)
         sentence = self.message.rstrip(".") + (f" ({details})." if details else ".")
         hint = _HINTS.get(self.code or 0, self.hint)
@@ -110,7 +110,7 @@ class ZillizError(Exception):
         return other
 
     def as_kind(self, kind: type[E]) -> E:
-        """Return the same error as one of another class, for a reader who knows more than the code tells."""
+        """Return this error as another class, where more is known than its code says."""
         return kind(**{name: getattr(self, name) for name in _FIELDS})
 
     def to_dict(self) -> dict[str, Any]:

@@ -95,7 +95,7 @@ class Backup(Answer):
 
     @property
     def is_running(self) -> bool:
-        """Whether it may still be in the making; an undocumented status counts as running."""
+        """Whether it may be unfinished; an undocumented status counts as running."""
         return not (self.is_available or self.is_deleted or self.is_failed)
 
     @property
@@ -142,7 +142,7 @@ class Backup(Answer):
         """
         Return the backup's id, kind and age in words, for logs and errors.
 
-        :param now: the server's time, from which the age is told
+        :param now: the server's time, for the age
         """
         kind = " ".join(word for word in (self.creation_method.lower(), self.backup_type.lower()) if word)
         age = ""

@@ -41,7 +41,7 @@ CLOCK = Clock()
 
 
 def jitter(longest: float) -> float:
-    """Return a pause drawn at random, so that many who wait for the same moment do not act at once."""
+    """Return a pause drawn at random, so that many waits for the same moment do not all act at once."""
     return random.uniform(0, longest)  # noqa: S311 - spreads load, protects nothing
 
 

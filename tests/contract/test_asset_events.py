@@ -14,7 +14,7 @@ from airflow_provider_zbackup.operators.restore import (
     ZillizRestoreClusterOperator,
     ZillizRestoreCollectionsOperator,
 )
-from airflow_provider_zbackup.utils.assets import Effect, ZillizEffects
+from airflow_provider_zbackup.utils.assets import Act, Effect, ZillizEffects
 from airflow_provider_zbackup.version_compat import AIRFLOW_VERSION
 from tests.support import CLUSTER_ID, OutletEventAccessors, TaskInstance, World
 
@@ -168,7 +168,7 @@ def test_a_failed_backup_says_nothing(world: World) -> None:
 
 class SeveralJobs(ZillizEffects, BaseOperator):
     def effect(self, result: Any) -> Effect | None:
-        return result and Effect([f"zilliz://c/db/{result['name']}"], result)
+        return result and Effect(Act.BACK_UP, "c", [f"zilliz://c/db/{result['name']}"], result)
 
 
 def test_with_several_jobs_each_asset_gets_the_facts_about_it() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -274,6 +275,35 @@ def test_a_poke_that_saw_nothing_new_is_silent_but_not_for_long(
     told = [record.message for record in caplog.records if "is busy with" in record.message]
     assert len(told) == 3
     assert len(world.requests("list_backups")) > 60
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["poke", "deferrable"])
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        ({"status": 200, "body": "<html>Zilliz Cloud</html>"}, "cannot be read: .* text/html"),
+        ({"status": 407}, "407"),
+        ({"drop": True}, "No answer from 127.0.0.1"),
+    ],
+    ids=["a page", "HTTP 407", "no answer"],
+)
+def test_trouble_is_a_warning_at_the_first_look(
+    world: World,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    deferrable: bool,
+    fault: dict[str, Any],
+    text: str,
+) -> None:
+    monkeypatch.setattr(ZillizJobSensor, "log", logging.getLogger("task"))
+    caplog.set_level(logging.INFO)
+    created = start(world, seconds=60)
+    world.fault("describe_job", times=1, **fault)
+    job_sensor(created.job_id, deferrable=deferrable).run()
+    looks = [record for record in caplog.records if created.job_id in record.message]
+    assert looks[0].levelname == "WARNING"
+    assert re.search(text, looks[0].message)
+    assert {record.levelname for record in looks[1:]} == {"INFO"}
 
 
 def test_sensors_do_not_wait_for_a_week() -> None:

@@ -6,9 +6,12 @@ import re
 import time
 from dataclasses import replace
 
+import pytest
+
 from airflow_provider_zbackup.emulator import ControlPlane, JobPlan
 from airflow_provider_zbackup.emulator.data_plane.collection_data import NO_ROWS
 from airflow_provider_zbackup.emulator.seed import DEDICATED_CLUSTER_ID, SECOND_DEDICATED_CLUSTER_ID
+from airflow_provider_zbackup.version_compat import AIRFLOW_VERSION
 from tests.dags.conftest import Run
 
 DAY = 24 * 60 * 60
@@ -172,3 +175,12 @@ def test_backup_policy_is_set_once(run: Run, control_plane: ControlPlane) -> Non
     (sent,) = control_plane.requests.of("set_backup_policy")
     assert sent.body["frequency"] == "1,3,5"
     assert [backup.creation_method for backup in control_plane.backups] == ["AUTO"]
+
+
+@pytest.mark.skipif(AIRFLOW_VERSION.major < 3, reason="Airflow 2 has no asset watchers")
+def test_react_to_new_backup_has_nothing_to_do_without_events(run: Run, control_plane: ControlPlane) -> None:
+    """As when a person starts it. ``tests/e2e/test_watchers.py`` runs it with events."""
+    said = run("react_to_new_backup")
+    assert "STATE success" in said, said
+    assert "TASK find_new success" in said
+    assert "TASK report skipped" in said

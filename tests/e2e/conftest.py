@@ -81,12 +81,14 @@ def running_world(
     components: Sequence[str],
     *,
     celery_broker_url: str | None = None,
+    dags: Path = DAGS,
+    dag_ids: Sequence[str] = DAG_IDS,
 ) -> Iterator[World]:
     """Run an Airflow with a database of its own."""
     database = server.create(name)
     with AirflowStack(
-        DAGS,
-        dag_ids=DAG_IDS,
+        dags,
+        dag_ids=dag_ids,
         environment={**SETTINGS, **cloud.environment},
         components=components,
         database_url=database.url,

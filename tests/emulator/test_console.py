@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import html
+import re
+
 import httpx
 import pytest
 
 from airflow_provider_zbackup.emulator import ControlPlane, JobPlan, seed
+from airflow_provider_zbackup.emulator.console import FAULTS
 from airflow_provider_zbackup.emulator.records import Cluster, Project
 from tests.clock import VirtualClock
 from tests.emulator.api import Api
@@ -127,7 +131,7 @@ def test_everything_is_escaped(
 
     for path in ("/clusters", f"/clusters/{CLUSTER}", "/jobs"):
         text = visitor.get(PROJECT + path).text
-        assert "<script" not in text
+        assert "<script>alert" not in text
         assert "&lt;script&gt;" in text
 
 
@@ -145,7 +149,7 @@ def test_the_pages_of_a_cluster_and_a_job_are_escaped(
     cluster_page = visitor.get(f"{PROJECT}/clusters/in01-5555").text
     job_page = visitor.get(f"{PROJECT}/jobs/{backup.job.job_id}").text
     for page, count in ((cluster_page, 12), (job_page, 4)):
-        assert "<script" not in page
+        assert "<script>alert" not in page
         assert page.count("&#34;&gt;&lt;script&gt;") == count
 
 
@@ -162,3 +166,67 @@ def test_an_id_with_special_characters_has_a_link_that_leads_to_it(
 
 def test_an_empty_project(visitor: httpx.Client) -> None:
     assert "None yet." in visitor.get(f"{PROJECT}/jobs").text
+
+
+def press(visitor: httpx.Client, page: str, name: str) -> None:
+    """Press the first button of that name, as the page's script does."""
+    text = visitor.get(page).text
+    button = re.search(rf"<button ([^>]*)>{re.escape(name)}</button>", text)
+    assert button, text
+    data = {key: html.unescape(value) for key, value in re.findall(r'data-(\w+)="([^"]*)"', button[1])}
+    response = visitor.request(data["method"], f"/_emulator/{data['path']}", content=data["body"])
+    assert response.status_code == 200, response.text
+
+
+def test_a_colleague_or_the_policy_starts_a_backup(visitor: httpx.Client, api: Api) -> None:
+    press(visitor, f"{PROJECT}/clusters", "A colleague backs up")
+    press(visitor, f"{PROJECT}/clusters/{CLUSTER}", "The policy backs up")
+
+    assert {backup["creationMethod"] for backup in api.listed()} == {"AUTO", "MANUAL"}
+
+
+def test_a_cluster_that_cannot_have_backups_has_no_button_for_it(visitor: httpx.Client) -> None:
+    assert "backs up" not in visitor.get(f"{PROJECT}/clusters/{seed.FREE_CLUSTER_ID}").text
+
+
+@pytest.mark.parametrize(("name", "status"), [("Fail", "FAILED"), ("Cancel", "CANCELED")])
+def test_a_running_job_is_ended(
+    visitor: httpx.Client, api: Api, clock: VirtualClock, name: str, status: str
+) -> None:
+    created = api.create(CLUSTER, crossRegionCopies=[{"regionId": "aws-us-east-1"}])
+    clock.sleep(4)
+    assert len(api.listed()) == 1
+
+    press(visitor, f"{PROJECT}/jobs", name)
+
+    job = api.job(created["jobId"])
+    assert (job["status"], job["progress"]) == (status, "40")
+    assert api.listed() == []
+    clock.sleep(60)
+    # It is not copied either.
+    assert api.listed() == []
+    assert f">{name}</button>" not in visitor.get(f"{PROJECT}/jobs").text
+    assert visitor.post("/_emulator/jobs/end", json={"job_id": created["jobId"], "status": "FAILED"}).is_error
+
+
+def test_time_goes_faster(visitor: httpx.Client, api: Api, clock: VirtualClock) -> None:
+    api.create(CLUSTER)
+
+    press(visitor, f"{PROJECT}/clusters", "+ 1 day")
+
+    page = visitor.get(f"{PROJECT}/clusters").text
+    assert "It is 2026-03-03T10:00:00Z here." in page
+    assert '<time datetime="2026-03-02T10:00:00Z" title="2026-03-02T10:00:00Z">1 d 0 h ago</time>' in page
+    assert api.listed()[0]["status"] == "AVAILABLE"
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_injected_and_removed(
+    visitor: httpx.Client, control_plane: ControlPlane, name: str
+) -> None:
+    press(visitor, f"{PROJECT}/clusters", name)
+
+    (rule,) = control_plane.faults.rules
+    assert rule.operation in visitor.get(f"{PROJECT}/clusters").text
+    press(visitor, f"{PROJECT}/clusters", "Remove all")
+    assert control_plane.faults.rules == []

@@ -7,13 +7,19 @@ import importlib
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from pytest_mock import MockerFixture
 
 from airflow_provider_zbackup.emulator.seed import SECOND_DEDICATED_CLUSTER_ID
-from airflow_provider_zbackup.triggers.events import EventsStored, ZillizBackupEventTrigger
+from airflow_provider_zbackup.triggers.events import (
+    EVENT_PAUSE,
+    MOST_EVENTS,
+    EventsStored,
+    ZillizBackupEventTrigger,
+)
 from airflow_provider_zbackup.version_compat import AIRFLOW_VERSION
 from airflow_provider_zbackup.zilliz.checks import ArgumentError
 from airflow_provider_zbackup.zilliz.client import AsyncZillizClient
@@ -59,10 +65,12 @@ class Triggerer:
     """
     Runs watchers with what Airflow 3.3 runs them with, until it is killed.
 
+    :param note: is told of each event
     :param stores_events: whether events reach the database
     """
 
-    def __init__(self, *, stores_events: bool = True) -> None:
+    def __init__(self, note: Callable[[], Any] = lambda: None, *, stores_events: bool = True) -> None:
+        self._note = note
         self.events: list[tuple[int, dict[str, Any]]] = []
         self.stores_events = stores_events
         self.errors: list[Exception] = []
@@ -94,6 +102,7 @@ class Triggerer:
         try:
             async for event in trigger.filter_shared_stream(stream):
                 self.events.append((number, json.loads(json.dumps(event.payload, allow_nan=False))))
+                self._note()
                 self._sent.append(self._manager.bind_pending_event(trigger_id=number, key=key))
                 if self.stores_events:
                     self.store_events()
@@ -240,6 +249,25 @@ def test_watchers_with_different_filters_share_one_poll(world: World) -> None:
 
 
 @SHARED
+def test_events_keep_a_distance(world: World) -> None:
+    """Airflow makes no run for an event that comes while it makes one for another."""
+    count = MOST_EVENTS + 5
+    times: list[float] = []
+
+    async def scenario() -> None:
+        async with triggerer.watching(watcher()):
+            await until_polled(world)
+            for _ in range(count):
+                world.someone_backs_up(seconds=0)
+            await until(lambda: len(triggerer.events) == count)
+
+    triggerer = Triggerer(lambda: times.append(world.clock.now))
+    asyncio.run(scenario())
+    assert sorted(triggerer.told()) == sorted(backup.backup_id for backup in world.backups())
+    assert all(later - earlier >= EVENT_PAUSE for earlier, later in pairwise(times))
+
+
+@SHARED
 @pytest.mark.parametrize("stores_events", [True, False])
 def test_after_a_kill_none_is_lost(world: World, stores_events: bool) -> None:
     stores = AssetStores("backups")
@@ -264,6 +292,23 @@ def test_after_a_kill_none_is_lost(world: World, stores_events: bool) -> None:
     (told,) = first.told()
     assert cursor_changes == [{told} if stores_events else set()], "it is saved when the event is stored"
     assert second.told() == ([during.backup_id] if stores_events else [told, during.backup_id])
+
+
+@SHARED
+def test_what_came_while_no_triggerer_ran_for_days_is_told_of_once(world: World) -> None:
+    stores = AssetStores("backups")
+
+    async def watch(triggerer: Triggerer) -> list[str]:
+        async with triggerer.watching(watcher(stores)):
+            await until_polled(world, times=5)
+        return triggerer.told()
+
+    day = 24 * 60 * 60
+    assert asyncio.run(watch(Triggerer())) == []
+    world.clock.sleep(5 * day)
+    missed = world.someone_backs_up(seconds=0, started=world.clock.now - 3 * day)
+    assert asyncio.run(watch(Triggerer())) == [missed.backup_id]
+    assert asyncio.run(watch(Triggerer())) == []
 
 
 @SHARED

@@ -206,6 +206,14 @@ def test_the_overview_shows_each_cluster(world: World, visitor: Visitor) -> None
     assert 'data-again="30"' in html
 
 
+def test_ages_are_by_the_clock_of_the_server(world: World, visitor: Visitor) -> None:
+    world.someone_backs_up(seconds=0)
+    world.control_plane.advance(7200)
+    html = visitor.settle(OVERVIEW)
+    assert "2 h 0 min of 24 h" in text_of(html)
+    assert 'data-skew="7200"' in html
+
+
 def test_a_running_backup_is_shown(world: World, visitor: Visitor) -> None:
     backup = world.someone_backs_up(seconds=100)
     html = visitor.settle(OVERVIEW)

@@ -363,6 +363,16 @@ def test_a_server_that_sends_bit_by_bit_holds_nobody(send: Send, at_once: int) -
     assert not caught.value.unprocessed
 
 
+def test_a_proxy_that_sends_bit_by_bit_holds_nobody(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with serving(Trickle(JOB)) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        with pytest.raises(ZillizConnectionError):
+            send("http://cloud.example", DESCRIBE, timeout=0.1)
+    assert proxy.was_left
+
+
 # Around the requests
 
 

@@ -122,9 +122,9 @@ def test_each_create_has_its_own_time_to_be_answered() -> None:
     driver = cloud([UNSENT, MADE])
     create(driver, answer_time=30.0)
     before = [CreateRecord.model_validate(record) for record in driver.records[:3] if record]
-    pause = timedelta(seconds=driver.pauses[0])
-    assert [record.first_sent for record in before] == [at(0), at(0) + pause]
-    assert [record.answer_deadline for record in before] == [at(30), at(30) + pause]
+    pause, answer_time = driver.pauses[0], timedelta(seconds=30)
+    assert [record.first_sent for record in before] == [at(0), at(pause)]
+    assert [record.answer_deadline for record in before] == [at(0) + answer_time, at(pause) + answer_time]
 
 
 def test_too_many_requests_waits_as_asked() -> None:

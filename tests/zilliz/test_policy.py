@@ -243,7 +243,7 @@ def test_a_lost_answer_starts_no_second_backup(error: ZillizError, lag: float) -
     driver = cloud.driver()
     assert driver.run(set_policy(CLUSTER, WANTED)) is True
     assert (cloud.backups, driver.calls.count("set backup policy")) == (1, 1)
-    assert f"{error} Looking whether it was done nevertheless." in driver.notes
+    assert f"{error} Checking whether it was done." in driver.notes
 
 
 @pytest.mark.parametrize("error", LOST, ids=lambda error: type(error).__name__)

@@ -23,10 +23,14 @@ def backup(backup_id: str, created: float | None = START, status: str = "AVAILAB
 
 
 def look(
-    cursor: Cursor | None, *backups: Backup, at: float = START, rule: WatchRule = ANY
+    cursor: Cursor | None,
+    *backups: Backup,
+    at: float = START,
+    rule: WatchRule = ANY,
+    at_most: int | None = None,
 ) -> tuple[list[str], Cursor]:
     """Look once, and return the ids of the new backups and the cursor as it is stored."""
-    new, after = compare(cursor, Snapshot(backups, at), rule)
+    new, after = compare(cursor, Snapshot(backups, at), rule, at_most)
     return [item.backup_id for item in new], Cursor(**json.loads(json.dumps(after._asdict())))
 
 
@@ -66,6 +70,19 @@ def test_the_oldest_comes_first() -> None:
         "b",
         "c",
     ]
+
+
+def test_what_is_too_much_at_once_comes_next() -> None:
+    """Even if it is so old by then that it would count as told."""
+    many = [backup(f"b{number}", START + number) for number in range(5)]
+    _, cursor = look(None)
+    new, cursor = look(cursor, *many, at=START + MEMORY / 2, at_most=2)
+    assert new == ["b0", "b1"]
+    new, cursor = look(cursor, *many, at=START + 2 * MEMORY, at_most=2)
+    assert new == ["b2", "b3"]
+    new, cursor = look(cursor, *many, at=START + 4 * MEMORY, at_most=2)
+    assert new == ["b4"]
+    assert look(cursor, *many, at=START + 5 * MEMORY, at_most=2)[0] == []
 
 
 def test_after_a_long_silence_all_that_came_meanwhile_is_told_of() -> None:
@@ -163,7 +180,7 @@ def test_only_the_right_kind_is_told_of(rule: WatchRule, told: list[str]) -> Non
 def test_none_is_lost_whatever_is_saved_and_in_whatever_order_they_end(seed: int) -> None:
     """The watcher may go back to any cursor that was saved since the last events, as after a kill."""
     draw = random.Random(seed)
-    jobs = {f"b{number}": draw.uniform(0, 3 * MEMORY) for number in range(60)}
+    jobs = {f"b{number}": float(draw.randrange(int(3 * MEMORY))) for number in range(60)}
     ends = {name: begin + draw.expovariate(1 / HOUR) for name, begin in jobs.items()}
     told: list[str] = []
     _, saved = look(None)
@@ -178,7 +195,7 @@ def test_none_is_lost_whatever_is_saved_and_in_whatever_order_they_end(seed: int
             # The list may fail to show a young one, but not just after the watcher was away for days.
             if begin <= time and (was_away or time - begin > MEMORY / 2 or draw.random() < 0.9)
         ]
-        new, cursor = look(cursor, *listed, at=START + time)
+        new, cursor = look(cursor, *listed, at=START + time, at_most=3)
         told += new
         if draw.random() < 0.5:
             saved = cursor

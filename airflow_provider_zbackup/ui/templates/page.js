@@ -72,7 +72,9 @@
   };
   const writeTimes = () => {
     for (const time of document.querySelectorAll("time")) {
-      const moment = new Date(time.dateTime), seconds = (Date.now() - moment) / 1000;
+      // An age is by the clock that set the time.
+      const skew = Number(time.closest("[data-skew]")?.dataset.skew ?? 0);
+      const moment = new Date(time.dateTime), seconds = (Date.now() - moment) / 1000 + skew;
       time.title = exact.format(moment);
       if (time.dataset.form === "age") time.textContent = span(Math.max(0, seconds));
       else if (time.dataset.form === "past") time.textContent = `${span(Math.max(0, seconds))} ago`;

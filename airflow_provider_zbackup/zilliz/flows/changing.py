@@ -46,7 +46,7 @@ def change(
             return is_sent
         if lost is None or not lost.unprocessed:
             is_sent = True
-            yield Pause(0, f"{lost} Looking whether it was done nevertheless." if lost else None)
+            yield Pause(0, f"{lost} Checking whether it was done." if lost else None, is_trouble=True)
             seen = yield from poll_through_lag(poll, lambda seen: seen is None, lambda *_: CHANGE_LAG)
             if seen is None:
                 return True
@@ -60,5 +60,5 @@ def change(
         if not attempts:
             raise lost
         pause = max(next(pauses), lost.retry_after or 0.0)
-        yield Pause(pause, f"{lost} Trying again in {pause:.0f} s.")
+        yield Pause(pause, f"{lost} Trying again in {pause:.0f} s.", is_trouble=True)
     return is_sent

@@ -126,7 +126,9 @@ def wait_for_copies(
         if (yield from wait_until(poll, evaluate, wait)) is None:
             return None
     except ZillizError as error:
-        yield Pause(0, f"{error} No longer waiting for the copies of backup {home.backup_id}.")
+        yield Pause(
+            0, f"{error} No longer waiting for the copies of backup {home.backup_id}.", is_trouble=True
+        )
     return copies
 
 
@@ -137,7 +139,7 @@ def _end_of_job(job_id: str | None) -> Flow[tuple[datetime | None, float]]:
     try:
         reply = yield from send(describe_job(job_id))
     except ZillizError as error:
-        yield Pause(0, f"{error} Going on without the time of the job's end.")
+        yield Pause(0, f"{error} Going on without the time of the job's end.", is_trouble=True)
         return None, 0.0
     ended, server_time = reply.value.end_time, reply.server_time
     if ended is None or server_time is None:

@@ -239,7 +239,7 @@ class CreateBackupSubmission(Submission[CreateRecord]):
         try:
             return (yield from region_of(self.cluster_id))
         except (ZillizPermanentError, ZillizRefusedError):
-            # The backups can be listed all the same.
+            # The search goes on: the backups themselves can be listed.
             return ""
 
     def _is_request_wrong(self, message: str) -> bool:
@@ -262,7 +262,7 @@ class CreateBackupSubmission(Submission[CreateRecord]):
 
         def was_in_the_way(backup: Backup) -> bool:
             begun = backup.create_time
-            # A backup that began after the refusal may be ours: the server may have made it all the same.
+            # A backup that began after the refusal may be ours, made despite the refusal.
             if begun and begun_by and begun > begun_by:
                 return False
             # A short backup may have ended before the list shows it.

@@ -255,7 +255,7 @@ def _describe_contents(backup: Backup, contents: Mapping[str, Contents | None]) 
 
 
 def _delete_all(going: Sequence[Verdict], rules: RetentionRules) -> Flow[dict[str, Outcome]]:
-    """Delete what the plan lets go, if it is still as it was."""
+    """Delete the backups that the plan does not keep, unless they have changed."""
     outcomes: dict[str, Outcome] = {}
     seen_at: dict[str, float] = {}
     for verdict in going:

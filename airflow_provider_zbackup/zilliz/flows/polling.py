@@ -85,6 +85,7 @@ class HandOver(NamedTuple):
     """It is time to leave the wait to another process."""
 
     note: str
+    is_trouble: bool = False
 
 
 class PollAgain(NamedTuple):
@@ -94,11 +95,13 @@ class PollAgain(NamedTuple):
     :param pause: before the next poll, in seconds
     :param note: a line for the log, if there is news
     :param max_age: how old an answer the next poll may share, in seconds
+    :param is_trouble: whether the poll failed
     """
 
     pause: float
     note: str | None
     max_age: float
+    is_trouble: bool = False
 
 
 class WaitState:
@@ -138,6 +141,7 @@ class WaitState:
         :param outcome: what it showed, or how it failed
         :param time: now, in seconds since the epoch
         """
+        is_trouble = isinstance(outcome, ZillizError)
         if isinstance(outcome, ZillizError):
             self._raise_unless_it_may_pass(outcome, time)
             result = PollResult(str(outcome).rstrip("."))
@@ -160,12 +164,13 @@ class WaitState:
             # If Retry-After ends after leave_after, hand over now.
             if time + retry_after >= self._wait.leave_after and not self._is_near_end(result, time):
                 # No time in the text: a sensor that pokes logs it only when it changes.
-                return HandOver(f"{result.state}.")
+                return HandOver(f"{result.state}.", is_trouble)
             if time < self._wait.leave_after:
                 pause = min(pause, self._wait.leave_after - time)
         pause = max(0.1, min(pause, self._wait.deadline - time))
         # Waits share answers, so many waits for one thing send hardly more requests than one.
-        return PollAgain(pause, self._note(result, pause, time), 0.0 if result.to_confirm else pause / 2)
+        max_age = 0.0 if result.to_confirm else pause / 2
+        return PollAgain(pause, self._note(result, pause, time), max_age, is_trouble)
 
     def _raise_unless_it_may_pass(self, error: ZillizError, time: float) -> None:
         """Raise an error that cannot pass, or that has lasted too long."""
@@ -236,7 +241,7 @@ def wait_until(
             yield Pause(0, decision.note)
             return reply.value
         if isinstance(decision, HandOver):
-            yield Pause(0, decision.note)
+            yield Pause(0, decision.note, decision.is_trouble)
             return None
-        yield Pause(decision.pause, decision.note)
+        yield Pause(decision.pause, decision.note, decision.is_trouble)
         max_age = decision.max_age

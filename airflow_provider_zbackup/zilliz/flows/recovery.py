@@ -46,7 +46,7 @@ class Candidate(NamedTuple, Generic[R]):
 
     :param record: the record to save if it did
     :param description: for logs and errors
-    :param is_unfinished: whether it is still in the making
+    :param is_unfinished: whether it is not finished yet
     :param doubt: why the call may not have made it, even if it is the only candidate
     """
 
@@ -129,7 +129,7 @@ def find_result(
     Find the result of a call that got no answer.
 
     :return: ``None`` if it had none
-    :raises ZillizConflictError: when something is in the way, or must end before it can be told apart
+    :raises ZillizConflictError: when something is in the way, or a candidate must end before it is clear
     :raises ZillizUncertainError: when only the user can tell which one it is, or whether there is one
     """
     if not submission.leaves_traces:

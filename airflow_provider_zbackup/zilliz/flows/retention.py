@@ -48,7 +48,7 @@ class Verdict(NamedTuple):
     """
     Whether a backup stays, and why.
 
-    :param reason: the first rule that keeps it, or those that let it go
+    :param reason: the first rule that keeps it, or the rules by which it goes
     :param guards: the newest of its group, without which it must not go
     """
 

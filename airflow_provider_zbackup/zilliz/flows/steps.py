@@ -40,10 +40,12 @@ class Pause(NamedTuple):
 
     :param seconds: 0 asks for the time only
     :param note: a line for the log, written before the pause
+    :param is_trouble: whether the line is a warning
     """
 
     seconds: float = 0.0
     note: str | None = None
+    is_trouble: bool = False
 
 
 class Save(NamedTuple):
@@ -128,7 +130,7 @@ def now() -> Flow[float]:
 
 
 def server_now(reply: Reply[Any]) -> Flow[datetime]:
-    """Return when a reply came, by the server's clock if it told, else by this machine's."""
+    """Return when a reply came, by its ``Date`` header, else by this machine's clock."""
     time = yield from now()
     return reply.server_time or datetime.fromtimestamp(time, UTC)
 
@@ -155,7 +157,7 @@ def retrying(operation: Operation[T], attempts: int = ATTEMPTS) -> Flow[Reply[T]
             if not (attempts and may_pass and is_harmless):
                 raise
             pause = max(next(pauses), error.retry_after or 0)
-            yield Pause(pause, f"{error} Trying again in {pause:.0f} s.")
+            yield Pause(pause, f"{error} Trying again in {pause:.0f} s.", is_trouble=True)
 
 
 def poll_through_lag(

@@ -141,7 +141,7 @@ class Submission(ABC, Generic[R]):
 
     def search(self, record: R) -> Flow[Findings[R]]:
         """Search once for the result of a call that got no answer."""
-        raise NotImplementedError(f"A {self.noun} leaves no traces.")
+        raise NotImplementedError(f"{type(self).__name__} leaves no traces.")
 
     @abstractmethod
     def look_up(self, record: R) -> Flow[Stage]:
@@ -245,7 +245,7 @@ def _submit(
             if unanswered and (
                 is_conflict or not (error.unprocessed and isinstance(error, ZillizTransientError))
             ):
-                yield Pause(0, f"{error} Checking whether it made a {submission.noun}.")
+                yield Pause(0, f"{error} Checking whether it made a {submission.noun}.", is_trouble=True)
                 found = yield from search(unanswered)
                 if found is not None:
                     return found
@@ -267,6 +267,7 @@ def _submit(
             yield Pause(
                 pause,
                 f"{error} No {submission.noun} was made. Sending again in {pause:.0f} s.",
+                is_trouble=True,
             )
         else:
             yield started.save()

@@ -131,7 +131,7 @@ def _wait_for_product(
             job_ended = True
         except (ZillizNotFoundError, ZillizRefusedError) as error:
             # No code is documented for a job that is forgotten.
-            yield Pause(0, f"{error} Waiting by the status of {name} instead.")
+            yield Pause(0, f"{error} Waiting by the status of {name} instead.", is_trouble=True)
 
     def evaluate_near_end(value: T, server_time: datetime | None) -> PollResult:
         result = evaluate(value, server_time)
@@ -228,7 +228,7 @@ def check_cluster(cluster_id: str) -> Flow[None]:
         raise
     except ZillizError as error:
         # The wait that follows rides out the same trouble.
-        yield Pause(0, f"{error} Going on without checking cluster {cluster_id}.")
+        yield Pause(0, f"{error} Going on without checking cluster {cluster_id}.", is_trouble=True)
         return
     if cluster.is_dropped:
         raise ZillizNotFoundError(f"Cluster {cluster_id} was dropped.")

@@ -66,7 +66,9 @@ class Cursor(NamedTuple):
     told: Mapping[str, float]
 
 
-def compare(cursor: Cursor | None, snapshot: Snapshot, rule: WatchRule) -> tuple[list[Backup], Cursor]:
+def compare(
+    cursor: Cursor | None, snapshot: Snapshot, rule: WatchRule, at_most: int | None = None
+) -> tuple[list[Backup], Cursor]:
     """
     Return the backups that have become AVAILABLE, the oldest first, and the cursor that includes them.
 
@@ -80,6 +82,7 @@ def compare(cursor: Cursor | None, snapshot: Snapshot, rule: WatchRule) -> tuple
     ==========================================  ==================
 
     :param cursor: ``None`` at the first look, which tells of nothing: what is there is not new
+    :param at_most: how many to return; the others are new at the next look
     """
     now = datetime.fromtimestamp(snapshot.time, UTC)
     # A list may show a backup twice: while its pages are read it changes, and a copy may have the same id.
@@ -96,12 +99,13 @@ def compare(cursor: Cursor | None, snapshot: Snapshot, rule: WatchRule) -> tuple
     new: list[Backup] = []
     told = {backup.backup_id: created for backup, created in available.items()}
     if cursor is not None:
-        since = max(since, cursor.since)
         new = [
             backup
             for backup, created in sorted(available.items(), key=lambda item: (item[1], item[0].backup_id))
             if backup.backup_id not in cursor.told and created >= cursor.since
         ]
+        new, left = new[:at_most], new[at_most:] if at_most is not None else []
+        since = max(cursor.since, min([since, *(told.pop(backup.backup_id) for backup in left)]))
         # What is in no list any more stays told: a list may fail to show it once.
         told |= cursor.told
     undated = {backup.backup_id for backup in available if backup.create_time is None}
