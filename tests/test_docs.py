@@ -15,6 +15,7 @@ from datetime import timedelta
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -26,7 +27,7 @@ from airflow_provider_zbackup.emulator.api import CONTROL_OPERATIONS
 from airflow_provider_zbackup.emulator.records import Cluster
 from airflow_provider_zbackup.emulator.seed import STORAGE_INTEGRATION_ID
 from airflow_provider_zbackup.hooks.zilliz import ZillizHook
-from airflow_provider_zbackup.version_compat import HAS_TASK_STATE_STORE
+from airflow_provider_zbackup.version_compat import AIRFLOW_VERSION, HAS_TASK_STATE_STORE
 from tests.documents import EXAMPLE, ROOT, assert_is_in_example, blocks, public_names
 from tests.support import API_KEY, CLUSTER_ID, PROJECT_ID, TaskInstance, World, make_world
 
@@ -146,12 +147,18 @@ def test_the_python_of_a_page_runs_or_is_in_the_example_that_it_names(
     for block in blocks(page, "python"):
         if example := EXAMPLE.search(block.introduction):
             assert_is_in_example(block.code, example[1])
-        elif HAS_TASK_STATE_STORE or "retry_policy" not in block.code:
+        elif can_run(block.code):
             to_run.append(block.code)
     if to_run:
         with make_world(monkeypatch) as world:
             run_page(world, page, with_real_ids(world, "\n".join(to_run)))
             assert world.requests()
+
+
+def can_run(code: str) -> bool:
+    """Tell whether this Airflow has what a block needs."""
+    lacks = {"retry_policy": not HAS_TASK_STATE_STORE, "airflow.sdk": AIRFLOW_VERSION.major < 3}
+    return not any(lacks[name] for name in lacks if name in code)
 
 
 def run_page(world: World, page: str, code: str) -> None:
@@ -173,6 +180,15 @@ def run_page(world: World, page: str, code: str) -> None:
             instance = TaskInstance(lambda task=task: task)  # type: ignore[misc]
             result = instance.run()
             xcoms[task.task_id] = instance.xcoms | {"return_value": result}
+
+
+@pytest.mark.skipif(AIRFLOW_VERSION.major < 3, reason="Airflow 2 has no asset watchers")
+def test_the_task_that_is_shown_reads_all_events() -> None:
+    page = "docs/assets-and-lineage.md"
+    names: dict[str, Any] = public_names()
+    exec(compile("\n".join(block.code for block in blocks(page, "python")), page, "exec"), names)
+    told = [SimpleNamespace(extra={"payload": {"backup_id": backup_id}}) for backup_id in ("b", "a", "b")]
+    assert names["ids"].function({names["new_backups"]: told}) == ["a", "b"]
 
 
 COMMANDS = [

@@ -183,7 +183,7 @@ class ZillizBackupEventTrigger(BaseEventTrigger):
         pauses = backoff(first=1.0)
         while True:
             try:
-                # The client is asked for anew, because it may have read its connection anew.
+                # Asked for each time, so that a change of the connection is noticed.
                 async with hook.async_client() as client:
                     snapshot = await client.run(take_snapshot(self.project_id), note=log.debug)
             except Exception as error:
@@ -221,8 +221,8 @@ class ZillizBackupEventTrigger(BaseEventTrigger):
         async for item in shared_stream:
             if isinstance(item, EventsStored):
                 stored = [number for number in unsaved if number <= item.number]
-                if stored and await self._save(store, unsaved[max(stored)]):
-                    saved = unsaved[max(stored)]
+                if stored:
+                    saved = await self._save(store, unsaved[max(stored)])
                 for number in stored:
                     del unsaved[number]
                 continue
@@ -234,9 +234,9 @@ class ZillizBackupEventTrigger(BaseEventTrigger):
                 self.log.info("Backup %s of cluster %s is AVAILABLE.", backup.backup_id, backup.cluster_id)
                 yield TriggerEvent(_payload(backup))  # type: ignore[no-untyped-call]
             # The first poll has no events to wait for.
-            if is_first and await self._save(store, cursor):
-                saved = cursor
-            if saved is None or cursor.told != saved.told:
+            if is_first:
+                saved = await self._save(store, cursor)
+            if new or saved is None or cursor.told != saved.told:
                 unsaved[item.number] = cursor
 
     async def _load(self, store: WatcherStore) -> Cursor | None:
@@ -253,14 +253,14 @@ class ZillizBackupEventTrigger(BaseEventTrigger):
             await _hook(self.zilliz_conn_id).clock.asleep(pause)
         raise AssertionError("backoff() never ends")
 
-    async def _save(self, store: WatcherStore, cursor: Cursor) -> bool:
-        """Save a cursor. If that fails, a later poll does it."""
+    async def _save(self, store: WatcherStore, cursor: Cursor) -> Cursor | None:
+        """Save a cursor, and return it; ``None`` if that failed, so that the next poll leads to it again."""
         try:
             await store.save(cursor._asdict())
         except Exception as error:
             self.log.warning("Cannot save which backups are known: %s", error)
-            return False
-        return True
+            return None
+        return cursor
 
 
 def _hook(zilliz_conn_id: str) -> ZillizHook:

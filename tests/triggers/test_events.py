@@ -295,6 +295,23 @@ def test_after_a_kill_none_is_lost(world: World, stores_events: bool) -> None:
 
 
 @SHARED
+def test_what_came_while_no_triggerer_ran_for_days_is_told_of_once(world: World) -> None:
+    stores = AssetStores("backups")
+
+    async def watch(triggerer: Triggerer) -> list[str]:
+        async with triggerer.watching(watcher(stores)):
+            await until_polled(world, times=5)
+        return triggerer.told()
+
+    day = 24 * 60 * 60
+    assert asyncio.run(watch(Triggerer())) == []
+    world.clock.sleep(5 * day)
+    missed = world.someone_backs_up(seconds=0, started=world.clock.now - 3 * day)
+    assert asyncio.run(watch(Triggerer())) == [missed.backup_id]
+    assert asyncio.run(watch(Triggerer())) == []
+
+
+@SHARED
 def test_the_cursor_waits_for_the_events_of_its_own_poll(world: World) -> None:
     """One event may be stored while a later one is still on its way."""
     stores = AssetStores("backups")

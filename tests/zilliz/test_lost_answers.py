@@ -18,7 +18,9 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizThrottledError,
     ZillizUncertainError,
 )
+from airflow_provider_zbackup.zilliz.flows.export import ExportBackupSubmission
 from airflow_provider_zbackup.zilliz.flows.recovery import CLOCK_TOLERANCE, LATENESS, LIST_LAG
+from airflow_provider_zbackup.zilliz.flows.started_jobs import JobRecord
 from airflow_provider_zbackup.zilliz.flows.steps import Save
 from airflow_provider_zbackup.zilliz.flows.submission import LONGEST_SKEW
 from airflow_provider_zbackup.zilliz.models import Backup, BackupCreation
@@ -351,6 +353,13 @@ def test_a_backup_that_is_too_new_to_be_described_is_found_all_the_same() -> Non
     """No code is documented for a backup that is not found."""
     refused = ZillizRefusedError("No such backup.", code=12345)
     assert create(cloud([LOST], made_later(backup("ours")), refused)).backup_id == "ours"
+
+
+def test_what_leaves_no_traces_cannot_be_searched_for() -> None:
+    submission = ExportBackupSubmission(CLUSTER, "b", "integ-1", "backups/")
+    record = JobRecord(cluster_id=CLUSTER, first_sent=at(0), answer_deadline=at(30))
+    with pytest.raises(NotImplementedError, match="ExportBackupSubmission leaves no traces"):
+        submission.search(record)
 
 
 @pytest.mark.parametrize(("save_time", "saves"), [(0.0, 1), (10.0, 1), (50.0, 4)])

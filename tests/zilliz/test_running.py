@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_zbackup.zilliz.errors import ZillizError, ZillizPermissionError, ZillizServerError
-from airflow_provider_zbackup.zilliz.flows.running import RunningBackups
+from airflow_provider_zbackup.zilliz.flows.running import CACHED, RunningBackups
 from airflow_provider_zbackup.zilliz.flows.steps import Flow, Reply
 from airflow_provider_zbackup.zilliz.models import Backup, Cluster
 from tests.zilliz.driver import Driver, at, backup
@@ -74,6 +74,7 @@ def test_each_is_looked_at_once(region: str) -> None:
     first = among(driver, MAKING, running=running)
     assert among(driver, MAKING, running=running) == first
     assert driver.calls == ["describe backup", "describe cluster"]
+    assert {operation.max_age for operation in driver.sent} == {CACHED}, "Waits share what they see."
 
 
 def test_what_could_not_be_seen_is_looked_at_again() -> None:

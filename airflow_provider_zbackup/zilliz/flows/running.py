@@ -12,6 +12,9 @@ from airflow_provider_zbackup.zilliz.flows.steps import ATTEMPTS, Flow, Reply, r
 from airflow_provider_zbackup.zilliz.models import Backup
 from airflow_provider_zbackup.zilliz.operations import describe_backup, describe_cluster
 
+#: Neither backups nor clusters move, so waits share what was seen of them in this time, in seconds.
+CACHED = 60.0
+
 
 class RunningBackups:
     """
@@ -49,7 +52,8 @@ class RunningBackups:
         key = backup.backup_id
         if key not in self._is_copy:
             try:
-                described = yield from retrying(describe_backup(backup.cluster_id, key), self._attempts)
+                operation = describe_backup(backup.cluster_id, key).accept_cached(CACHED)
+                described = yield from retrying(operation, self._attempts)
                 home = yield from region_of(backup.cluster_id, self._attempts)
             except ZillizError:
                 # Nothing shows that it is a copy; the next look may.
@@ -60,4 +64,5 @@ class RunningBackups:
 
 def region_of(cluster_id: str, attempts: int = ATTEMPTS) -> Flow[str]:
     """Return the region of a cluster; empty if it shows none."""
-    return (yield from retrying(describe_cluster(cluster_id), attempts)).value.region_id
+    operation = describe_cluster(cluster_id).accept_cached(CACHED)
+    return (yield from retrying(operation, attempts)).value.region_id

@@ -141,7 +141,7 @@ class Submission(ABC, Generic[R]):
 
     def search(self, record: R) -> Flow[Findings[R]]:
         """Search once for the result of a call that got no answer."""
-        raise NotImplementedError(f"A {self.noun} leaves no traces.")
+        raise NotImplementedError(f"{type(self).__name__} leaves no traces.")
 
     @abstractmethod
     def look_up(self, record: R) -> Flow[Stage]:
