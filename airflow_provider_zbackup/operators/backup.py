@@ -68,7 +68,7 @@ class ZillizCreateBackupOperator(ZillizJobOperator["CreateRecord"]):
         the data plane and loads nothing: of a collection that is not loaded, it has no rows. If it cannot be
         recorded, the log says so and the backup goes on
     :param sample_rows: how many rows of each collection a manifest samples; each takes about 40 bytes of it.
-        They are taken at even distances from the 1,048,576 smallest primary keys
+        They are taken at even distances; if primary keys are texts, from the 1,048,576 smallest ones
     :param wait_for_completion: see :class:`~airflow_provider_zbackup.operators.base.ZillizJobOperator`, also
         for ``deferrable``, ``poll_interval``, ``timeout``, ``on_conflict``, ``conflict_timeout``,
         ``on_uncertain``, ``defer_after``, ``end_from_trigger`` and ``zilliz_conn_id``

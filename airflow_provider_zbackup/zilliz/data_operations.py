@@ -160,13 +160,14 @@ def count_rows(where: CollectionAddress) -> DataOperation[RowCount]:
 
 
 def next_keys(
-    where: CollectionAddress, key: str, after: int | str | None
+    where: CollectionAddress, key: str, after: int | str | None, limit: int = LARGEST_PAGE
 ) -> DataOperation[list[dict[str, Any]]]:
     """
     Return a page of primary keys: https://docs.zilliz.com/reference/restful/query-v2
 
     :param key: name of the field that is the primary key
     :param after: only greater ones; ``None`` means the first ones
+    :param limit: the most keys
     """
     bounds: dict[str, Any] = {}
     if after is not None:
@@ -176,7 +177,7 @@ def next_keys(
         where,
         list[dict[str, Any]],
         output_fields=(key,),
-        limit=LARGEST_PAGE,
+        limit=limit,
         **bounds,
     )
 

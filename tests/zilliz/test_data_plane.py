@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from bisect import bisect_right
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -323,61 +325,94 @@ def test_rows_without_keys_are_not_compared(fields: Any, rows: Any, text: str) -
         driver.run(observe(ARTICLES, sample_rows=5, load=True))
 
 
-def test_keys_are_looked_for_only_among_the_first_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collections, "KEY_PAGES", 2)
-    monkeypatch.setattr(collections, "LARGEST_PAGE", 3)
+class Collection:
+    """
+    A collection that nothing but its keys is known of.
 
-    def reply(operation: Operation[Any]) -> Any:
+    :param states: its load states, one for each time that somebody asks; the last one for ever
+    """
+
+    def __init__(self, keys: Sequence[Any], type: str = "Int64", states: Sequence[str] = ("Loaded",)) -> None:
+        self.keys = keys
+        self.fields: list[dict[str, Any]] = [{"name": "id", "type": type, "primaryKey": True}]
+        self.states = list(states)
+
+    def answer(self, operation: Operation[Any]) -> Any:
         request: Any = operation.request
         match operation.name:
             case "describe collection":
-                return operation.read({"fields": [{"name": "id", "type": "Int64", "primaryKey": True}]})
+                return operation.read({"fields": self.fields})
             case "get load state of collection":
-                return operation.read({"loadState": "LoadStateLoading"})
+                state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+                return operation.read({"loadState": f"LoadState{state}"})
             case "count rows of collection":
-                return RowCount(rows=1000)
+                return RowCount(rows=len(self.keys))
             case "list keys of collection":
-                after = (request.expr_params or {"last": -1})["last"]
-                return [{"id": key} for key in range(after + 1, after + 4)]
+                start = bisect_right(self.keys, request.expr_params["last"]) if request.expr_params else 0
+                return [{"id": key} for key in self.keys[start : start + request.limit]]
             case "get rows of collection":
                 return [{"id": key} for key in request.expr_params["keys"]]
         return []
 
-    states = iter(["LoadStateLoading", "LoadStateLoading", "LoadStateLoaded"])
 
-    def reply_as_it_is_loaded(operation: Operation[Any]) -> Any:
-        if operation.name == "get load state of collection":
-            return operation.read({"loadState": next(states)})
-        return reply(operation)
+def test_textual_keys_are_looked_for_only_among_the_first_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collections, "KEY_PAGES", 2)
+    monkeypatch.setattr(collections, "LARGEST_PAGE", 3)
+    driver = Driver(Collection([f"{number:03}" for number in range(1000)], "VarChar").answer)
+    assert list(driver.run(observe(ARTICLES, sample_rows=3, load=False)).rows) == ["000", "002", "004"]
+    assert driver.calls.count("list keys of collection") == 2
 
-    driver = Driver(reply_as_it_is_loaded)
-    assert list(driver.run(observe(ARTICLES, sample_rows=3, load=False)).rows) == [0, 2, 4]
-    assert "load collection" not in driver.calls, "Somebody else loads it already."
+
+def test_a_collection_that_is_being_loaded_is_waited_for_and_left_so() -> None:
+    driver = Driver(Collection(range(5), states=["Loading", "Loading", "Loaded"]).answer)
+    assert list(driver.run(observe(ARTICLES, sample_rows=5, load=False)).rows) == [0, 1, 2, 3, 4]
+    assert not {"load collection", "release collection"} & set(driver.calls)
+
+
+def test_rows_that_vanish_while_they_are_looked_for_are_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collections, "LARGEST_PAGE", 3)
+    empty = Collection([])
+
+    def answer(operation: Operation[Any]) -> Any:
+        return RowCount(rows=1000) if operation.name.startswith("count") else empty.answer(operation)
+
+    assert Driver(answer).run(observe(ARTICLES, sample_rows=3, load=False)).rows == {}
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        range(0, 7_000_000, 7),
+        range(-(2**63), 2**63 - 1, 2**45),
+        [*range(2**62 - 600_000, 2**62), *range(2**62 + 2**40, 2**62 + 2**40 + 600_000)],
+    ],
+    ids=["dense", "all of the range", "two clusters"],
+)
+def test_integer_keys_of_a_large_collection_are_taken_from_all_of_their_range(
+    monkeypatch: pytest.MonkeyPatch, keys: Sequence[int]
+) -> None:
+    monkeypatch.setattr(collections, "LARGEST_PAGE", 100)
+    driver = Driver(Collection(keys).answer)
+    seen = driver.run(observe(ARTICLES, sample_rows=130, load=True)).rows
+    sample = sorted(key for key in seen if isinstance(key, int))
+    assert 60 <= len(sample) <= 130
+    assert sample[0] == keys[0]
+    span = keys[-1] - keys[0]
+    assert keys[-1] - sample[-1] <= span / 50, "The end of the range is reached."
+    assert driver.calls.count("list keys of collection") <= 1 + 64 + 64
 
 
 def test_large_rows_are_asked_for_in_small_portions() -> None:
-    fields = [
+    fields: list[dict[str, Any]] = [
         {"name": "id", "type": "Int64", "primaryKey": True},
         {"name": "vector", "type": "FloatVector", "params": {"dim": "32768"}},
         {"name": "text", "type": "VarChar", "params": {"max_length": "65535"}},
         {"name": "odd", "type": "VarChar", "params": {"max_length": "many"}},
     ]
 
-    def reply(operation: Operation[Any]) -> Any:
-        match operation.name:
-            case "describe collection":
-                return operation.read({"fields": fields})
-            case "get load state of collection":
-                return operation.read({"loadState": "LoadStateLoaded"})
-            case "count rows of collection":
-                return RowCount(rows=40)
-            case "list keys of collection":
-                return [{"id": key} for key in range(40)]
-            case "get rows of collection":
-                return [{"id": key} for key in operation.request.expr_params["keys"]]  # type: ignore[union-attr]
-        return []
-
-    driver = Driver(reply)
+    collection = Collection(range(40))
+    collection.fields = fields
+    driver = Driver(collection.answer)
     seen = driver.run(observe(ARTICLES, sample_rows=40, load=True))
     assert list(seen.rows) == list(range(40))
     sizes = [step.request.limit for step in driver.sent if step.name == "get rows of collection"]  # type: ignore[union-attr]

@@ -44,8 +44,9 @@ from airflow_provider_zbackup.zilliz.rows import (
     read_key,
 )
 
-#: Rows are sampled among so many pages of the smallest primary keys: 1,048,576 rows.
+#: At most so many pages of primary keys are read to choose a sample of rows: 1,048,576 keys.
 KEY_PAGES = 64
+LARGEST_INTEGER = 2**63 - 1
 #: How long to wait until a collection is loaded, in seconds.
 LOAD_TIME = 1800.0
 #: The most bytes that one request for rows should be answered with.
@@ -295,19 +296,46 @@ def _choose_keys(where: CollectionAddress, key: CollectionField, rows: int, want
     """Return primary keys at even distances, as far as ``KEY_PAGES`` reach."""
     if not wanted:
         return []
+    if rows > KEY_PAGES * LARGEST_PAGE and key.type == "Int64":
+        return (yield from _choose_in_range(where, key, wanted))
     step = max(1, math.ceil(min(rows, KEY_PAGES * LARGEST_PAGE) / wanted))
     chosen: list[Key] = []
     seen = 0
     last: Key | None = None
     for _ in range(KEY_PAGES):
-        found = (yield from retrying(next_keys(where, key.name, last))).value
-        page: list[Any] = [_key_of(row, key, where) for row in found]
+        page: list[Any] = yield from _keys_after(where, key, last, LARGEST_PAGE)
         chosen += page[-seen % step :: step]
         if len(page) < LARGEST_PAGE:
             break
         seen += len(page)
         last = max(page)
     return chosen[:wanted]
+
+
+def _choose_in_range(where: CollectionAddress, key: CollectionField, wanted: int) -> Flow[list[Key]]:
+    """Return integer keys from pages that begin at even distances between the smallest and the largest."""
+    keys: set[Any] = set((yield from _keys_after(where, key, None, LARGEST_PAGE)))
+    first = min(keys, default=0)
+    # The largest key is not less than the first of these and not greater than the second.
+    last, limit = first, LARGEST_INTEGER
+    while last < limit:
+        middle = (last + limit) // 2
+        found = yield from _keys_after(where, key, middle, 1)
+        if found:
+            last = max(found)
+        else:
+            limit = middle
+    for number in range(1, KEY_PAGES):
+        after = first + (last - first) * number // KEY_PAGES
+        keys.update((yield from _keys_after(where, key, after, LARGEST_PAGE)))
+    return sorted(keys)[:: max(1, math.ceil(len(keys) / wanted))]
+
+
+def _keys_after(
+    where: CollectionAddress, key: CollectionField, after: Key | None, limit: int
+) -> Flow[list[Any]]:
+    rows = (yield from retrying(next_keys(where, key.name, after, limit))).value
+    return [_key_of(row, key, where) for row in rows]
 
 
 def _get_rows(
