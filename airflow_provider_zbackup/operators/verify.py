@@ -165,7 +165,7 @@ class ZillizVerifyCollectionsOperator(ZillizOperator):
             if differences:
                 names = dict.fromkeys(each["collection"] for each in differences)
                 raise ZillizDifferenceError(
-                    f"{len(differences)} differences in {', '.join(names)}. The log shows each",
+                    f"Differences in {', '.join(names)}: {len(differences)}",
                     cluster_id=result["cluster_id"],
                 )
         self.log.info("%d rows in %d collections; nothing differs.", result["rows"], result["collections"])
