@@ -80,7 +80,7 @@ class backup_before(TaskGroup):
         restore_on_failure: bool | str = True,
         load: bool = False,
         password_to: str | None = None,
-        settle_time: float = 30.0,
+        settle_time: float = 15.0,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         zilliz_conn_id: str = DEFAULT_CONN_ID,
         default_args: dict[str, Any] | None = None,

@@ -73,7 +73,6 @@ def guarded_migration() -> None:
         cluster_id="{{ params.cluster_id }}",
         collections=["{{ params.collection }}"],
         load=True,  # so that what is restored can be searched at once
-        settle_time=5,  # seconds until a task that somebody stops is really dead
         deferrable=True,
     ) as guard:
         migrate() >> check()
