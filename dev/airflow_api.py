@@ -11,6 +11,9 @@ import httpx
 
 Json: TypeAlias = dict[str, Any]
 
+# Long, because a slow machine is no error.
+ANSWER_SECONDS = 120.0
+
 FINAL_RUN_STATES = ("success", "failed")
 
 
@@ -27,7 +30,7 @@ class AirflowApi:
     """
 
     def __init__(self, base_url: str, check: Callable[[], None] = lambda: None) -> None:
-        self._client = httpx.Client(base_url=base_url, timeout=30, trust_env=False)
+        self._client = httpx.Client(base_url=base_url, timeout=ANSWER_SECONDS, trust_env=False)
         self._check = check
 
     def close(self) -> None:

@@ -11,7 +11,8 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from dev.terminal import Failure
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-WAIT_SECONDS = 30.0
+# Long, because a slow machine is no error.
+WAIT_SECONDS = 90.0
 
 
 def find_chromium() -> str:

@@ -14,8 +14,8 @@ from dev.terminal import run_command, say
 
 #: Where Airflow shows the page.
 PAGE = "/plugin/zilliz-backups"
-TASK_SECONDS = 60.0
-LONG_JOB_SECONDS = 30 * 60.0
+TASK_SECONDS = 180.0
+LONG_JOB_SECONDS = 5 * 60.0
 
 
 def main() -> int:

@@ -13,6 +13,7 @@ from airflow_provider_zbackup.emulator import ControlPlane, serve
 from airflow_provider_zbackup.emulator.server import RunningEmulator
 from dev.airflow_api import Json
 from dev.airflow_stack import AirflowStack
+from dev.browser import WAIT_SECONDS
 from dev.ui import PAGE
 
 Theme = Literal["light", "dark"]
@@ -90,6 +91,7 @@ class Person:
         self._site = site
         self._complaints: list[str] = []
         self.context = context
+        context.set_default_timeout(1000 * WAIT_SECONDS)
         self.page: Page = context.new_page()
         self.page.on("pageerror", lambda error: self._complaints.append(str(error)))
         self.page.on("console", lambda message: self._note(message.text))

@@ -29,7 +29,7 @@ def test_it_shows_all_of_its_backups(meet: Meet, theme: Theme, width: int) -> No
         "cluster",
         "automatic",
         "2 collections",
-        "349.",
+        " GB",
         "aws-us-east-1",
         "also aws-us-west-2",
         "policy",
