@@ -59,12 +59,12 @@ def main() -> None:
     for name in arguments.parts or PARTS:
         part = importlib.import_module(f"benchmarks.{name}")
         print(f"## {part.TITLE}\n", file=sys.stderr)
-        body = f"\n{part.measure(quick=arguments.quick)}\n\n{conditions()}\n\n"
+        body = f"{part.measure(quick=arguments.quick)}\n\n{conditions()}"
         print(body, flush=True)
         if arguments.quick:
             continue
         known = read_sections(DOCUMENT) | {part.TITLE: body}
-        text = "".join(f"## {title}\n{known[title]}" for title in titles if title in known)
+        text = "".join(f"## {title}\n\n{known[title].strip()}\n\n" for title in titles if title in known)
         DOCUMENT.write_text(f"{HEAD}\n{text.rstrip()}\n")
 
 

@@ -7,7 +7,7 @@ Clusters have the same address as in the real console. For jobs, the real addres
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -43,6 +43,13 @@ def _ago(moment: float, now: float) -> str:
 
 
 _TEMPLATES.filters["ago"] = _ago
+
+
+def _clock(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC):%d %b %Y, %H:%M:%S} UTC"
+
+
+_TEMPLATES.filters["clock"] = _clock
 
 #: What people want to see go wrong: its name on the button, and the fault rule that a press adds.
 FAULTS = {

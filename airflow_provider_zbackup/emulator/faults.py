@@ -83,6 +83,23 @@ class FaultRule(CheckedModel):
         return self
 
     @property
+    def words(self) -> str:
+        """The rule for people, such as ``all requests: HTTP 503, applied 2 of 5 times``."""
+        effects = {
+            f"HTTP {self.status}": self.status is not None,
+            f"code {self.code}": self.code is not None,
+            f"{self.delay:g} s late" if self.delay is not None else "": self.delay is not None,
+            "no answer": self.drop,
+            "half an answer": self.truncate,
+            "a wrong answer": self.garbage,
+            f"the job ends as {self.job.status}" if self.job else "": self.job is not None,
+        }
+        effect = next(words for words, is_chosen in effects.items() if is_chosen)
+        what = "all requests" if self.operation == ANY_OPERATION else self.operation
+        limit = "" if self.times is None else f" of {self.times}"
+        return f"{what}: {effect}, applied {self.fired}{limit} times"
+
+    @property
     def is_answer(self) -> bool:
         """Whether the rule changes the answer, and does not only delay it or plan a job."""
         return self.delay is None and self.job is None

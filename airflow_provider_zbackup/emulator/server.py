@@ -18,6 +18,7 @@ from airflow_provider_zbackup.emulator.control_plane import ControlPlane
 from airflow_provider_zbackup.emulator.formats import Json
 
 _START_SECONDS = 10
+_TURNS_TO_CONNECT = 5
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,9 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
+        # What was accepted just now becomes a connection within some turns of the loop.
+        for _ in range(_TURNS_TO_CONNECT):
+            await asyncio.sleep(0)
         for connection in list(self.server_state.connections):
             connection.transport.abort()
         # The end of the loop cancels open requests. They must see first that their connection is gone.

@@ -62,7 +62,7 @@ class ZillizCreateBackupOperator(ZillizJobOperator["CreateRecord"]):
     :param copies_timeout: how long to wait for the copies after the backup has ended, in seconds; it counts
         on top of ``timeout``
     :param record_manifest: whether to record what the collections are when the backup begins: schemas,
-        indexes, numbers of rows, and fingerprints of some rows. With it, a
+        indexes, numbers of rows, and primary keys and fingerprints of some rows. With it, a
         :class:`~airflow_provider_zbackup.operators.verify.ZillizVerifyCollectionsOperator` can prove a
         restore months later. It is the XCom ``manifest``, and in the events of the task's outlets. It reads
         the data plane and loads nothing: of a collection that is not loaded, it has no rows. If it cannot be

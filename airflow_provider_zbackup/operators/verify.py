@@ -66,7 +66,7 @@ class ZillizVerifyCollectionsOperator(ZillizOperator):
 
     Compared are the names of the collections, their schemas, their indexes, their exact numbers of rows, and
     a sample of rows, found by primary keys and compared value by value. The log has a table of all
-    differences, and so has the XCom ``differences``. Values of rows are never shown.
+    differences, and so has the XCom ``differences``. Of rows they show the primary keys, no other values.
 
     What they should be is a manifest, recorded by a
     :class:`~airflow_provider_zbackup.operators.backup.ZillizCreateBackupOperator` with
@@ -76,7 +76,8 @@ class ZillizVerifyCollectionsOperator(ZillizOperator):
     allowed to read there. The key goes only to the address that Zilliz Cloud shows for a cluster, and only
     over HTTPS.
 
-    Rows are counted only in loaded collections. What is not loaded is loaded, and released again.
+    Rows are counted only in loaded collections. What is not loaded is loaded, and released again. If the task
+    is killed in between, it stays loaded.
 
     .. seealso:: `Query <https://docs.zilliz.com/reference/restful/query-v2>`__
 
@@ -164,7 +165,7 @@ class ZillizVerifyCollectionsOperator(ZillizOperator):
             if differences:
                 names = dict.fromkeys(each["collection"] for each in differences)
                 raise ZillizDifferenceError(
-                    f"{len(differences)} differences in {', '.join(names)}. The log shows each",
+                    f"Differences in {', '.join(names)}: {len(differences)}",
                     cluster_id=result["cluster_id"],
                 )
         self.log.info("%d rows in %d collections; nothing differs.", result["rows"], result["collections"])

@@ -173,6 +173,8 @@ class ZillizNotFoundError(ZillizPermanentError):
 class ZillizDifferenceError(ZillizPermanentError):
     """What was restored is not what it should be."""
 
+    hint = "The log has a table of them, and so has the XCom 'differences'."
+
 
 class ZillizUncertainError(ZillizPermanentError):
     """A call got no usable answer, and only the user can find out whether it started the job."""

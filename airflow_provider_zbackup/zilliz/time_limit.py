@@ -78,7 +78,12 @@ class _LimitedStream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        timeout = _limit.cap(timeout, httpcore.ConnectTimeout)
+        try:
+            timeout = _limit.cap(timeout, httpcore.ConnectTimeout)
+        except httpcore.ConnectTimeout:
+            # As a handshake that fails does: nobody else would close it.
+            self.close()
+            raise
         return _LimitedStream(self._stream.start_tls(ssl_context, server_hostname, timeout))
 
     def close(self) -> None:

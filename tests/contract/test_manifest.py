@@ -72,7 +72,7 @@ def test_a_restore_is_proved_a_month_later(
     assert result["not_compared"] == [{"collection": "quick_setup", "what": "rows: it is not loaded"}]
     again = restore(backup, "again")
     plant(world, again["cluster_id"], "", ARTICLES, with_values(6, claps=0))
-    with pytest.raises(AirflowFailException, match="1 differences in medium_articles"):
+    with pytest.raises(AirflowFailException, match="Differences in medium_articles: 1 "):
         verify(restored=again, manifest=manifest).run()
     assert API_KEY not in logged.text
 

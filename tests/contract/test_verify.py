@@ -76,7 +76,9 @@ def differences(**arguments: Any) -> list[tuple[str, str, str, str]]:
         assert result["differences"] == found == []
     else:
         assert isinstance(find_zilliz_error(error), ZillizDifferenceError)
-        assert f"{len(found)} differences in " in str(error)
+        assert str(error).startswith("Differences in ")
+        assert f": {len(found)} (cluster " in str(error)
+        assert "The log has a table of them" in str(error)
     return found
 
 

@@ -196,3 +196,25 @@ def test_a_hanging_request_does_not_stop_others(
             time.sleep(0.001)
 
         assert api.data("GET", "/clusters")["count"] == 4
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"operation": "*", "status": 503}, "all requests: HTTP 503, applied 0 times"),
+        (
+            {"operation": "list_clusters", "code": 1, "times": 2},
+            "list_clusters: code 1, applied 0 of 2 times",
+        ),
+        ({"operation": "*", "delay": 6}, "all requests: 6 s late, applied 0 times"),
+        ({"operation": "*", "drop": True}, "all requests: no answer, applied 0 times"),
+        ({"operation": "*", "truncate": True}, "all requests: half an answer, applied 0 times"),
+        ({"operation": "*", "garbage": True}, "all requests: a wrong answer, applied 0 times"),
+        (
+            {"operation": "create_backup", "job": {"status": "FAILED"}},
+            "create_backup: the job ends as FAILED, applied 0 times",
+        ),
+    ],
+)
+def test_a_rule_in_words(fields: dict[str, Any], words: str) -> None:
+    assert FaultRule(**fields).words == words

@@ -8,6 +8,7 @@ import sys
 from importlib.metadata import entry_points
 from typing import Any
 
+import httpx
 import pytest
 from pytest_mock import MockerFixture
 
@@ -70,6 +71,28 @@ def test_a_page_that_cannot_be_loaded_is_a_503_of_the_page_alone(
     assert b"log of the API server" in body["body"]
     assert b"jinja2" not in body["body"]
     assert "no jinja2" in caplog.text
+
+
+def test_what_else_the_server_serves_is_not_touched(mocker: MockerFixture) -> None:
+    from starlette.applications import Starlette
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Mount, Route
+
+    mocker.patch.object(plugin, "load_page", autospec=True, side_effect=ImportError("no jinja2"))
+    server = Starlette(
+        routes=[
+            Mount(plugin.PREFIX, LazyApp()),
+            Route("/api/v2/dags", lambda request: PlainTextResponse("all DAGs")),
+        ]
+    )
+
+    async def visit() -> list[int]:
+        transport = httpx.ASGITransport(server)
+        async with httpx.AsyncClient(transport=transport, base_url="http://airflow.example") as client:
+            paths = ("/zilliz/backups", "/api/v2/dags")
+            return [(await client.get(path)).status_code for path in paths]
+
+    assert asyncio.run(visit()) == [503, 200]
 
 
 def test_the_page_is_loaded_once(mocker: MockerFixture) -> None:

@@ -77,23 +77,24 @@ Step = Callable[[httpcore.NetworkStream], Any]
 
 
 @pytest.mark.parametrize(
-    ("step", "error"),
+    ("step", "error", "closed"),
     [
-        (lambda stream: stream.read(1, timeout=30.0), httpcore.ReadTimeout),
-        (lambda stream: stream.write(b"x", timeout=30.0), httpcore.WriteTimeout),
-        (lambda stream: stream.start_tls(ssl.create_default_context()), httpcore.ConnectTimeout),
+        (lambda stream: stream.read(1, timeout=30.0), httpcore.ReadTimeout, []),
+        (lambda stream: stream.write(b"x", timeout=30.0), httpcore.WriteTimeout, []),
+        (lambda stream: stream.start_tls(ssl.create_default_context()), httpcore.ConnectTimeout, [None]),
     ],
     ids=["read", "write", "TLS"],
 )
 def test_when_nothing_is_left_nothing_is_begun(
-    inner: Stream, clock: VirtualClock, step: Step, error: type[Exception]
+    inner: Stream, clock: VirtualClock, step: Step, error: type[Exception], closed: list[None]
 ) -> None:
+    """httpcore closes a connection whose read or write fails, but not one whose handshake never began."""
     with time_limit(10, clock):
         stream = LimitedBackend().connect_tcp("host", 443)
         clock.sleep(9)
         with pytest.raises(error, match="it did not end within 10 s"):
             step(stream)
-    assert len(inner.timeouts) == 1
+    assert inner.timeouts == [10.0, *closed]
 
 
 def test_the_limit_ends_with_the_exchange(inner: Stream, clock: VirtualClock) -> None:

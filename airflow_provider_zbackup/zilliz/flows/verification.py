@@ -167,7 +167,7 @@ def _verify(
 
 
 def _summary(found: Observation, differences: Sequence[Difference]) -> str:
-    verdict = f"{len(differences)} differences" if differences else "nothing differs"
+    verdict = f"differences: {len(differences)}" if differences else "nothing differs"
     if found.facts.rows is None:
         return f"{verdict}; rows were not counted."
     return f"{verdict}; {found.facts.rows:,} rows, {len(found.rows):,} of them compared."
