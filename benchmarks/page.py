@@ -33,7 +33,7 @@ A person opens the page: the browser gets its frame at once, and then asks for t
 Beside it, one worker of the API server: its memory, and how fast it answers for Airflow itself."""
 #: Clusters and backups of each.
 SIZES = ((4, 10), (1000, 10))
-ROUNDS = 20
+ROUNDS = 7
 VIEWERS = 60
 #: How long Zilliz Cloud takes for an answer while people wait, in seconds.
 SLOW_SECONDS = 6.0
