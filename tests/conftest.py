@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def _forget_secrets() -> Iterator[None]:
     """Airflow makes one pattern of all secrets that it has seen: it would grow, and slow down every test."""
     yield
-    masker = mask_secret.__globals__["_secrets_masker"]()
+    # Airflow 3.1 and 3.2 import it inside the function.
+    home = mask_secret.__globals__
+    if "_secrets_masker" not in home:
+        home = vars(import_module("airflow.sdk._shared.secrets_masker"))
+    masker = home["_secrets_masker"]()
     masker.patterns = set()
     masker.replacer = None
 

@@ -188,7 +188,15 @@ def test_the_task_that_is_shown_reads_all_events() -> None:
     names: dict[str, Any] = public_names()
     exec(compile("\n".join(block.code for block in blocks(page, "python")), page, "exec"), names)
     told = [SimpleNamespace(extra={"payload": {"backup_id": backup_id}}) for backup_id in ("b", "a", "b")]
-    assert names["ids"].function({names["new_backups"]: told}) == ["a", "b"]
+
+    class Events:
+        """Not a dict: Airflow 3.1 cannot hash an asset that has watchers."""
+
+        def __getitem__(self, asset: Any) -> Any:
+            assert asset is names["new_backups"]
+            return told
+
+    assert names["ids"].function(Events()) == ["a", "b"]
 
 
 COMMANDS = [

@@ -152,8 +152,8 @@ def test_airflow_lists_the_provider_its_connection_type_and_its_link(manager: An
 
 
 @pytest.mark.skipif(
-    AIRFLOW_VERSION.release[:2] == (3, 0) and not find_spec("flask_appbuilder"),
-    reason="Airflow 3.0 has forms only with the provider fab",
+    AIRFLOW_VERSION.release[:2] in ((3, 0), (3, 1)) and not find_spec("flask_appbuilder"),
+    reason="Airflow 3.0 and 3.1 test forms only with the provider fab",
 )
 def test_airflow_builds_the_form(manager: Any) -> None:
     shown = {name.rpartition("__")[2] for name in manager.connection_form_widgets if "zilliz" in name}

@@ -60,7 +60,7 @@ class ZillizCloud:
         Run a DAG by ``dag.test()``, with all that this needs.
 
         Airflow has an empty database of its own for each test: no test sees the Variables or runs of
-        another, and your Airflow's database is left alone. From Airflow 3.1 on the DAG is put into it, so
+        another, and your Airflow's database is left alone. From Airflow 3.0 on the DAG is put into it, so
         the DAG may be made anywhere, also in the test.
 
         :param dag: the DAG
@@ -146,16 +146,21 @@ def _reconnect() -> None:
 
 def _register(dag: Any) -> None:
     """Put a DAG into Airflow's database, as Airflow does with those that it finds in files."""
-    # Airflow 3.2 and later has it in the first, 3.1 in the second. Before that, dag.test() needs none of it.
-    for name in ("airflow.dag_processing.dagbag", "airflow.models.dagbag"):
-        try:
-            bags: Any = import_module(name)
-            sync_bag_to_db = bags.sync_bag_to_db
-        except (ImportError, AttributeError):
-            continue
+    try:
         bundles: Any = import_module("airflow.dag_processing.bundles.manager")
-        bundles.DagBundlesManager().sync_bundles_to_db()
-        bag = bags.DagBag(os.devnull, collect_dags=False)
-        bag.bag_dag(dag)
-        sync_bag_to_db(bag, _BUNDLE, None)
-        return
+    except ImportError:
+        return  # In Airflow 2, dag.test() needs none of it.
+    bundles.DagBundlesManager().sync_bundles_to_db()
+    bags: Any
+    try:
+        bags = import_module("airflow.dag_processing.dagbag")
+    except ImportError:
+        bags = import_module("airflow.models.dagbag")  # Airflow 3.0 and 3.1
+    bag = bags.DagBag(os.devnull, collect_dags=False)
+    bag.bag_dag(dag)
+    if hasattr(bags, "sync_bag_to_db"):
+        bags.sync_bag_to_db(bag, _BUNDLE, None)
+    else:
+        # Airflow 3.0 needs the file's name, which a DAG has only if it was found in a file.
+        dag.relative_fileloc = dag.relative_fileloc or dag.fileloc
+        bag.sync_to_db(_BUNDLE, None)

@@ -229,9 +229,9 @@ def test_a_console_url_that_no_link_may_lead_to_is_refused(define: Any, url: str
     assert f"extra field 'console_url': {problem}" in refusal(define, extra={"console_url": url})
 
 
-#: Airflow 3.0 looks at the extra of a connection itself, and refuses what is no JSON object.
-AIRFLOW_CHECKS_EXTRA = AIRFLOW_VERSION.release[:2] == (3, 0)
-FOR_THE_PROVIDER = pytest.mark.skipif(AIRFLOW_CHECKS_EXTRA, reason="Airflow 3.0 refuses it itself")
+#: Airflow 3.0 and 3.1 look at the extra of a connection themselves, and refuse what is no JSON object.
+AIRFLOW_CHECKS_EXTRA = AIRFLOW_VERSION.release[:2] in ((3, 0), (3, 1))
+FOR_THE_PROVIDER = pytest.mark.skipif(AIRFLOW_CHECKS_EXTRA, reason="Airflow 3.0 and 3.1 refuse it themselves")
 
 
 @pytest.mark.parametrize(
