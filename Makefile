@@ -53,7 +53,7 @@ ui: $(VENV)/installed ## Show the page "Zilliz backups" in a real Airflow, with 
 	$(BIN)/python -m dev.ui
 
 test: $(VENV)/installed ## Run the tests on the newest supported Airflow, and check their coverage
-	$(BIN)/python -m pytest -n auto --cov --cov-report=
+	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=
 	$(BIN)/coverage report --include='airflow_provider_zbackup/zilliz/*' --fail-under=100
 	$(BIN)/coverage report --omit='airflow_provider_zbackup/zilliz/*' --fail-under=95
 
@@ -73,10 +73,10 @@ $(CELL)/installed: pyproject.toml constraints/airflow-$(AIRFLOW).txt
 	@touch $@
 
 test-on: $(CELL)/installed
-	$(CELL)/bin/python -m pytest -n auto
+	$(CELL)/bin/python -m pytest -n auto --dist worksteal
 
 test-oldest: $(OLDEST)/installed ## Run the tests on the oldest supported Airflow
-	$(OLDEST)/bin/python -m pytest -n auto
+	$(OLDEST)/bin/python -m pytest -n auto --dist worksteal
 
 test-ui: $(VENV)/installed-browser ## Look at the pages in a real API server with Chromium, as users of several roles
 	$(BIN)/python -m pytest -m browser tests/browser
