@@ -204,7 +204,7 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
                     f"{submission.describe(record)} (job {record.job_id or 'unknown'}) may still be running; "
                     "a retry of this task finds it."
                 )
-        return f"This task has not recorded a {submission.noun} made from {self.cluster_id}."
+        return f"This task has not recorded which {submission.noun} it made from {self.cluster_id}."
 
     def _stores(self, context: Context) -> list[tuple[Submission[R], SubmissionStore]]:
         return [(submission, SubmissionStore(context, submission.key)) for submission in self.submissions()]

@@ -336,8 +336,8 @@ INTENDED = stored()
     [
         (create, RUNNING, "Backup backup1 of cluster in01-1 (job job-1) may still be running"),
         (create, ADOPTED, "Backup backup1 of cluster in01-1 (job unknown) may still be running"),
-        (create, INTENDED, "This task has not recorded a backup made from in01-1"),
-        (create, None, "This task has not recorded a backup made from in01-1"),
+        (create, INTENDED, "This task has not recorded which backup it made from in01-1"),
+        (create, None, "This task has not recorded which backup it made from in01-1"),
         (job, None, "Job job-1 may still be running"),
         (
             lambda: job({"job_id": None, "cluster_id": "in01-1", "backup_id": "backup1"}),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_zbackup.zilliz.checks import ArgumentError, check_id, check_names
+from airflow_provider_zbackup.zilliz.checks import ArgumentError, check_copies, check_id, check_names
 
 
 @pytest.mark.parametrize(
@@ -23,5 +23,10 @@ def test_what_is_no_id(value: Any, text: str) -> None:
         check_id("x", value)
 
 
+def is_known(item: Any) -> bool:
+    return "{{" not in str(item)
+
+
 def test_what_is_known_only_later_is_not_checked() -> None:
-    check_names("x", ["a", "{{ a }}", "{{ a }}"], of="names", is_known=lambda item: "{{" not in item)
+    check_names("x", ["a", "{{ a }}", "{{ a }}"], of="names", is_known=is_known)
+    check_copies("x", {" {{ region }}": 7, "aws-us-west-2": "{{ days }}"}, is_known=is_known)

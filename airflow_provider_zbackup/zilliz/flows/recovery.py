@@ -134,7 +134,7 @@ def find_result(
     """
     if not submission.leaves_traces:
         text = (
-            f"The call for a {submission.noun} got no answer, sent between {record.first_sent} and "
+            f"The call for the {submission.noun} got no answer, sent between {record.first_sent} and "
             f"{record.answer_deadline}, and nothing in the API shows whether it started the job."
         )
         return (yield from ask_user(submission, text, on_uncertain))
@@ -191,7 +191,7 @@ def ask_user(submission: Submission[R], text: str, on_uncertain: str) -> Flow[R 
         yield Pause(0, f"{text} Starting again, as on_uncertain says.")
         return None
     raise ZillizUncertainError(
-        f"{text} Nothing was sent again. Check in the Zilliz Cloud console whether this task made a "
+        f"{text} Nothing was sent again. Check in the Zilliz Cloud console whether this task made the "
         f"{submission.noun}. If it did, mark the task as success. If not, set "
         'on_uncertain="retry" and clear the task.'
     )

@@ -245,7 +245,7 @@ def _submit(
             if unanswered and (
                 is_conflict or not (error.unprocessed and isinstance(error, ZillizTransientError))
             ):
-                yield Pause(0, f"{error} Checking whether it made a {submission.noun}.", is_trouble=True)
+                yield Pause(0, f"{error} Checking whether the {submission.noun} was made.", is_trouble=True)
                 found = yield from search(unanswered)
                 if found is not None:
                     return found
