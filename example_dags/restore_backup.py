@@ -32,7 +32,7 @@ with DAG(
         task_id="restore",
         cluster_id="{{ params.cluster_id }}",
         backup_id="{{ params.backup_id }}",
-        cluster_name="restored-{{ ts_nodash }}",
+        cluster_name="restored-{{ (dag_run.logical_date or dag_run.run_after) | ts_nodash }}",
         password_to="variable:restored_cluster_password",
         deferrable=True,
     )

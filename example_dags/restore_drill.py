@@ -64,7 +64,7 @@ with DAG(
         task_id="restore",
         cluster_id=CLUSTER_ID,
         backup_id=newest["backup_id"],
-        cluster_name="drill-{{ ts_nodash }}",
+        cluster_name="drill-{{ (dag_run.logical_date or dag_run.run_after) | ts_nodash }}",
         discard_password=True,  # an API key opens the scratch cluster too
         deferrable=True,
     )

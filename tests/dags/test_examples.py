@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,8 +14,20 @@ from airflow_provider_zbackup.emulator.data_plane.collection_data import NO_ROWS
 from airflow_provider_zbackup.emulator.seed import DEDICATED_CLUSTER_ID, SECOND_DEDICATED_CLUSTER_ID
 from airflow_provider_zbackup.version_compat import AIRFLOW_VERSION
 from tests.dags.conftest import Run
+from tests.documents import ROOT
 
 DAY = 24 * 60 * 60
+
+
+SNIPPET = ROOT / "airflow_provider_zbackup" / "ui" / "templates" / "restore.txt"
+
+
+@pytest.mark.parametrize(
+    "path", [*sorted((ROOT / "example_dags").glob("*.py")), SNIPPET], ids=lambda path: path.name
+)
+def test_what_is_copied_runs_without_a_logical_date(path: Path) -> None:
+    """A run that an asset starts has none, nor need one that the API starts: then these do not exist."""
+    assert re.findall(r"\{\{\s*(?:ts|ds|logical_date|data_interval)\w*", path.read_text()) == []
 
 
 def test_backup_before_migration(run: Run, control_plane: ControlPlane) -> None:

@@ -364,7 +364,7 @@ def test_the_code_that_restores_runs(world: World, visitor: Visitor) -> None:
     code = text_of(re.findall(r"<pre[^>]*>(.*?)</pre>", html, re.S)[0])
     task = eval(code, {"ZillizRestoreClusterOperator": ZillizRestoreClusterOperator})
     assert (task.cluster_id, task.backup_id) == (CLUSTER_ID, backup.backup_id)
-    assert task.cluster_name == "restored-{{ ts_nodash }}"
+    assert task.cluster_name == "restored-{{ dag_run.run_after | ts_nodash }}"
     assert task.zilliz_conn_id == "zilliz_default"
 
 
