@@ -15,6 +15,8 @@ Json: TypeAlias = dict[str, Any]
 ANSWER_SECONDS = 120.0
 
 FINAL_RUN_STATES = ("success", "failed")
+#: Seconds between the tries of a request that finds Airflow's database locked.
+LOCKED_PAUSES = (0.5, 1.0, 2.0, 4.0)
 
 
 class AirflowApiError(RuntimeError):
@@ -330,7 +332,12 @@ class AirflowApi:
         return answer
 
     def _request(self, method: str, url: str, **options: Any) -> httpx.Response:
-        response = self._client.request(method, url, **options)
+        for pause in (*LOCKED_PAUSES, None):
+            response = self._client.request(method, url, **options)
+            # SQLite was locked for too long: nothing was done.
+            if pause is None or response.status_code != 500 or "Database error" not in response.text:
+                break
+            time.sleep(pause)
         if not response.is_success:
             raise AirflowApiError(f"{method} {url}: HTTP {response.status_code}: {response.text}")
         return response

@@ -134,7 +134,7 @@ def take_link(page: Page, api: AirflowApi, run_url: str, run_id: str) -> None:
     expect(page.get_by_text(name)).to_be_visible()
     take(page, "extra-link")
     page.goto(url)
-    expect(page.get_by_text("SUCCESSFUL")).to_be_visible()
+    expect(page.get_by_text("SUCCESSFUL").first).to_be_visible()
     take(page, "console")
 
 
