@@ -27,6 +27,7 @@ os.environ.update(
 
 import pytest  # noqa: E402
 from airflow.providers.common.compat.sdk import Variable, mask_secret  # noqa: E402
+from airflow.secrets.metastore import MetastoreBackend  # noqa: E402
 from pytest_mock import MockerFixture  # noqa: E402
 
 from airflow_provider_zbackup.version_compat import HAS_TASK_STATE_STORE  # noqa: E402
@@ -54,6 +55,14 @@ def _forget_secrets() -> Iterator[None]:
     masker = home["_secrets_masker"]()
     masker.patterns = set()
     masker.replacer = None
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_connections_in_the_metadata_database() -> Iterator[None]:
+    """Airflow 2 looks there for what the environment does not define: it would need a database."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MetastoreBackend, "get_connection", lambda self, conn_id, **kwargs: None)
+        yield
 
 
 @pytest.fixture

@@ -23,10 +23,12 @@ from airflow_provider_zbackup.utils.assets import Act
 if TYPE_CHECKING:
     from airflow_provider_zbackup.utils.assets import Effect
 
+#: Facets, by the name of their kind.
+Facets: TypeAlias = dict[str, Any]
 #: Namespace and name.
 Name: TypeAlias = tuple[str, str]
-#: Facets of datasets.
-Datasets: TypeAlias = dict[Name, dict[str, Any]]
+#: Facets of each dataset.
+Datasets: TypeAlias = dict[Name, Facets]
 
 
 def lineage_of(effects: Iterable[Effect], *, is_done: bool) -> OperatorLineage[Any, Any]:
@@ -65,7 +67,9 @@ def lineage_of(effects: Iterable[Effect], *, is_done: bool) -> OperatorLineage[A
         inputs |= {name: InputDataset(*name, facets=facets) for name, facets in read.items()}
         if is_done:
             changed = {"lifecycleStateChange": LifecycleStateChangeDatasetFacet(change)}
-            statistics = {"outputStatistics": OutputStatisticsOutputDatasetFacet(size=size)} if size else {}
+            statistics: Facets = {}
+            if size:
+                statistics["outputStatistics"] = OutputStatisticsOutputDatasetFacet(size=size)
             outputs |= {
                 name: OutputDataset(*name, facets=facets | changed, outputFacets=statistics)
                 for name, facets in made.items()

@@ -56,15 +56,18 @@ Run = Callable[..., str]
 @pytest.fixture(scope="session")
 def runner() -> Iterator[subprocess.Popen[str]]:
     """A process that runs the examples that it is told, one after the other."""
+    environment = os.environ | {
+        "PYTHONPATH": f"{EXAMPLES}{os.pathsep}{DAGS}",
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(BUNDLES),
+        # Not that of the other tests: they must pass without one, whatever ran before them.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{os.environ['AIRFLOW_HOME']}/dags.db",
+    }
     # In a process of its own: initialising a database and using it in one process disturbs Airflow.
-    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
+    migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
+    subprocess.run(migrate, env=environment, check=True, capture_output=True)
     with subprocess.Popen(
         [sys.executable, "-u", "-c", RUNNER],
-        env=os.environ
-        | {
-            "PYTHONPATH": f"{EXAMPLES}{os.pathsep}{DAGS}",
-            "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(BUNDLES),
-        },
+        env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -6,18 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from airflow.secrets.metastore import MetastoreBackend
-from pytest_mock import MockerFixture
 
 from airflow_provider_zbackup.hooks.connection import ZillizConnection
 from airflow_provider_zbackup.hooks.zilliz import ZillizHook
 from tests.hooks.refusals import KEY
-
-
-@pytest.fixture
-def _no_metadata_database(mocker: MockerFixture) -> None:
-    """Airflow 2 would look there for what the environment does not define."""
-    mocker.patch.object(MetastoreBackend, "get_connection", autospec=True, return_value=None)
 
 
 @pytest.fixture

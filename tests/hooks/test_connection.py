@@ -21,7 +21,6 @@ from tests.hooks.refusals import KEY, refusal
 
 PLAIN_HTTP = "is plain HTTP to another machine"
 NO_URL = "is not a URL such as"
-pytestmark = pytest.mark.usefixtures("_no_metadata_database")
 
 
 def test_the_key_alone_is_enough(define: Any) -> None:

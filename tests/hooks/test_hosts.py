@@ -11,7 +11,6 @@ from tests.hooks.refusals import KEY, refusal
 
 PLAIN_HTTP = "is plain HTTP to another machine"
 NO_URL = "is not a URL such as"
-pytestmark = pytest.mark.usefixtures("_no_metadata_database")
 
 
 @pytest.mark.parametrize(

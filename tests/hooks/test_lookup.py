@@ -49,7 +49,7 @@ def read(request: pytest.FixtureRequest) -> Read:
 
 
 @pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch, _no_metadata_database: None) -> VirtualClock:
+def clock(monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
     clock = VirtualClock()
     monkeypatch.setattr(ZillizHook, "clock", clock)
     return clock

@@ -8,7 +8,6 @@ import json
 from typing import Any
 
 import pytest
-from airflow.secrets.metastore import MetastoreBackend
 from pytest_mock import MockerFixture
 
 from airflow_provider_zbackup.emulator import JobPlan
@@ -198,9 +197,8 @@ def test_a_connection_that_does_not_serve_is_an_error_event(
 
 @pytest.mark.parametrize(("kind", "subject"), SUBJECTS)
 def test_a_connection_that_is_gone_is_an_error_event(
-    kind: type[ZillizTrigger], subject: dict[str, Any], mocker: MockerFixture
+    kind: type[ZillizTrigger], subject: dict[str, Any]
 ) -> None:
-    mocker.patch.object(MetastoreBackend, "get_connection", autospec=True, return_value=None)
     (event,) = events(kind(**subject, **TIMING | {"zilliz_conn_id": "gone"}))
     assert (event["status"], event["error"]["error"]) == ("error", "ZillizConfigurationError")
     assert "'gone' is not defined" in event["error"]["message"]
@@ -280,7 +278,6 @@ def test_an_error_that_is_not_ours_is_left_to_airflow(world: World, mocker: Mock
 
 def test_an_error_before_the_first_look_waits_like_any_event(mocker: MockerFixture) -> None:
     """Airflow may not know of the deferral yet."""
-    mocker.patch.object(MetastoreBackend, "get_connection", autospec=True, return_value=None)
     clock = VirtualClock()
     mocker.patch.object(ZillizHook, "clock", clock)
     (event,) = events(
