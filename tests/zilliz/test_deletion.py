@@ -237,6 +237,14 @@ def test_a_project_is_pruned_cluster_by_cluster() -> None:
     assert dict(stock.worker.sent[0].query)["projectId"] == "proj-1"
 
 
+def test_a_backup_that_shows_another_project_stays() -> None:
+    # As a service would answer that ignores the filter.
+    stock = Stock([aged(f"b{days}", days, project_id=f"proj-{days % 2}") for days in range(6)])
+    result = stock.prune(RetentionRules(keep_last=1), project_id="proj-1")
+    assert stock.deleted == ["b5", "b3"]
+    assert [held["backup_id"] for held in result["backups"]] == ["b1", "b3", "b5"]
+
+
 def test_backups_of_other_collections_do_not_count() -> None:
     def of(backup_id: str, days: float, *names: str) -> Backup:
         held = [{"dbName": "", "collections": [{"collectionName": name} for name in names]}]

@@ -145,6 +145,7 @@ def prune(
         for backup in listed.value
         if backup.backup_id
         and backup.cluster_id in ("", cluster_id or backup.cluster_id)
+        and backup.project_id in ("", project_id or backup.project_id)
         and backup.creation_method == creation_method
         and backup_type in (None, backup.backup_type)
     }
