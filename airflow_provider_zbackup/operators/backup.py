@@ -171,7 +171,7 @@ class ZillizCreateBackupOperator(ZillizJobOperator["CreateRecord"]):
                 begun=record.first_sent,
                 collections=self.collections,
                 database=self.database,
-                sample_rows=self.sample_rows,
+                sample_rows=int(self.sample_rows),
             )
 
     def job_trigger(self, result: dict[str, Any], **timing: Any) -> ZillizBackupTrigger:
@@ -466,7 +466,7 @@ class ZillizPruneBackupsOperator(ZillizOperator):
             **given,
             older_than=self.older_than,
             timezone=self.timezone,
-            min_keep=self.min_keep,
+            min_keep=int(self.min_keep),
             keep=frozenset(self.keep or ()),
             keep_names=self.keep_names,
         )
