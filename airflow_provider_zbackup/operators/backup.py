@@ -365,7 +365,7 @@ class ZillizPruneBackupsOperator(ZillizOperator):
         ``keep_weekly``, for weeks from Monday, and ``keep_monthly`` (templated)
     :param timezone: where those days begin, such as ``"Europe/Paris"``
     :param min_keep: keep at least this many of the newest of each group; at least 1
-    :param keep: ids of backups to keep (templated)
+    :param keep: ids or names of backups to keep (templated)
     :param keep_names: keep backups with such names, such as ``"keep-*"``; the web console can rename a
         backup (templated)
     :param backup_type: ``"CLUSTER"`` or ``"COLLECTION"``; by default both
@@ -390,7 +390,7 @@ class ZillizPruneBackupsOperator(ZillizOperator):
         Argument("keep_monthly", check_count, optional=True),
         Argument("timezone", check_timezone),
         Argument("min_keep", check_count),
-        Argument("keep", partial(check_names, of="backup ids"), optional=True),
+        Argument("keep", partial(check_names, of="backup ids or names"), optional=True),
         Argument("keep_names", optional=True),
         Argument("backup_type", partial(check_choice, choices=("CLUSTER", "COLLECTION")), optional=True),
         Argument("creation_method", partial(check_choice, choices=("MANUAL", "AUTO"))),

@@ -21,6 +21,7 @@ from airflow_provider_zbackup.zilliz.errors import (
 )
 from airflow_provider_zbackup.zilliz.flows.deletion import delete_one, prune
 from airflow_provider_zbackup.zilliz.flows.retention import RetentionRules
+from airflow_provider_zbackup.zilliz.flows.steps import Pause
 from airflow_provider_zbackup.zilliz.models import Backup, BackupDeletion, BackupPage
 from airflow_provider_zbackup.zilliz.operations import Operation
 from tests.zilliz.driver import CLUSTER, Driver, WorkerDiedError, at, backup
@@ -290,21 +291,33 @@ def change(stock: Stock, number: int, **facts: Any) -> None:
     stock.before = act
 
 
+def test_what_is_to_be_kept_may_be_named_too_and_what_is_not_found_is_told() -> None:
+    # Who gives a name by mistake must not lose the backup.
+    stock = five()
+    stock.backups[4] = stock.backups[4].model_copy(update={"backup_name": "before the launch"})
+    stock.prune(RetentionRules(keep_last=1, keep=["b3", "before the launch", "b33"]))
+    assert stock.deleted == ["b2", "b1"]
+    (warning,) = [step for step in stock.worker.steps if isinstance(step, Pause) and step.is_trouble]
+    assert warning.note == "keep: there is no backup b33."
+    assert stock.worker.steps.index(warning) < stock.worker.calls.index("delete backup")
+
+
 @pytest.mark.parametrize(
     ("facts", "reason"),
     [
         ({"backup_name": "keep-this"}, "it is now called keep-this"),
+        ({"backup_name": "mine"}, "it is now called mine"),
         ({"status": "DELETING"}, "it is gone already"),
         ({"create_time": at(0)}, "it has changed since the plan"),
         ({"creation_method": "AUTO"}, "it has changed since the plan"),
         ({"status": "FAILED"}, "it has changed since the plan"),
     ],
-    ids=["renamed", "deleting", "newer", "automatic", "failed"],
+    ids=["renamed", "renamed as one to keep", "deleting", "newer", "automatic", "failed"],
 )
 def test_a_backup_that_changed_since_the_plan_is_skipped(facts: dict[str, Any], reason: str) -> None:
     stock = five()
     change(stock, 4, **facts)
-    result = stock.prune(RetentionRules(keep_last=2, keep_names="keep-*"))
+    result = stock.prune(RetentionRules(keep_last=2, keep=["mine"], keep_names="keep-*"))
     assert stock.deleted == ["b3", "b2"]
     (skipped,) = [held for held in result["backups"] if held["action"] == "skipped"]
     assert (skipped["backup_id"], skipped["reason"]) == ("b4", reason)

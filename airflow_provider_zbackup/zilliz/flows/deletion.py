@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from airflow_provider_zbackup.zilliz.errors import (
@@ -139,6 +138,9 @@ def prune(
     """
     listed = yield from all_backups(cluster_id=cluster_id, project_id=project_id)
     time = yield from server_now(listed)
+    there = {name for backup in listed.value for name in (backup.backup_id, backup.backup_name)}
+    for name in sorted(set(rules.keep) - there):
+        yield Pause(0, f"keep: there is no backup {name}.", is_trouble=True)
     # By id: a backup that changes between two pages is listed twice.
     backups = {
         backup.backup_id: backup.model_copy(update={"cluster_id": backup.cluster_id or cluster_id or ""})
@@ -292,7 +294,7 @@ def _obstacle(verdict: Verdict, rules: RetentionRules, seen_at: dict[str, float]
     found = yield from _find(planned.cluster_id, planned.backup_id)
     if found is None:
         return "it is gone already"
-    if rules.keep_names is not None and fnmatchcase(found.backup_name, rules.keep_names):
+    if rules.protect(found):
         return f"it is now called {found.backup_name}"
     for name in ("status", "backup_type", "creation_method", "create_time"):
         # What Describe Backup does not show has not changed.
