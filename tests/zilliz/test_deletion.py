@@ -135,6 +135,20 @@ def test_a_wrong_cluster_id_does_not_look_like_a_backup_that_is_gone() -> None:
     assert stock.deleted == []
 
 
+def test_a_key_for_this_cluster_alone_finds_a_backup_gone() -> None:
+    stock = Stock([], ZillizNotFoundError("No such backup.", code=404))
+    stock.faults["list backups"] = [ZillizPermissionError("Not all of them.")]
+    assert stock.delete()["deleted"] is False
+    assert "backup-1 of cluster in01-cluster is gone already" in stock.worker.notes[-1]
+
+
+def test_trouble_that_passes_does_not_make_a_backup_look_gone() -> None:
+    stock = Stock([], ZillizNotFoundError("No such backup.", code=404))
+    stock.faults["list backups"] = [ZillizServerError("Down.")] * 6
+    with pytest.raises(ZillizServerError):
+        stock.delete()
+
+
 def test_a_backup_that_describes_itself_as_of_another_cluster_stays() -> None:
     stock = Stock([])
     stock.worker.answer = lambda operation: backup(cluster_id=OTHER)
