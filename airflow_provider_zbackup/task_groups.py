@@ -98,19 +98,25 @@ class backup_before(TaskGroup):
         super().__init__(group_id=group_id, prefix_group_id=False, default_args=shared, **kwargs)
         self._check_place()
         self._is_entered = False
-        # Whatever default_args say: a setup or teardown with other rules does not guard.
-        own: dict[str, Any] = {"task_group": self, "depends_on_past": False, "trigger_rule": "all_success"}
+        # Whatever default_args say: with other rules, or without its result, no task guards anything.
+        own: dict[str, Any] = {
+            "task_group": self,
+            "depends_on_past": False,
+            "wait_for_downstream": False,
+            "trigger_rule": "all_success",
+            "do_xcom_push": True,
+        }
         remote = own | {
             "cluster_id": cluster_id,
             "deferrable": deferrable,
+            "end_from_trigger": False,
             "zilliz_conn_id": zilliz_conn_id,
         }
+        job = remote | {"wait_for_completion": True, "settle_time": settle_time}
         scope: dict[str, Any] = {"database": database}
         if collections is not None:
             scope["collections"] = collections
-        self.backup: BaseOperator = BackupBeforeOperator(
-            task_id=f"{group_id}.backup", settle_time=settle_time, **scope, **remote
-        )
+        self.backup: BaseOperator = BackupBeforeOperator(task_id=f"{group_id}.backup", **scope, **job)
         self.gate: BaseOperator = ZillizNoActiveBackupSensor(task_id=f"{group_id}.gate", **remote)
         restoring: dict[str, Any] = {"task_id": f"{group_id}.restore", "backup_id": self.backup.output}
         if restore_on_failure == "cluster":
@@ -118,14 +124,11 @@ class backup_before(TaskGroup):
                 cluster_name="restored",
                 password_to=password_to,
                 discard_password=password_to is None,
-                settle_time=settle_time,
                 **restoring,
-                **remote,
+                **job,
             )
         elif restore_on_failure:
-            restore = RestoreCollectionsIfFailedOperator(
-                load=load, settle_time=settle_time, **scope, **restoring, **remote
-            )
+            restore = RestoreCollectionsIfFailedOperator(load=load, **scope, **restoring, **job)
         else:
             restore = ReportIfFailedOperator(**restoring, **own)
         setups = [self.backup, self.gate]
