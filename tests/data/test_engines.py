@@ -12,7 +12,7 @@ from pymilvus import MilvusClient, MilvusException
 from airflow_provider_zbackup.emulator import RunningEmulator, seed
 from airflow_provider_zbackup.emulator.data_plane.sample import articles, embed
 from airflow_provider_zbackup.zilliz.client import ZillizClient
-from airflow_provider_zbackup.zilliz.flows.collections import take_manifest
+from airflow_provider_zbackup.zilliz.flows.collections import Loader, take_manifest
 from airflow_provider_zbackup.zilliz.flows.verification import Pair, Scope, verify_with_manifest
 from tests.data.cloud import CLUSTER, Cloud, count, wait_until
 
@@ -160,7 +160,7 @@ def test_verify_finds_nothing_and_then_the_one_row_that_changed(
     scope = Scope([Pair((None, "medium_articles"), (None, "copy"))])
 
     def differences() -> Any:
-        found = zilliz.run(verify_with_manifest(CLUSTER, manifest, scope, load=True), note=lambda line: None)
+        found = zilliz.run(verify_with_manifest(CLUSTER, manifest, scope, Loader()), note=lambda line: None)
         assert (found["rows"], found["sampled_rows"]) == (120, 120)
         return found["differences"]
 
