@@ -118,7 +118,7 @@ def _automatic_backups(
         [RegionCopy("aws-us-east-1", 7)] if use.cluster.plan == "Business Critical" else [],
         started_until=now - 30 * DAY,
     )
-    due = list(policy.due(now - HOUR))
+    due = list(policy.due(now))
     policy.started_until = now
     control_plane.policies[use.cluster.cluster_id] = policy
     # One night failed. What has expired is gone.
@@ -146,5 +146,5 @@ def _back_up(control_plane: ControlPlane, use: _Use, backup: _Backup, now: float
         copies=backup.copies,
         retention_days=backup.retention_days,
         started=backup.moment,
-        plan=JobPlan(seconds=min(600.0, now - backup.moment - 1)),
+        plan=JobPlan(seconds=max(0.0, min(600.0, now - backup.moment - 1))),
     )
