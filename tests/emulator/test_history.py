@@ -22,3 +22,15 @@ def test_a_cluster_with_a_nightly_backup_has_one_of_the_last_24_hours(hour: int,
             if backup.status(clock.time()) == "AVAILABLE"
         )
         assert clock.time() - newest <= DAY
+
+
+def test_the_backups_to_come_are_as_large_as_the_last_ones(clock: VirtualClock) -> None:
+    control_plane = ControlPlane(clock=clock.time)
+    add_history(control_plane)
+    before = control_plane.present_backups(LARGE_CLUSTER_ID)
+    clock.sleep(2 * DAY)
+    known = {backup.backup_id for backup in before}
+    later = [each for each in control_plane.present_backups(LARGE_CLUSTER_ID) if each.backup_id not in known]
+    assert later
+    largest = max(backup.size(clock.time()) for backup in before)
+    assert min(backup.size(clock.time()) for backup in later) >= largest
