@@ -94,6 +94,8 @@ class backup_before(TaskGroup):
             )
         if password_to is not None and restore_on_failure != "cluster":
             raise ArgumentError('password_to needs restore_on_failure="cluster"')
+        if load and restore_on_failure is not True:
+            raise ArgumentError("load needs restore_on_failure=True")
         shared: Any = default_args or {}
         super().__init__(group_id=group_id, prefix_group_id=False, default_args=shared, **kwargs)
         self._check_place()
@@ -118,22 +120,18 @@ class backup_before(TaskGroup):
             scope["collections"] = collections
         self.backup: BaseOperator = BackupBeforeOperator(task_id=f"{group_id}.backup", **scope, **job)
         self.gate: BaseOperator = ZillizNoActiveBackupSensor(task_id=f"{group_id}.gate", **remote)
-        restoring: dict[str, Any] = {"task_id": f"{group_id}.restore", "backup_id": self.backup.output}
-        if restore_on_failure == "cluster":
-            restore: IfFailedOperator = RestoreClusterIfFailedOperator(
-                cluster_name="restored",
-                password_to=password_to,
-                discard_password=password_to is None,
-                **restoring,
-                **job,
-            )
-        elif restore_on_failure:
-            restore = RestoreCollectionsIfFailedOperator(load=load, **scope, **restoring, **job)
-        else:
-            restore = ReportIfFailedOperator(**restoring, **own)
+        restore: dict[str, Any] = {"task_id": f"{group_id}.restore", "backup_id": self.backup.output}
+        match restore_on_failure:
+            case "cluster":
+                restore |= {"password_to": password_to, "discard_password": password_to is None}
+                undo: IfFailedOperator = RestoreClusterIfFailedOperator(**restore, **job)
+            case True:
+                undo = RestoreCollectionsIfFailedOperator(load=load, **restore, **scope, **job)
+            case _:
+                undo = ReportIfFailedOperator(**restore, **own)
         setups = [self.backup, self.gate]
         self.backup >> self.gate
-        self.restore: IfFailedOperator = restore.as_teardown(setups=setups)
+        self.restore: IfFailedOperator = undo.as_teardown(setups=setups)
         self.outcome: BaseOperator = OutcomeOperator(task_id=f"{group_id}.outcome", **own).as_teardown(
             setups=setups, on_failure_fail_dagrun=True
         )

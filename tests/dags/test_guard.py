@@ -216,6 +216,8 @@ def test_an_error_in_the_block_is_the_error_of_the_dag() -> None:
         ({"restore_on_failure": "clusters"}, "restore_on_failure must be one of True, False, 'cluster'"),
         ({"restore_on_failure": "cluster", "collections": ["orders"]}, "give no collections"),
         ({"password_to": "variable:x"}, 'password_to needs restore_on_failure="cluster"'),
+        ({"load": True, "restore_on_failure": "cluster"}, "load needs restore_on_failure=True"),
+        ({"load": True, "restore_on_failure": False}, "load needs restore_on_failure=True"),
         ({"settle_time": -1}, "settle_time must be a number of seconds"),
         ({"collections": "orders"}, "collections must be a list"),
         ({"cluster_id": ""}, "cluster_id must not be empty"),

@@ -208,10 +208,10 @@ def test_pruning_deletes_the_oldest_first_and_shows_the_plan_before() -> None:
     assert stock.worker.calls[:first_delete].count("list backups") == 1
     notes = stock.worker.notes
     assert notes[:2] == [
-        "PLAN                 AGE        SIZE    NAME  COLLECTIONS  BACKUP  CLUSTER",
-        "keep: keep_last=2    0 min 0 s  2.0 GB  -     all          b0      in01-cluster",
+        "PLAN                 AGE      SIZE    NAME  COLLECTIONS  BACKUP  CLUSTER",
+        "keep: keep_last=2    0 s      2.0 GB  -     all          b0      in01-cluster",
     ]
-    assert "DELETE: keep_last=2  2 d 0 h    2.0 GB  -     all          b2      in01-cluster" in notes
+    assert "DELETE: keep_last=2  2 d 0 h  2.0 GB  -     all          b2      in01-cluster" in notes
     assert notes[6] == "Keeping 2 backups, deleting 3: 6.0 GB, about 0.15 less a month."
     assert notes[-1] == "Deleted 3 of 5 backups: 6.0 GB."
 
