@@ -301,7 +301,7 @@ def test_waits_that_go_on_survive_a_backend_that_fails(
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Others come and read the connection anew, when it is old."""
+    """Others come and read the connection again, when it is old."""
 
     async def use() -> None:
         async with ZillizHook().async_client() as client:

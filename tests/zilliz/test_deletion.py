@@ -116,7 +116,7 @@ def test_a_backup_that_is_gone_is_no_error(unknown: ZillizError) -> None:
     stock = Stock([backup("other")], unknown)
     assert stock.delete()["deleted"] is False
     assert stock.deleted == []
-    assert stock.worker.notes == [f"Backup backup-1 of cluster {CLUSTER} is gone already."]
+    assert stock.worker.notes == [f"Backup backup-1 of cluster {CLUSTER} is already gone."]
 
 
 def test_a_backup_that_shows_as_deleted_is_gone() -> None:
@@ -286,7 +286,7 @@ def change(stock: Stock, number: int, **facts: Any) -> None:
     ("facts", "reason"),
     [
         ({"backup_name": "keep-this"}, "it is now called keep-this"),
-        ({"status": "DELETING"}, "it is gone already"),
+        ({"status": "DELETING"}, "it is already gone"),
         ({"create_time": at(0)}, "it has changed since the plan"),
         ({"creation_method": "AUTO"}, "it has changed since the plan"),
         ({"status": "FAILED"}, "it has changed since the plan"),

@@ -55,7 +55,7 @@ class Outcome(NamedTuple):
 
 def delete_one(cluster_id: str, backup_id: str) -> Flow[dict[str, Any]]:
     """
-    Delete a backup, unless it is gone already.
+    Delete a backup, unless it is already gone.
 
     :return: ``cluster_id``, ``backup_id``, ``backup_name``, and ``deleted``: false if it was gone
     :raises ZillizConflictError: when it is still being made
@@ -73,7 +73,7 @@ def delete_one(cluster_id: str, backup_id: str) -> Flow[dict[str, Any]]:
                     "Nothing was deleted.",
                     unprocessed=True,
                 )
-        yield Pause(0, f"Backup {backup_id} of cluster {cluster_id} is gone already.")
+        yield Pause(0, f"Backup {backup_id} of cluster {cluster_id} is already gone.")
         return result
     yield Pause(0, f"Deleting {backup.describe()} of cluster {cluster_id}. This cannot be undone.")
     yield from _delete(cluster_id, backup_id)
@@ -290,7 +290,7 @@ def _obstacle(verdict: Verdict, rules: RetentionRules, seen_at: dict[str, float]
             seen_at[guard.backup_id] = yield from now()
     found = yield from _find(planned.cluster_id, planned.backup_id)
     if found is None:
-        return "it is gone already"
+        return "it is already gone"
     if rules.keep_names is not None and fnmatchcase(found.backup_name, rules.keep_names):
         return f"it is now called {found.backup_name}"
     for name in ("status", "backup_type", "creation_method", "create_time"):
