@@ -162,7 +162,7 @@ def test_the_connection_button_says_where_it_is_connected_to(world: World) -> No
             {"password": "another-key-unmistakable"},
             "does not accept the API key of Airflow connection",
         ),
-        ({"password": None}, "API key (field 'password'): is missing"),
+        ({"password": None}, "API key (field 'password') is missing"),
         ({"host": "http://127.0.0.1:1"}, "No answer from 127.0.0.1"),
         ({"extra": {"timeout": "soon"}}, "extra field 'timeout'"),
     ],

@@ -55,7 +55,8 @@ SENSORS = pytest.mark.parametrize("make", [job, gate])
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ZillizError)]
 PERMANENT = [kind for kind in KINDS if issubclass(kind, errors.ZillizPermanentError)]
 ENDS = [kind for kind in KINDS if issubclass(kind, errors.ZillizJobFailedError | errors.ZillizLostError)]
-OTHERS = [kind for kind in KINDS if kind not in (*PERMANENT, *ENDS, errors.ZillizTimeoutError)]
+TIMEOUTS = [kind for kind in KINDS if issubclass(kind, errors.ZillizTimeoutError)]
+OTHERS = [kind for kind in KINDS if kind not in (*PERMANENT, *ENDS, *TIMEOUTS)]
 
 
 def outcome(task: Any, error: Exception) -> BaseException:

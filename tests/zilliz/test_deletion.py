@@ -210,6 +210,17 @@ def test_a_dry_run_deletes_nothing() -> None:
     assert "Nothing was deleted: dry_run is set." in stock.worker.notes
 
 
+def test_a_plan_without_backups_says_so() -> None:
+    """As with a wrong id, for which the list is empty."""
+    stock = Stock([aged("other", 1, cluster_id="in01-other"), aged("auto", 1, creation_method="AUTO")])
+    assert stock.prune()["backups"] == []
+    (note,) = [note for note in stock.worker.notes if "nothing to prune" in note]
+    assert note == (
+        "Cluster in01-cluster has no MANUAL backups, so there is nothing to prune. If it should have some, "
+        "check the id and the API key."
+    )
+
+
 def test_only_what_was_named_is_looked_at() -> None:
     stock = Stock(
         [

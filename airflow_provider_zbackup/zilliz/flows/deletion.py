@@ -148,6 +148,15 @@ def prune(
         and backup.creation_method == creation_method
         and backup_type in (None, backup.backup_type)
     }
+    if not backups:
+        where = f"Cluster {cluster_id}" if cluster_id else f"Project {project_id}"
+        kind = f"{creation_method} {backup_type or ''}".rstrip()
+        yield Pause(
+            0,
+            f"{where} has no {kind} backups, so there is nothing to prune. If it should have some, "
+            "check the id and the API key.",
+            is_trouble=True,
+        )
     contents = yield from _read_contents(needs_contents(backups.values(), rules, time))
     plan = plan_retention(backups.values(), rules, time, contents)
     yield from _show(plan, contents, time, price_per_gb_month)
