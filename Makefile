@@ -8,7 +8,7 @@ OLDEST := .venv-oldest
 BENCH := .venv-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test test-on test-matrix fault-matrix test-ui test-e2e test-oldest lint types docs package screenshots bench pins clean
+.PHONY: help demo ui test test-on test-matrix fault-matrix test-ui test-ui-on test-e2e test-oldest lint types docs package screenshots bench pins clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -73,8 +73,16 @@ $(CELL)/installed: pyproject.toml constraints/airflow-$(AIRFLOW).txt
 	$(call install,$(CELL),airflow-$(AIRFLOW),test)
 	@touch $@
 
+$(CELL)/installed-browser: $(CELL)/installed
+	$(call install,$(CELL),airflow-$(AIRFLOW),browser)
+	@touch $@
+
 test-on: $(CELL)/installed
 	$(CELL)/bin/python -m pytest -n auto --dist worksteal
+
+# As test-ui, on Airflow 3.1 or later: make test-ui-on AIRFLOW=3.1.
+test-ui-on: $(CELL)/installed-browser
+	$(CELL)/bin/python -m pytest -m browser tests/browser
 
 test-oldest: $(OLDEST)/installed ## Run the tests on the oldest supported Airflow
 	$(OLDEST)/bin/python -m pytest -n auto --dist worksteal

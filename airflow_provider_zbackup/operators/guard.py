@@ -13,6 +13,7 @@ from airflow_provider_zbackup.operators.restore import (
     ZillizRestoreClusterOperator,
     ZillizRestoreCollectionsOperator,
 )
+from airflow_provider_zbackup.utils.arguments import id_or_field
 from airflow_provider_zbackup.version_compat import HAS_TASK_STATE_STORE, states_in_run, task_state_store
 
 if TYPE_CHECKING:
@@ -145,11 +146,14 @@ class RestoreCollectionsIfFailedOperator(_RestoreIfFailed, ZillizRestoreCollecti
 
 
 class RestoreClusterIfFailedOperator(_RestoreIfFailed, ZillizRestoreClusterOperator):
-    """Restore the backup into a new cluster, named ``<cluster_name>-<backup id>``."""
+    """Restore the backup into a new cluster, named ``restored-<backup id>``."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(cluster_name="restored", **kwargs)
 
     def submissions(self) -> Sequence[RestoreClusterSubmission]:
-        (submission,) = super().submissions()
-        self.cluster_name = f"restored-{re.sub(r'[^A-Za-z0-9]', '-', submission.backup_id)}"
+        backup_id = id_or_field("backup_id", self.backup_id, "backup_id")
+        self.cluster_name = f"restored-{re.sub(r'[^A-Za-z0-9]', '-', backup_id)}"
         return super().submissions()
 
 

@@ -142,7 +142,9 @@ def test_a_backup_of_few_collections_does_not_push_out_one_of_others(world: Worl
 
 
 @pytest.mark.parametrize(
-    "rule", [{"older_than": timedelta(days=2)}, {"keep_daily": "2"}, {"keep_weekly": 1}], ids=str
+    "rule",
+    [{"older_than": timedelta(days=2)}, {"keep_daily": "2"}, {"keep_weekly": 1, "min_keep": "1"}],
+    ids=str,
 )
 def test_each_rule_reaches_the_plan(world: World, rule: dict[str, Any]) -> None:
     ids = stock(world, 4)

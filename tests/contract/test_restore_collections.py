@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
+from pytest_mock import MockerFixture
 
 from airflow_provider_zbackup.emulator import JobPlan
 from airflow_provider_zbackup.emulator.seed import (
@@ -200,7 +202,11 @@ def test_a_name_that_is_taken_is_refused_and_nothing_is_in_doubt(
 
 
 @MODES
-def test_a_retry_goes_on_where_the_try_before_it_ended(world: World, backup: Any, deferrable: bool) -> None:
+def test_a_retry_goes_on_where_the_try_before_it_ended(
+    world: World, backup: Any, deferrable: bool, caplog: pytest.LogCaptureFixture, mocker: MockerFixture
+) -> None:
+    mocker.patch.object(ZillizRestoreCollectionsOperator, "log", logging.getLogger("task"))
+    caplog.set_level(logging.INFO, "task")
     world.fault("restore_collection_backup", skip=1, times=1, job=JobPlan(status="FAILED", reason="full"))
     instance = task(
         backup,
@@ -210,7 +216,10 @@ def test_a_retry_goes_on_where_the_try_before_it_ended(world: World, backup: Any
     )
     with pytest.raises(ZillizJobFailedError, match="full"):
         instance.run()
+    earlier = f"From an earlier try: Restored medium_articles_restored in cluster {CLUSTER_ID}."
+    assert earlier not in caplog.messages
     result = instance.run()
+    assert caplog.messages.count(earlier) == 1
     assert sent(world) == 3, "one that went well, one that failed, and that again"
     assert [item["restored_as"] for item in result["collections"]] == [
         "medium_articles_restored",

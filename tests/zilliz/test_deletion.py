@@ -21,6 +21,7 @@ from airflow_provider_zbackup.zilliz.errors import (
 )
 from airflow_provider_zbackup.zilliz.flows.deletion import delete_one, prune
 from airflow_provider_zbackup.zilliz.flows.retention import RetentionRules
+from airflow_provider_zbackup.zilliz.flows.steps import Pause
 from airflow_provider_zbackup.zilliz.models import Backup, BackupDeletion, BackupPage
 from airflow_provider_zbackup.zilliz.operations import Operation
 from tests.zilliz.driver import CLUSTER, Driver, WorkerDiedError, at, backup
@@ -134,6 +135,20 @@ def test_a_wrong_cluster_id_does_not_look_like_a_backup_that_is_gone() -> None:
     assert stock.deleted == []
 
 
+def test_a_key_for_this_cluster_alone_finds_a_backup_gone() -> None:
+    stock = Stock([], ZillizNotFoundError("No such backup.", code=404))
+    stock.faults["list backups"] = [ZillizPermissionError("Not all of them.")]
+    assert stock.delete()["deleted"] is False
+    assert "backup-1 of cluster in01-cluster is already gone" in stock.worker.notes[-1]
+
+
+def test_trouble_that_passes_does_not_make_a_backup_look_gone() -> None:
+    stock = Stock([], ZillizNotFoundError("No such backup.", code=404))
+    stock.faults["list backups"] = [ZillizServerError("Down.")] * 6
+    with pytest.raises(ZillizServerError):
+        stock.delete()
+
+
 def test_a_backup_that_describes_itself_as_of_another_cluster_stays() -> None:
     stock = Stock([])
     stock.worker.answer = lambda operation: backup(cluster_id=OTHER)
@@ -193,10 +208,10 @@ def test_pruning_deletes_the_oldest_first_and_shows_the_plan_before() -> None:
     assert stock.worker.calls[:first_delete].count("list backups") == 1
     notes = stock.worker.notes
     assert notes[:2] == [
-        "PLAN                 AGE        SIZE    NAME  COLLECTIONS  BACKUP  CLUSTER",
-        "keep: keep_last=2    0 min 0 s  2.0 GB  -     all          b0      in01-cluster",
+        "PLAN                 AGE      SIZE    NAME  COLLECTIONS  BACKUP  CLUSTER",
+        "keep: keep_last=2    0 s      2.0 GB  -     all          b0      in01-cluster",
     ]
-    assert "DELETE: keep_last=2  2 d 0 h    2.0 GB  -     all          b2      in01-cluster" in notes
+    assert "DELETE: keep_last=2  2 d 0 h  2.0 GB  -     all          b2      in01-cluster" in notes
     assert notes[6] == "Keeping 2 backups, deleting 3: 6.0 GB, about 0.15 less a month."
     assert notes[-1] == "Deleted 3 of 5 backups: 6.0 GB."
 
@@ -248,6 +263,14 @@ def test_a_project_is_pruned_cluster_by_cluster() -> None:
     assert dict(stock.worker.sent[0].query)["projectId"] == "proj-1"
 
 
+def test_a_backup_that_shows_another_project_stays() -> None:
+    # As a service would answer that ignores the filter.
+    stock = Stock([aged(f"b{days}", days, project_id=f"proj-{days % 2}") for days in range(6)])
+    result = stock.prune(RetentionRules(keep_last=1), project_id="proj-1")
+    assert stock.deleted == ["b5", "b3"]
+    assert [held["backup_id"] for held in result["backups"]] == ["b1", "b3", "b5"]
+
+
 def test_backups_of_other_collections_do_not_count() -> None:
     def of(backup_id: str, days: float, *names: str) -> Backup:
         held = [{"dbName": "", "collections": [{"collectionName": name} for name in names]}]
@@ -293,21 +316,33 @@ def change(stock: Stock, number: int, **facts: Any) -> None:
     stock.before = act
 
 
+def test_what_is_to_be_kept_may_be_named_too_and_what_is_not_found_is_told() -> None:
+    # Who gives a name by mistake must not lose the backup.
+    stock = five()
+    stock.backups[4] = stock.backups[4].model_copy(update={"backup_name": "before the launch"})
+    stock.prune(RetentionRules(keep_last=1, keep=["b3", "before the launch", "b33"]))
+    assert stock.deleted == ["b2", "b1"]
+    (warning,) = [step for step in stock.worker.steps if isinstance(step, Pause) and step.is_trouble]
+    assert warning.note == "keep: there is no backup b33."
+    assert stock.worker.steps.index(warning) < stock.worker.calls.index("delete backup")
+
+
 @pytest.mark.parametrize(
     ("facts", "reason"),
     [
         ({"backup_name": "keep-this"}, "it is now called keep-this"),
+        ({"backup_name": "mine"}, "it is now called mine"),
         ({"status": "DELETING"}, "it is already gone"),
         ({"create_time": at(0)}, "it has changed since the plan"),
         ({"creation_method": "AUTO"}, "it has changed since the plan"),
         ({"status": "FAILED"}, "it has changed since the plan"),
     ],
-    ids=["renamed", "deleting", "newer", "automatic", "failed"],
+    ids=["renamed", "renamed as one to keep", "deleting", "newer", "automatic", "failed"],
 )
 def test_a_backup_that_changed_since_the_plan_is_skipped(facts: dict[str, Any], reason: str) -> None:
     stock = five()
     change(stock, 4, **facts)
-    result = stock.prune(RetentionRules(keep_last=2, keep_names="keep-*"))
+    result = stock.prune(RetentionRules(keep_last=2, keep=["mine"], keep_names="keep-*"))
     assert stock.deleted == ["b3", "b2"]
     (skipped,) = [held for held in result["backups"] if held["action"] == "skipped"]
     assert (skipped["backup_id"], skipped["reason"]) == ("b4", reason)

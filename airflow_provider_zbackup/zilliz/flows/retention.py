@@ -29,7 +29,7 @@ class RetentionRules:
         ``keep_weekly``, for weeks from Monday, and ``keep_monthly``
     :param timezone: where those days, weeks and months begin
     :param min_keep: keep this many of the newest, whatever the other rules say
-    :param keep: keep the backups with these ids
+    :param keep: keep the backups with these ids or names
     :param keep_names: keep the backups whose name matches this shell pattern
     """
 
@@ -42,6 +42,14 @@ class RetentionRules:
     min_keep: int = 1
     keep: Collection[str] = ()
     keep_names: str | None = None
+
+    def protect(self, backup: Backup) -> str:
+        """Return the rule that keeps a backup by its id or name, whatever else there is, or an empty text."""
+        if {backup.backup_id, backup.backup_name} & set(self.keep):
+            return "keep"
+        if self.keep_names is not None and fnmatchcase(backup.backup_name, self.keep_names):
+            return f"keep_names={self.keep_names}"
+        return ""
 
 
 class Verdict(NamedTuple):
@@ -140,10 +148,8 @@ def _evaluate_group(group: Sequence[Backup], rules: RetentionRules, now: datetim
 
 
 def _kept_by_itself(backup: Backup, rules: RetentionRules, now: datetime) -> Iterator[str]:
-    if backup.backup_id in rules.keep:
-        yield "keep"
-    if rules.keep_names is not None and fnmatchcase(backup.backup_name, rules.keep_names):
-        yield f"keep_names={rules.keep_names}"
+    if rule := rules.protect(backup):
+        yield rule
     if rules.older_than is not None and backup.create_time and now - backup.create_time <= rules.older_than:
         yield f"older_than={rules.older_than}"
 
