@@ -63,7 +63,7 @@ test: $(VENV)/installed ## Run the tests on the newest supported Airflow, and ch
 	$(BIN)/coverage report --include='airflow_provider_zbackup/zilliz/*' --precision=1 --fail-under=99.7
 	$(BIN)/coverage report --omit='airflow_provider_zbackup/zilliz/*' --fail-under=95
 
-fault-matrix: $(VENV)/installed ## Write docs/fault-matrix.md anew from what the tests see (2 minutes)
+fault-matrix: $(VENV)/installed ## Write docs/fault-matrix.md from what the tests see (2 minutes)
 	WRITE_FAULT_MATRIX=1 $(BIN)/python -m pytest -n 0 tests/contract/test_fault_matrix.py
 
 test-matrix: ## Run the tests on each supported Airflow with each Python that is here (20 minutes for each pair)
