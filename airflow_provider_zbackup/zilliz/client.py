@@ -213,8 +213,8 @@ class _Exchange:
             return (
                 f"its name, or that of the proxy, is unknown; check {self.settings.check_address} ({reason})"
             )
-        if self.settings.cluster_address and isinstance(error, _UNSENT):
-            return f"check {self.settings.check_address} ({reason})"
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            return f"{reason.rstrip('.')}; check {self.settings.check_address}"
         return reason
 
     def _read(self, operation: Operation[T], response: httpx.Response, content: bytes) -> Reply[T]:
@@ -258,9 +258,9 @@ class _Exchange:
         text = str(envelope.get("message") or "") if envelope is not None else ""
         whose = f" of {self.settings.source}" if kind is ZillizAuthenticationError else ""
         detail = self._scrub(text or response.reason_phrase)[:500]
-        if status == 404 and not code:
+        if status == 404 and code in (None, 0, 404):
             # The API itself answers HTTP 200 to what it does not find.
-            detail += f". Check {self.settings.check_address}: the API may not be there"
+            detail += f". Check {self.settings.address}: the API may not be there"
         raise kind(
             f"{kind.reason}{whose}: {detail}",
             operation=str(operation),

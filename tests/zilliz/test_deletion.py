@@ -117,7 +117,7 @@ def test_a_backup_that_is_gone_is_no_error(unknown: ZillizError) -> None:
     stock = Stock([backup("other")], unknown)
     assert stock.delete()["deleted"] is False
     assert stock.deleted == []
-    assert stock.worker.notes == [f"Backup backup-1 of cluster {CLUSTER} is gone already."]
+    assert stock.worker.notes == [f"Backup backup-1 of cluster {CLUSTER} is already gone."]
 
 
 def test_a_backup_that_shows_as_deleted_is_gone() -> None:
@@ -139,7 +139,7 @@ def test_a_key_for_this_cluster_alone_finds_a_backup_gone() -> None:
     stock = Stock([], ZillizNotFoundError("No such backup.", code=404))
     stock.faults["list backups"] = [ZillizPermissionError("Not all of them.")]
     assert stock.delete()["deleted"] is False
-    assert "backup-1 of cluster in01-cluster is gone already" in stock.worker.notes[-1]
+    assert "backup-1 of cluster in01-cluster is already gone" in stock.worker.notes[-1]
 
 
 def test_trouble_that_passes_does_not_make_a_backup_look_gone() -> None:
@@ -208,10 +208,10 @@ def test_pruning_deletes_the_oldest_first_and_shows_the_plan_before() -> None:
     assert stock.worker.calls[:first_delete].count("list backups") == 1
     notes = stock.worker.notes
     assert notes[:2] == [
-        "PLAN                 AGE        SIZE    NAME  COLLECTIONS  BACKUP  CLUSTER",
-        "keep: keep_last=2    0 min 0 s  2.0 GB  -     all          b0      in01-cluster",
+        "PLAN                 AGE      SIZE    NAME  COLLECTIONS  BACKUP  CLUSTER",
+        "keep: keep_last=2    0 s      2.0 GB  -     all          b0      in01-cluster",
     ]
-    assert "DELETE: keep_last=2  2 d 0 h    2.0 GB  -     all          b2      in01-cluster" in notes
+    assert "DELETE: keep_last=2  2 d 0 h  2.0 GB  -     all          b2      in01-cluster" in notes
     assert notes[6] == "Keeping 2 backups, deleting 3: 6.0 GB, about 0.15 less a month."
     assert notes[-1] == "Deleted 3 of 5 backups: 6.0 GB."
 
@@ -223,6 +223,17 @@ def test_a_dry_run_deletes_nothing() -> None:
     assert [held["action"] for held in result["backups"]] == ["kept", "kept"] + ["would be deleted"] * 3
     assert (result["deleted"], result["freed_bytes"], result["dry_run"]) == (0, 0, True)
     assert "Nothing was deleted: dry_run is set." in stock.worker.notes
+
+
+def test_a_plan_without_backups_says_so() -> None:
+    """As with a wrong id, for which the list is empty."""
+    stock = Stock([aged("other", 1, cluster_id="in01-other"), aged("auto", 1, creation_method="AUTO")])
+    assert stock.prune()["backups"] == []
+    (note,) = [note for note in stock.worker.notes if "nothing to prune" in note]
+    assert note == (
+        "Cluster in01-cluster has no MANUAL backups, so there is nothing to prune. If it should have some, "
+        "check the id and the API key."
+    )
 
 
 def test_only_what_was_named_is_looked_at() -> None:
@@ -330,7 +341,7 @@ def test_what_is_to_be_kept_may_be_named_too_and_what_is_not_found_is_told() -> 
     [
         ({"backup_name": "keep-this"}, "it is now called keep-this"),
         ({"backup_name": "mine"}, "it is now called mine"),
-        ({"status": "DELETING"}, "it is gone already"),
+        ({"status": "DELETING"}, "it is already gone"),
         ({"create_time": at(0)}, "it has changed since the plan"),
         ({"creation_method": "AUTO"}, "it has changed since the plan"),
         ({"status": "FAILED"}, "it has changed since the plan"),
