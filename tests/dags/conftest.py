@@ -40,8 +40,8 @@ for line in sys.stdin:
         dags = [value for value in vars(module).values() if isinstance(value, DAG)]
         (dag,) = [dag for dag in dags if dag_id in ("", dag.dag_id)]
         if hasattr(dag, "sync_to_db"):
-            # Airflow 2 keeps events only of assets that its database knows. Nor does its dag.test() see whether
-            # a scheduler can read the DAG.
+            # Airflow 2 keeps events only of assets that its database knows. And its dag.test() does not show
+            # whether a scheduler could read the DAG.
             dag.sync_to_db()
             stored = importlib.import_module("airflow.serialization.serialized_objects").SerializedDAG
             stored.from_dict(stored.to_dict(dag))
@@ -68,7 +68,7 @@ def runner() -> Iterator[subprocess.Popen[str]]:
     }
     commands = [["db", "migrate"]]
     if AIRFLOW_VERSION.release[:2] == (3, 0):
-        # There a run uses only assets of DAGs that have been parsed before it, and does not parse them itself.
+        # There a run can use only the assets of DAGs that have been parsed, and dag.test() parses none.
         commands.append(["dags", "reserialize"])
     for command in commands:
         # In a process of its own: initialising a database and using it in one process disturbs Airflow.
