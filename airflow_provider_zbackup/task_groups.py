@@ -97,43 +97,44 @@ class backup_before(TaskGroup):
             )
         if password_to is not None and restore_on_failure != "cluster":
             raise ArgumentError('password_to needs restore_on_failure="cluster"')
+        if load and restore_on_failure is not True:
+            raise ArgumentError("load needs restore_on_failure=True")
         shared: Any = default_args or {}
         super().__init__(group_id=group_id, prefix_group_id=False, default_args=shared, **kwargs)
         self._check_place()
         self._is_entered = False
-        # Whatever default_args say: a setup or teardown with other rules does not guard.
-        own: dict[str, Any] = {"task_group": self, "depends_on_past": False, "trigger_rule": "all_success"}
+        # Whatever default_args say: with other rules, or without its result, no task guards anything.
+        own: dict[str, Any] = {
+            "task_group": self,
+            "depends_on_past": False,
+            "wait_for_downstream": False,
+            "trigger_rule": "all_success",
+            "do_xcom_push": True,
+        }
         remote = own | {
             "cluster_id": cluster_id,
             "deferrable": deferrable,
+            "end_from_trigger": False,
             "zilliz_conn_id": zilliz_conn_id,
         }
+        job = remote | {"wait_for_completion": True, "settle_time": settle_time}
         scope: dict[str, Any] = {"database": database}
         if collections is not None:
             scope["collections"] = collections
-        self.backup: BaseOperator = BackupBeforeOperator(
-            task_id=f"{group_id}.backup", settle_time=settle_time, **scope, **remote
-        )
+        self.backup: BaseOperator = BackupBeforeOperator(task_id=f"{group_id}.backup", **scope, **job)
         self.gate: BaseOperator = ZillizNoActiveBackupSensor(task_id=f"{group_id}.gate", **remote)
-        restoring: dict[str, Any] = {"task_id": f"{group_id}.restore", "backup_id": self.backup.output}
-        if restore_on_failure == "cluster":
-            restore: IfFailedOperator = RestoreClusterIfFailedOperator(
-                cluster_name="restored",
-                password_to=password_to,
-                discard_password=password_to is None,
-                settle_time=settle_time,
-                **restoring,
-                **remote,
-            )
-        elif restore_on_failure:
-            restore = RestoreCollectionsIfFailedOperator(
-                load=load, settle_time=settle_time, **scope, **restoring, **remote
-            )
-        else:
-            restore = ReportIfFailedOperator(**restoring, **own)
+        restore: dict[str, Any] = {"task_id": f"{group_id}.restore", "backup_id": self.backup.output}
+        match restore_on_failure:
+            case "cluster":
+                restore |= {"password_to": password_to, "discard_password": password_to is None}
+                undo: IfFailedOperator = RestoreClusterIfFailedOperator(**restore, **job)
+            case True:
+                undo = RestoreCollectionsIfFailedOperator(load=load, **restore, **scope, **job)
+            case _:
+                undo = ReportIfFailedOperator(**restore, **own)
         setups = [self.backup, self.gate]
         self.backup >> self.gate
-        self.restore: IfFailedOperator = restore.as_teardown(setups=setups)
+        self.restore: IfFailedOperator = undo.as_teardown(setups=setups)
         self.outcome: BaseOperator = OutcomeOperator(task_id=f"{group_id}.outcome", **own).as_teardown(
             setups=setups, on_failure_fail_dagrun=True
         )

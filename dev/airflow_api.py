@@ -196,20 +196,6 @@ class AirflowApi:
         """
         return self._json("GET", _task_url(dag_id, run_id, task_id, map_index))
 
-    def task_instance_tries(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> list[Json]:
-        """
-        Return all tries of a task instance, with the current one.
-
-        :param dag_id: the DAG.
-        :param run_id: the run.
-        :param task_id: the task.
-        :param map_index: which instance of a mapped task; -1 if the task is not mapped.
-        """
-        tries: list[Json] = self._json("GET", _task_url(dag_id, run_id, task_id, map_index) + "/tries")[
-            "task_instances"
-        ]
-        return tries
-
     def task_log_entries(
         self, dag_id: str, run_id: str, task_id: str, try_number: int, map_index: int = -1
     ) -> list[Json]:
@@ -225,20 +211,6 @@ class AirflowApi:
         url = f"{_task_url(dag_id, run_id, task_id)}/logs/{try_number}"
         content = self._json("GET", url, params={"map_index": map_index, "full_content": True})["content"]
         return [entry if isinstance(entry, dict) else {"event": entry} for entry in content]
-
-    def task_log(
-        self, dag_id: str, run_id: str, task_id: str, try_number: int, map_index: int = -1
-    ) -> list[str]:
-        """
-        Return the messages in the log of a try.
-
-        :param dag_id: the DAG.
-        :param run_id: the run.
-        :param task_id: the task.
-        :param try_number: the try, from 1.
-        :param map_index: which instance of a mapped task; -1 if the task is not mapped.
-        """
-        return [e["event"] for e in self.task_log_entries(dag_id, run_id, task_id, try_number, map_index)]
 
     def xcom(
         self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1

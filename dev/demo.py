@@ -17,7 +17,7 @@ from airflow_provider_zbackup.emulator.data_plane.sample import embed
 from airflow_provider_zbackup.emulator.seed import DEDICATED_CLUSTER_ID
 from airflow_provider_zbackup.zilliz.client import ZillizClient
 from airflow_provider_zbackup.zilliz.data_operations import CollectionAddress, call, count_rows
-from airflow_provider_zbackup.zilliz.flows.collections import Manifest, open_data_plane, take_manifest
+from airflow_provider_zbackup.zilliz.flows.collections import Loader, Manifest, open_data_plane, take_manifest
 from airflow_provider_zbackup.zilliz.flows.verification import Pair, Scope, verify_with_manifest
 from airflow_provider_zbackup.zilliz.settings import ClientSettings
 from dev.airflow_api import AirflowApi, Json
@@ -29,7 +29,7 @@ from dev.terminal import Failure, run_command, say
 DAG_ID = "guarded_migration"
 COLLECTION = "medium_articles"
 SEARCHED = "Database backups in production"
-JOB_SECONDS = 12.0
+JOB_SECONDS = 9.0
 #: So many rows are compared, at most: all of the sample.
 SAMPLE_ROWS = 1000
 # The API, real or emulated, rounds times down to whole seconds.
@@ -104,7 +104,7 @@ class Data:
         """
         scope = Scope([Pair((None, COLLECTION), (None, collection))])
         return self._client.run(
-            verify_with_manifest(DEDICATED_CLUSTER_ID, manifest, scope, load=True), note=lambda line: None
+            verify_with_manifest(DEDICATED_CLUSTER_ID, manifest, scope, Loader()), note=lambda line: None
         )
 
 

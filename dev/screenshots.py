@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -149,7 +150,9 @@ def take_backups_page(page: Page, url: str, theme: Theme) -> None:
     page.goto(url)
     frame = page.frame_locator("iframe")
     expect(frame.get_by_text("Failed", exact=False).first).to_be_visible()
-    expect(frame.locator(".percent", has_text="%").first).to_be_visible()
+    # Nothing is still to come, and the running backup has got somewhere.
+    expect(frame.locator('[data-again="1"]')).to_have_count(0)
+    expect(frame.locator(".percent", has_text=re.compile(r"\d\d %"))).to_be_visible()
     take(page, f"backups-{theme}")
     frame.get_by_role("link", name="image-search").click()
     expect(frame.get_by_text("also aws-us-east-1").first).to_be_visible()

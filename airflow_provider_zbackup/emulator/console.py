@@ -19,8 +19,9 @@ from airflow_provider_zbackup.emulator.control_plane import ControlPlane
 from airflow_provider_zbackup.emulator.faults import ANY_OPERATION
 from airflow_provider_zbackup.emulator.formats import Json, iso_time
 from airflow_provider_zbackup.emulator.jobs import Job
-from airflow_provider_zbackup.emulator.records import Project
+from airflow_provider_zbackup.emulator.records import Policy, Project
 from airflow_provider_zbackup.emulator.seed import PROJECT_ID
+from airflow_provider_zbackup.zilliz.checks import WEEKDAYS
 from airflow_provider_zbackup.zilliz.texts import format_age, format_size
 
 PROJECT_PATH = "/orgs/{organization_id}/projects/{project_id}"
@@ -50,6 +51,17 @@ def _clock(moment: float) -> str:
 
 
 _TEMPLATES.filters["clock"] = _clock
+
+
+def _days(policy: Policy) -> str:
+    """Return the days of a policy in words; what only the real console can set, as it is."""
+    if policy.from_console:
+        return policy.frequency
+    days = sorted(policy.frequency.split(","))
+    return "daily" if len(days) == 7 else ", ".join(WEEKDAYS[int(day) - 1].capitalize() for day in days)
+
+
+_TEMPLATES.filters["days"] = _days
 
 #: What people want to see go wrong: its name on the button, and the fault rule that a press adds.
 FAULTS = {
@@ -174,6 +186,10 @@ def _render(template: str, control_plane: ControlPlane, project: Project, **cont
         rules=control_plane.faults.rules,
         project=project,
         project_url=_url_of(control_plane, project.project_id),
+        projects={
+            each.project_name: _url_of(control_plane, each.project_id)
+            for each in control_plane.projects.values()
+        },
         cluster_names={each.cluster_id: each.cluster_name for each in control_plane.clusters.values()},
         **context,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from airflow_provider_zbackup.emulator import seed
@@ -92,7 +93,7 @@ def _uses(control_plane: ControlPlane, now: float) -> list[_Use]:
         _Use(images, 260 * GB, 0.35, (9 * 24, 16 * 24), ("22:00-00:00", daily, 30)),
         _Use(answers, 3 * GB, 2.0, (4, 4 + 24, 4 + 48, 4 + 72)),
         _Use(cluster(DROPPED_CLUSTER_ID, "prototype", "Standard"), 14 * GB, 0.0, (26 * 24,)),
-        _Use(cluster(NEW_CLUSTER_ID, "new-catalogue", "Standard"), 0, 0),
+        _Use(cluster(NEW_CLUSTER_ID, "new-catalogue", "Standard"), 2 * GB, 0),
     ]
 
 
@@ -104,7 +105,9 @@ def _play(control_plane: ControlPlane, use: _Use, now: float) -> None:
         backups += _automatic_backups(control_plane, use, *use.policy, now)
     # The oldest first, since their names count.
     for backup in sorted(backups, key=lambda backup: backup.moment):
-        _back_up(control_plane, use, backup, now)
+        _fill(cluster, use.size * (1 + use.growth * (1 - (now - backup.moment) / (30 * DAY))))
+        _back_up(control_plane, cluster, backup, now)
+    _fill(cluster, use.size * (1 + use.growth))
 
 
 def _automatic_backups(
@@ -118,7 +121,7 @@ def _automatic_backups(
         [RegionCopy("aws-us-east-1", 7)] if use.cluster.plan == "Business Critical" else [],
         started_until=now - 30 * DAY,
     )
-    due = list(policy.due(now - HOUR))
+    due = list(policy.due(now))
     policy.started_until = now
     control_plane.policies[use.cluster.cluster_id] = policy
     # One night failed. What has expired is gone.
@@ -129,22 +132,22 @@ def _automatic_backups(
     ]
 
 
-def _back_up(control_plane: ControlPlane, use: _Use, backup: _Backup, now: float) -> None:
-    size = use.size * (1 + use.growth * (1 - (now - backup.moment) / (30 * DAY)))
-    databases = use.cluster.databases
-    names = [(database, item) for database, group in databases.items() for item in group]
+def _fill(cluster: Cluster, size: float) -> None:
+    """Spread a size over the collections of a cluster."""
+    collections = [collection for group in cluster.databases.values() for collection in group]
+    cluster.databases = {
+        database: [replace(collection, size=int(size / len(collections))) for collection in group]
+        for database, group in cluster.databases.items()
+    }
+
+
+def _back_up(control_plane: ControlPlane, cluster: Cluster, backup: _Backup, now: float) -> None:
     control_plane.start_backup(
-        use.cluster,
+        cluster,
         operation="create_backup",
         creation_method=backup.method,
-        databases={
-            database: [
-                Collection(item.name, item.description, item.status, int(size / len(names))) for item in group
-            ]
-            for database, group in databases.items()
-        },
         copies=backup.copies,
         retention_days=backup.retention_days,
         started=backup.moment,
-        plan=JobPlan(seconds=min(600.0, now - backup.moment - 1)),
+        plan=JobPlan(seconds=max(0.0, min(600.0, now - backup.moment - 1))),
     )

@@ -298,7 +298,7 @@ class ZillizHook(BaseHook):
         Delete a backup, which cannot be undone:
         https://docs.zilliz.com/reference/restful/delete-backup-v2
 
-        :raises ZillizNotFoundError: when it is gone already, perhaps by an earlier attempt of this call
+        :raises ZillizNotFoundError: when it is already gone, perhaps by an earlier attempt of this call
         """
         return self._send(operations.delete_backup(cluster_id, backup_id))
 

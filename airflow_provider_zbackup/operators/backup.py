@@ -171,7 +171,7 @@ class ZillizCreateBackupOperator(ZillizJobOperator["CreateRecord"]):
                 begun=record.first_sent,
                 collections=self.collections,
                 database=self.database,
-                sample_rows=self.sample_rows,
+                sample_rows=int(self.sample_rows),
             )
 
     def job_trigger(self, result: dict[str, Any], **timing: Any) -> ZillizBackupTrigger:
@@ -288,7 +288,7 @@ class ZillizExportBackupOperator(ZillizJobOperator["JobRecord"]):
 
 class ZillizDeleteBackupOperator(ZillizOperator):
     """
-    Delete a backup. A backup that is gone already is no error; one that is being made is not deleted.
+    Delete a backup. A backup that is already gone is no error; one that is being made is not deleted.
 
     Manual backups are kept, and billed, until somebody deletes them. Deleting cannot be undone.
 
@@ -298,7 +298,7 @@ class ZillizDeleteBackupOperator(ZillizOperator):
     :param cluster_id: id of the cluster that the backup is of (templated)
     :param backup_id: id of the backup (templated)
     :param zilliz_conn_id: :ref:`Airflow connection <howto/connection>` of type ``zilliz`` (templated)
-    :return: ``cluster_id``, ``backup_id``, ``backup_name``, and ``deleted``: false if it was gone already
+    :return: ``cluster_id``, ``backup_id``, ``backup_name``, and ``deleted``: false if it was already gone
     :raises ZillizConflictError: when the backup is being made; a retry may find it finished
     """
 
@@ -365,7 +365,7 @@ class ZillizPruneBackupsOperator(ZillizOperator):
         ``keep_weekly``, for weeks from Monday, and ``keep_monthly`` (templated)
     :param timezone: where those days begin, such as ``"Europe/Paris"``
     :param min_keep: keep at least this many of the newest of each group; at least 1
-    :param keep: ids of backups to keep (templated)
+    :param keep: ids or names of backups to keep (templated)
     :param keep_names: keep backups with such names, such as ``"keep-*"``; the web console can rename a
         backup (templated)
     :param backup_type: ``"CLUSTER"`` or ``"COLLECTION"``; by default both
@@ -390,7 +390,7 @@ class ZillizPruneBackupsOperator(ZillizOperator):
         Argument("keep_monthly", check_count, optional=True),
         Argument("timezone", check_timezone),
         Argument("min_keep", check_count),
-        Argument("keep", partial(check_names, of="backup ids"), optional=True),
+        Argument("keep", partial(check_names, of="backup ids or names"), optional=True),
         Argument("keep_names", optional=True),
         Argument("backup_type", partial(check_choice, choices=("CLUSTER", "COLLECTION")), optional=True),
         Argument("creation_method", partial(check_choice, choices=("MANUAL", "AUTO"))),
@@ -466,7 +466,7 @@ class ZillizPruneBackupsOperator(ZillizOperator):
             **given,
             older_than=self.older_than,
             timezone=self.timezone,
-            min_keep=self.min_keep,
+            min_keep=int(self.min_keep),
             keep=frozenset(self.keep or ()),
             keep_names=self.keep_names,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
@@ -38,6 +38,18 @@ R = TypeVar("R", bound="Record")
 CONFLICT_PAUSE = 6.0
 #: For this long, in seconds, backups of other clusters may explain a refusal. Then the refusal is raised.
 LONGEST_GUESS = 600.0
+
+
+class ConflictWait(NamedTuple):
+    """
+    How long a submission waits for what is in its way. Times are seconds since the epoch.
+
+    :param deadline: when to give up
+    :param guessing_since: when the wait began, if only a guess explains it
+    """
+
+    deadline: float
+    guessing_since: float | None = None
 
 
 class ZillizOperator(ZillizTask, ZillizEffects, BaseOperator):
@@ -187,7 +199,7 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
         with translate_errors(self):
             self.check_arguments(rendered=True)
             (deadline,) = validate_event(event, "deadline")
-            return self._run(context, conflict_deadline=deadline, guessing_since=event.get("guessing_since"))
+            return self._run(context, waiting=ConflictWait(deadline, event.get("guessing_since")))
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Go on when the trigger has seen the end of the job."""
@@ -213,27 +225,26 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
         self,
         context: Context,
         *,
-        conflict_deadline: float | None = None,
-        guessing_since: float | None = None,
+        waiting: ConflictWait | None = None,
         ended: dict[str, Any] | None = None,
     ) -> Any:
         """
         Go through the submissions from the first one that has not ended.
 
-        :param conflict_deadline: how long to wait for what is in its way, if that wait has begun
-        :param guessing_since: when that wait began, if only a guess explains it
+        :param waiting: its wait for what is in its way, if that has begun
         :param ended: the result of its job, if that has ended
         """
+        is_new_try = waiting is None and ended is None
         stores = self._stores(context)
         are_many = len(stores) > 1
         results = []
         for submission, store in stores:
             result = store.load_result() if are_many else None
+            if result is not None and is_new_try:
+                self.log.info("From an earlier try: %s", self.summary(result))
             if result is None:
-                result = ended or self._run_job(
-                    context, submission, store, conflict_deadline, guessing_since, are_many
-                )
-                conflict_deadline = guessing_since = ended = None
+                result = ended or self._run_job(context, submission, store, waiting, are_many)
+                waiting = ended = None
                 if self.wait_for_completion:
                     self.log.info("%s", self.summary(result))
                 if are_many:
@@ -249,23 +260,10 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
         context: Context,
         submission: Submission[R],
         store: SubmissionStore,
-        conflict_deadline: float | None,
-        guessing_since: float | None,
+        waiting: ConflictWait | None,
         are_many: bool,
     ) -> dict[str, Any]:
-        if conflict_deadline is None:
-            limit = self.cap_to_execution_timeout(self.conflict_timeout)
-            conflict_deadline = self.hook.clock.time() + limit
-        while True:
-            try:
-                record = self._submit(submission, store)
-                break
-            except ZillizConflictError as conflict:
-                if self.on_conflict == "fail":
-                    raise
-                now = self.hook.clock.time()
-                guessing_since = (guessing_since or now) if conflict.is_guess else None
-                self._wait_for_others(conflict, conflict_deadline, guessing_since)
+        record = self._submit_in_turn(submission, store, waiting)
         result = self.submitted(record)
         self.announce(context, record, result)
         if not self.wait_for_completion:
@@ -276,6 +274,23 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
             # new job, because nobody knows whether it had delivered.
             store.mark_delivered()
         return self._wait_for_end(result, may_end_in_trigger)
+
+    def _submit_in_turn(
+        self, submission: Submission[R], store: SubmissionStore, waiting: ConflictWait | None
+    ) -> R:
+        """Start a job as soon as nothing is in its way."""
+        if waiting is None:
+            limit = self.cap_to_execution_timeout(self.conflict_timeout)
+            waiting = ConflictWait(self.hook.clock.time() + limit)
+        while True:
+            try:
+                return self._submit(submission, store)
+            except ZillizConflictError as conflict:
+                if self.on_conflict == "fail":
+                    raise
+                guessing_since = waiting.guessing_since or self.hook.clock.time()
+                waiting = waiting._replace(guessing_since=guessing_since if conflict.is_guess else None)
+                self._wait_for_others(conflict, waiting)
 
     def _submit(self, submission: Submission[R], store: SubmissionStore) -> R:
         from airflow_provider_zbackup.zilliz.flows.submission import submit_once
@@ -299,12 +314,11 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
         self.log.info("%s is made by job %s.", submission.describe(record), record.job_id or "of unknown id")
         return record
 
-    def _wait_for_others(
-        self, conflict: ZillizConflictError, deadline: float, guessing_since: float | None
-    ) -> None:
+    def _wait_for_others(self, conflict: ZillizConflictError, waiting: ConflictWait) -> None:
         """Wait, or defer, until no backup is running on the cluster."""
         from airflow_provider_zbackup.triggers.backup import ZillizNoActiveBackupTrigger
 
+        deadline, guessing_since = waiting
         now = self.hook.clock.time()
         waited = now - (deadline - self.cap_to_execution_timeout(self.conflict_timeout))
         if now >= deadline:

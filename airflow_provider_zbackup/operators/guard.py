@@ -13,6 +13,7 @@ from airflow_provider_zbackup.operators.restore import (
     ZillizRestoreClusterOperator,
     ZillizRestoreCollectionsOperator,
 )
+from airflow_provider_zbackup.utils.arguments import id_or_field
 from airflow_provider_zbackup.version_compat import HAS_TASK_STATE_STORE, states_in_run, task_state_store
 
 if TYPE_CHECKING:
@@ -137,19 +138,30 @@ class _RestoreIfFailed(IfFailedOperator):
 
 
 class RestoreCollectionsIfFailedOperator(_RestoreIfFailed, ZillizRestoreCollectionsOperator):
-    """Restore the collections beside the live ones, each named ``<collection>_<backup id>``."""
+    """Restore what the backup holds beside what there is, each collection as ``<collection>_<backup id>``."""
 
     def _targets(self, backup_id: str) -> list[RestoreTarget]:
+        from airflow_provider_zbackup.zilliz.errors import ZillizBadRequestError
+
         self.suffix = "_" + re.sub(r"\W", "_", backup_id)
-        return super()._targets(backup_id)
+        try:
+            # A backup shows the collections themselves. The names that were given may be aliases.
+            return self._held_targets(backup_id)
+        except ZillizBadRequestError:
+            if self.collections is None:
+                raise
+            return super()._targets(backup_id)
 
 
 class RestoreClusterIfFailedOperator(_RestoreIfFailed, ZillizRestoreClusterOperator):
-    """Restore the backup into a new cluster, named ``<cluster_name>-<backup id>``."""
+    """Restore the backup into a new cluster, named ``restored-<backup id>``."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(cluster_name="restored", **kwargs)
 
     def submissions(self) -> Sequence[RestoreClusterSubmission]:
-        (submission,) = super().submissions()
-        self.cluster_name = f"restored-{re.sub(r'[^A-Za-z0-9]', '-', submission.backup_id)}"
+        backup_id = id_or_field("backup_id", self.backup_id, "backup_id")
+        self.cluster_name = f"restored-{re.sub(r'[^A-Za-z0-9]', '-', backup_id)}"
         return super().submissions()
 
 

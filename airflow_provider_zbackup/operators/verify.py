@@ -22,7 +22,7 @@ from airflow_provider_zbackup.zilliz.checks import ArgumentError
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, XComArg
 
-    from airflow_provider_zbackup.zilliz.flows.collections import Manifest
+    from airflow_provider_zbackup.zilliz.flows.collections import Loader, Manifest
     from airflow_provider_zbackup.zilliz.flows.steps import Flow
     from airflow_provider_zbackup.zilliz.flows.verification import Scope
 
@@ -76,8 +76,9 @@ class ZillizVerifyCollectionsOperator(ZillizOperator):
     allowed to read there. The key goes only to the address that Zilliz Cloud shows for a cluster, and only
     over HTTPS.
 
-    Rows are counted only in loaded collections. What is not loaded is loaded, and released again. If the task
-    is killed in between, it stays loaded.
+    Rows are counted only in loaded collections. What is not loaded is loaded, and released again, also after
+    a time-out or when a user stops the task. Only if the worker itself dies in between, it stays loaded: a
+    later try does not release it, because somebody may use it by then.
 
     .. seealso:: `Query <https://docs.zilliz.com/reference/restful/query-v2>`__
 
@@ -147,6 +148,7 @@ class ZillizVerifyCollectionsOperator(ZillizOperator):
         self.database = database
         self.sample_rows = sample_rows
         self.load = load
+        self._loader: Loader | None = None
         self.check_arguments()
 
     def check_arguments(self, *, rendered: bool = False) -> None:
@@ -158,7 +160,10 @@ class ZillizVerifyCollectionsOperator(ZillizOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_zbackup.zilliz.errors import ZillizDifferenceError
 
-        result = super().execute(context)
+        try:
+            result = super().execute(context)
+        finally:
+            self._release()
         differences = result["differences"]
         context["ti"].xcom_push(key="differences", value=differences)
         with translate_errors(self):
@@ -172,11 +177,13 @@ class ZillizVerifyCollectionsOperator(ZillizOperator):
         return result
 
     def flow(self) -> Flow[dict[str, Any]]:
+        from airflow_provider_zbackup.zilliz.flows.collections import Loader
         from airflow_provider_zbackup.zilliz.flows.verification import (
             verify_with_cluster,
             verify_with_manifest,
         )
 
+        self._loader = Loader() if self.load else None
         restored = as_result("restored", self.restored) or {}
         cluster_id = self.cluster_id or restored["cluster_id"]
         scope = self._scope(restored.get("collections"))
@@ -187,12 +194,22 @@ class ZillizVerifyCollectionsOperator(ZillizOperator):
                 raise ArgumentError(
                     f"manifest is that of backup {manifest.backup_id}, but backup {restored_id} was restored"
                 )
-            compared = verify_with_manifest(cluster_id, manifest, scope, load=self.load)
+            compared = verify_with_manifest(cluster_id, manifest, scope, self._loader)
         else:
             compared = verify_with_cluster(
-                cluster_id, self.source_cluster_id, scope, sample_rows=self.sample_rows, load=self.load
+                cluster_id, self.source_cluster_id, scope, self._loader, sample_rows=int(self.sample_rows)
             )
         return {"cluster_id": cluster_id} | (yield from compared)
+
+    def on_kill(self) -> None:
+        """End the task, if something is to be released: Airflow 3 lets it go on until it is killed."""
+        if self._loader is not None and self._loader.loaded:
+            raise SystemExit("The comparison is stopped.")
+
+    def _release(self) -> None:
+        """Release what is loaded, whatever has ended the comparison."""
+        if self._loader is not None and self._loader.loaded:
+            self.hook.client.run(self._loader.release(), note=self.log.info, warn=self.log.warning)
 
     def _scope(self, restored: Sequence[Mapping[str, Any]] | None) -> Scope:
         """
@@ -210,6 +227,8 @@ class ZillizVerifyCollectionsOperator(ZillizOperator):
             return Scope([Pair((database, old), (database, new)) for old, new in renamed.items()])
         if restored is None:
             return Scope(None, self.database)
+        if not restored:
+            raise ArgumentError("restored does not say which collections were restored: give collections")
         return Scope(
             [
                 Pair((database or item["database"], item["name"]), (item["database"], item["restored_as"]))

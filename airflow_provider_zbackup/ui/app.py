@@ -6,8 +6,10 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
+from datetime import UTC, tzinfo
 from http import HTTPStatus
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.core_api.security import get_user
@@ -21,7 +23,7 @@ from airflow_provider_zbackup.ui.connections import known_connections, may_read
 from airflow_provider_zbackup.ui.filters import FILTERS
 from airflow_provider_zbackup.ui.plugin import PREFIX
 from airflow_provider_zbackup.ui.schedule import schedule_of
-from airflow_provider_zbackup.ui.timeline import growth_of
+from airflow_provider_zbackup.ui.timeline import days_of, describe_days, growth_of
 from airflow_provider_zbackup.ui.view import ROWS, collection_names, copies_of, monthly_cost, page_of
 from airflow_provider_zbackup.ui.watch import Watch
 from airflow_provider_zbackup.zilliz.models import Backup
@@ -43,10 +45,11 @@ _TEMPLATES = Environment(
     lstrip_blocks=True,
 )
 _TEMPLATES.filters.update(FILTERS)
+_TEMPLATES.globals.update(days_of=days_of, describe_days=describe_days, schedule_of=schedule_of)
 
 
 def make_app() -> FastAPI:
-    """Return the application. Whoever is not logged in gets nothing from any of its routes."""
+    """Return the application. Without a login, none of its routes gives anything."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(get_user)])
     board = Board()
     app.add_api_route("/backups", board.show_overview, methods=["GET"])
@@ -73,6 +76,7 @@ class Board:
         project: str = "",
         page: int = 1,
         part: Annotated[bool, Query()] = False,
+        zone: str = "",
     ) -> Response:
         """
         Show all clusters.
@@ -82,6 +86,7 @@ class Board:
         :param project: show only clusters of this project
         :param page: number of the page, from 1
         :param part: answer with the content alone, and wait a moment for news
+        :param zone: the time zone of the user
         """
         known, watches = await self._watches_for(user)
         chosen = [watch for watch in watches if connection in ("", watch.conn_id)]
@@ -106,7 +111,7 @@ class Board:
             sections=sections,
             projects=sorted({name for watch in chosen if watch.overview for name in watch.overview.projects}),
             query={"connection": connection, "text": text, "project": project},
-            schedule_of=schedule_of,
+            zone=_zone(zone),
         )
 
     async def show_cluster(
@@ -117,6 +122,7 @@ class Board:
         connection: str,
         page: int = 1,
         part: Annotated[bool, Query()] = False,
+        zone: str = "",
     ) -> Response:
         """
         Show one cluster and its backups.
@@ -124,6 +130,7 @@ class Board:
         :param connection: the connection through which it is seen
         :param page: number of the page of backups, from 1
         :param part: answer with the content alone, and wait a moment for news
+        :param zone: the time zone of the user
         """
         watch = await self._watch_for(user, connection)
         watch.look_if_due()
@@ -161,7 +168,7 @@ class Board:
             described=[each for each in map(watch.backups.get, asked) if each],
             collection_names=collection_names,
             copies_of=copies_of,
-            schedule_of=schedule_of,
+            zone=_zone(zone),
         )
 
     async def show_job(self, request: Request, user: UserDep, job_id: str, connection: str) -> Response:
@@ -196,6 +203,14 @@ class Board:
             if watch.conn_id == conn_id:
                 return watch
         raise HTTPException(403, "You may not read this connection, or there is none with this id.")
+
+
+def _zone(name: str) -> tzinfo:
+    """Return a time zone by its name, and UTC if there is none."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return UTC
 
 
 def _pause(is_complete: bool, is_running: bool) -> int:

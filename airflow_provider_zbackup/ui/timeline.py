@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 
 from airflow_provider_zbackup.zilliz.models import Backup
 from airflow_provider_zbackup.zilliz.texts import format_size
@@ -18,11 +18,12 @@ CHART_WIDTH, CHART_HEIGHT = 640, 120
 @dataclass
 class Day:
     """
-    24 hours, counted back from now, so that they are the same in every time zone.
+    A day of the user's calendar.
 
-    :param ago: how many days ago they ended; 0 are the last 24 hours
+    :param ago: how many days ago it was; 0 is today
     """
 
+    date: date
     ago: int
     manual: int = 0
     automatic: int = 0
@@ -31,10 +32,9 @@ class Day:
 
     @property
     def words(self) -> str:
-        when = "last 24 hours" if not self.ago else f"{self.ago} to {self.ago + 1} days ago"
         kinds = ("manual", "automatic", "running", "failed")
         counts = ", ".join(f"{getattr(self, kind)} {kind}" for kind in kinds if getattr(self, kind))
-        return f"{when}: {counts or 'no backup'}"
+        return f"{self.date:%a} {self.date.day} {self.date:%b}: {counts or 'no backup'}"
 
     @property
     def x(self) -> int:
@@ -53,13 +53,18 @@ class Day:
         return bars
 
 
-def days_of(backups: Iterable[Backup], now: datetime) -> list[Day]:
-    """Return the last 30 days, the oldest first. A backup with a time in the future counts for today."""
-    days = [Day(ago) for ago in range(DAYS)]
+def days_of(backups: Iterable[Backup], now: datetime, zone: tzinfo) -> list[Day]:
+    """
+    Return the last 30 days, the oldest first. A backup with a time in the future counts for today.
+
+    :param zone: that of the user; a day begins at its midnight
+    """
+    today = now.astimezone(zone).date()
+    days = [Day(today - timedelta(days=ago), ago) for ago in range(DAYS)]
     for backup in backups:
         if backup.create_time is None or backup.is_deleted:
             continue
-        ago = max(0, (now - backup.create_time) // timedelta(days=1))
+        ago = max(0, (today - backup.create_time.astimezone(zone).date()).days)
         if ago >= DAYS:
             continue
         if backup.is_failed:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from airflow_provider_zbackup.ui.timeline import Day, days_of, describe_days
 from airflow_provider_zbackup.zilliz.flows.freshness import FreshnessRule
 from airflow_provider_zbackup.zilliz.models import Backup, Cluster
 from airflow_provider_zbackup.zilliz.texts import format_age
@@ -60,7 +59,6 @@ class ClusterRow:
     share: int
     newest: Backup | None
     running: Sequence[Backup]
-    days: Sequence[Day]
     count: int
     size: int
     made: Mapping[str, int]
@@ -69,7 +67,7 @@ class ClusterRow:
     @property
     def risk(self) -> tuple[bool, bool, float, str]:
         """The order of rows: the most at risk first."""
-        age = -self.age.total_seconds() if self.age else float("-inf")
+        age = float("-inf") if self.age is None else -self.age.total_seconds()
         return (self.state in ("unsupported", "gone"), self.state == "unsupported", age, self.name)
 
     @property
@@ -78,9 +76,10 @@ class ClusterRow:
         return self.state in ("stale", "fresh")
 
     @property
-    def history(self) -> str:
-        """What the timeline shows, in words."""
-        return describe_days(self.days)
+    def last_automatic(self) -> datetime | None:
+        """When its policy last made a backup."""
+        times = (backup.create_time for backup in self.backups if backup.creation_method == "AUTO")
+        return next(times, None)
 
     @property
     def newest_ids(self) -> str:
@@ -186,7 +185,6 @@ def _row(
         share=100 if age is None else min(100, round(100 * age / target)),
         newest=newest,
         running=running,
-        days=days_of(newest_first, now),
         count=len(usable),
         size=sum(backup.size or 0 for backup in usable),
         made=Counter("policy" if backup.creation_method == "AUTO" else "manual" for backup in usable),

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Frame, FrameLocator, Pa
 
 from airflow_provider_zbackup.emulator import ControlPlane, serve
 from airflow_provider_zbackup.emulator.server import RunningEmulator
+from airflow_provider_zbackup.ui.plugin import PREFIX
 from dev.airflow_api import Json
 from dev.airflow_stack import AirflowStack
 from dev.browser import WAIT_SECONDS
@@ -19,7 +20,8 @@ from dev.ui import PAGE
 Theme = Literal["light", "dark"]
 #: By name; their passwords are their names.
 ROLES = {"admin": "admin", "op": "op", "viewer": "viewer"}
-WIDE, NARROW = 1400, 1024
+#: Widths of windows; the last one is that of the first, zoomed to 200 %.
+WIDE, NARROW, ZOOMED = 1400, 1024, 700
 #: The connection that is there all the time.
 CONN_ID = "zilliz_default"
 PRICE = 0.025
@@ -100,9 +102,14 @@ class Person:
         """Open a page of Airflow."""
         self.page.goto(self._site.url + path)
 
+    def open_inside(self, path: str) -> None:
+        """Open a page of ours in Airflow's frame. Before Airflow 3.3, it has no address in the window."""
+        self.open()
+        self.document.goto(f"{self._site.url}{PREFIX}{path}")
+
     def open_cluster(self, cluster_id: str, conn_id: str = CONN_ID) -> None:
-        """Open the page of a cluster, in Airflow's frame."""
-        self.open(f"{PAGE}/zilliz/clusters/{cluster_id}?connection={conn_id}")
+        """Open the page of a cluster in Airflow's frame."""
+        self.open_inside(f"/clusters/{cluster_id}?connection={conn_id}")
 
     @property
     def frame(self) -> FrameLocator:
@@ -121,6 +128,10 @@ class Person:
         return self.frame.get_by_role("row").filter(
             has=self.page.get_by_role("link", name=cluster, exact=True)
         )
+
+    def look_again(self) -> None:
+        """Let the page ask for news, as it does when its tab is shown again."""
+        self.document.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
 
     def check_layout(self) -> None:
         """Check that nothing is wider than the window."""

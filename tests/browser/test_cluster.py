@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from airflow_provider_zbackup.emulator.history import DROPPED_CLUSTER_ID, LARGE_CLUSTER_ID
 from airflow_provider_zbackup.emulator.seed import FREE_CLUSTER_ID
 from tests.browser.conftest import Meet
-from tests.browser.site import NARROW, WIDE, Theme
+from tests.browser.site import NARROW, WIDE, ZOOMED, Theme
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize("width", [WIDE, NARROW])
+@pytest.mark.parametrize("width", [WIDE, NARROW, ZOOMED])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_it_shows_all_of_its_backups(meet: Meet, theme: Theme, width: int) -> None:
     admin = meet(theme=theme, width=width)
@@ -61,8 +61,26 @@ def test_what_is_open_stays_open_when_news_come(meet: Meet) -> None:
     admin.frame.get_by_text("Restore this one").first.click()
     expect(admin.frame.locator("pre").first).to_be_visible()
     with admin.page.expect_response(re.compile("part=true")):
-        admin.document.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        admin.look_again()
     expect(admin.frame.locator("pre").first).to_be_visible()
+
+
+@pytest.mark.parametrize("element", ["summary", "button", "pre"])
+def test_the_focus_stays_when_news_come(meet: Meet, element: str) -> None:
+    admin = meet()
+
+    def add_news(route: Route) -> None:
+        response = route.fetch()
+        route.fulfill(response=response, body=f"{response.text()}<p>News</p>")
+
+    admin.open_cluster(LARGE_CLUSTER_ID)
+    place = admin.frame.locator("tr.more details").nth(1)
+    place.locator("summary").click()
+    place.locator(element).focus()
+    admin.page.route(re.compile("part=true"), add_news)
+    admin.look_again()
+    expect(admin.frame.get_by_text("News")).to_be_visible()
+    expect(place.locator(element)).to_be_focused()
 
 
 def test_a_dropped_cluster_keeps_its_backups(meet: Meet) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
+from packaging.version import Version
 from playwright.sync_api import expect
 
 from airflow_provider_zbackup.emulator import JobPlan
 from airflow_provider_zbackup.emulator.history import LARGE_CLUSTER_ID
+from airflow_provider_zbackup.version_compat import AIRFLOW_VERSION
 from dev.ui import PAGE
 from tests.browser.conftest import Meet
-from tests.browser.site import CONN_ID, NARROW, WIDE, Site, Theme
+from tests.browser.site import CONN_ID, NARROW, PRICE, WIDE, ZOOMED, Site, Theme
 
 pytestmark = pytest.mark.browser
 
@@ -24,7 +28,7 @@ def test_the_menu_leads_to_it(meet: Meet) -> None:
     expect(admin.frame.get_by_role("heading", name="Zilliz Cloud backups")).to_be_visible()
 
 
-@pytest.mark.parametrize("width", [WIDE, NARROW])
+@pytest.mark.parametrize("width", [WIDE, NARROW, ZOOMED])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_it_says_at_one_look_who_is_at_risk(meet: Meet, theme: Theme, width: int) -> None:
     admin = meet(theme=theme, width=width)
@@ -145,13 +149,55 @@ def test_times_are_in_the_zone_of_the_user(meet: Meet) -> None:
     time = admin.row("Dedicated-02").locator("time").first
     expect(time).to_have_text("3 d 3 h")
     expect(time).to_have_attribute("title", re.compile(r"GMT\+9"))
+    # Airflow stores what the user chooses in its menu.
+    admin.page.evaluate("localStorage.setItem('timezone', '\"America/New_York\"')")
+    expect(time).to_have_attribute("title", re.compile(r"GMT-[45]"))
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/Los_Angeles"])
+def test_each_backup_is_on_its_day_in_the_zone_of_the_user(site: Site, meet: Meet, zone: str) -> None:
+    admin = meet(timezone_id=zone)
+    admin.open()
+    with site.control_plane.lock:
+        now = site.control_plane.now()
+        created = [each.created for each in site.control_plane.present_backups(LARGE_CLUSTER_ID)]
+    today, *days = (datetime.fromtimestamp(moment, ZoneInfo(zone)).date() for moment in (now, *created))
+    expected = [days.count(today - timedelta(days=ago)) for ago in range(29, -1, -1)]
+    titles = admin.row("image-search").locator(".day title")
+    expect(titles.last).to_contain_text(f"{today:%a} {today.day} {today:%b}: ")
+    shown = [sum(map(int, re.findall(r"(\d+) [amr]", title))) for title in titles.all_text_contents()]
+    assert shown == expected
+
+
+def test_every_number_is_what_the_api_says(site: Site, meet: Meet) -> None:
+    admin = meet()
+    admin.open()
+    with site.control_plane.lock:
+        now = site.control_plane.now()
+        usable = [
+            backup for backup in site.control_plane.present_backups() if backup.status(now) == "AVAILABLE"
+        ]
+    size = sum(backup.size(now) for backup in usable)
+    tiles = admin.frame.locator(".tiles dd")
+    expect(tiles.nth(1)).to_have_text("3")
+    expect(tiles.nth(2)).to_have_text(str(len(usable)))
+    expect(tiles.nth(3)).to_have_text(f"{size / 1e12:.1f} TB")
+    expect(tiles.nth(4)).to_have_text(f"≈ {PRICE * size / 1e9:,.2f}")
+    own = [backup for backup in usable if backup.cluster_id == LARGE_CLUSTER_ID]
+    row = admin.row("image-search")
+    expect(row.locator("td.number")).to_contain_text(f"{len(own)}")
+    expect(row.locator("td.number")).to_contain_text(f"{sum(each.size(now) for each in own) / 1e12:.1f} TB")
+    newest = max(backup.created for backup in own)
+    expect(row.locator("time").first).to_have_attribute(
+        "title", f"{datetime.fromtimestamp(newest, UTC):%-d %b %Y, %H:%M:%S} UTC"
+    )
 
 
 def test_a_thousand_clusters_stay_usable(site: Site, meet: Meet) -> None:
     admin = meet()
     with site.other_cloud("fleet", extra={"requests_per_second": 1000}) as fleet:
         fleet.put_fleet(1000, 1)
-        admin.open(f"{PAGE}/zilliz/backups?connection=fleet")
+        admin.open_inside("/backups?connection=fleet")
         expect(admin.frame.get_by_text("1,004 clusters")).to_be_visible()
         expect(admin.frame.get_by_text("page 1 of 21")).to_be_visible()
         admin.frame.get_by_role("link", name="Next").click()
@@ -167,11 +213,23 @@ def test_names_are_text_and_long_ones_break(site: Site, meet: Meet) -> None:
         for cluster in cloud.clusters.values():
             cluster.cluster_name = evil
             cloud.start_backup(cluster, operation="x", plan=JobPlan(seconds=1000))
-        admin.open(f"{PAGE}/zilliz/backups?connection=evil")
+        admin.open_inside("/backups?connection=evil")
         expect(admin.frame.get_by_role("link", name=evil)).to_have_count(4)
         expect(admin.frame.locator("tbody img")).to_have_count(0)
         admin.check_layout()
         admin.check_accessibility()
+
+
+@pytest.mark.skipif(Version("3.3") > AIRFLOW_VERSION, reason="Airflow shows only the first page's address")
+def test_each_page_has_an_address_of_its_own(meet: Meet) -> None:
+    admin = meet()
+    admin.open()
+    admin.frame.get_by_role("link", name="image-search").click()
+    address = re.compile(f"{PAGE}/zilliz/clusters/{LARGE_CLUSTER_ID}")
+    expect(admin.page).to_have_url(address)
+    other = meet()
+    other.page.goto(admin.page.url)
+    expect(other.frame.get_by_role("heading", name="image-search")).to_be_visible()
 
 
 def test_a_cluster_opens_inside_the_frame(meet: Meet) -> None:

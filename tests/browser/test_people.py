@@ -6,10 +6,9 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from airflow_provider_zbackup.emulator.seed import DEDICATED_CLUSTER_ID
-from dev.ui import PAGE
 from tests.browser.conftest import Meet
 from tests.browser.site import NARROW, Site
 
@@ -57,7 +56,7 @@ def test_when_the_session_ends_inside_the_frame_airflow_asks_for_the_login(meet:
     admin.open()
     expect(admin.row("Dedicated-02")).to_be_visible()
     admin.context.clear_cookies()
-    admin.document.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    admin.look_again()
     expect(admin.page).to_have_url(re.compile("/auth/login"))
 
 
@@ -102,11 +101,61 @@ def test_what_is_wrong_is_said_in_words(
         admin.check_accessibility()
 
 
+def test_when_zilliz_cloud_goes_down_the_last_answer_stays_with_its_age(site: Site, meet: Meet) -> None:
+    admin = meet(width=NARROW)
+    with site.other_cloud("ageing") as cloud:
+        admin.open_inside("/backups?connection=ageing")
+        expect(admin.row("Dedicated-01")).to_be_visible()
+        cloud.faults.add("*", status=503)
+        # The page looks again after 30 s.
+        alert = admin.frame.get_by_role("alert")
+        expect(alert).to_contain_text("Zilliz Cloud does not answer. What you see is")
+        expect(admin.row("Dedicated-01")).to_be_visible()
+        admin.check_layout()
+        admin.check_accessibility()
+        cloud.faults.clear()
+        expect(alert).to_have_count(0)
+        expect(admin.row("Dedicated-01")).to_be_visible()
+
+
+@pytest.mark.parametrize("status", [0, 500, 503], ids=["offline", "error", "proxy"])
+def test_when_airflow_does_not_answer_what_was_shown_stays(meet: Meet, status: int) -> None:
+    admin = meet(width=NARROW)
+    admin.open()
+    expect(admin.row("Dedicated-02")).to_be_visible()
+    alert = admin.frame.get_by_role("alert")
+
+    def fail(route: Route) -> None:
+        if status:
+            route.fulfill(status=status, body="<h1>Bad gateway</h1>", content_type="text/html")
+        else:
+            route.abort()
+
+    admin.page.route(re.compile("part=true"), fail)
+    admin.look_again()
+    expect(alert).to_contain_text("Airflow does not answer")
+    expect(admin.row("Dedicated-02")).to_be_visible()
+    expect(admin.frame.get_by_text("Bad gateway")).to_have_count(0)
+    admin.check_accessibility()
+    admin.page.unroute(re.compile("part=true"))
+    expect(alert).to_have_count(0)
+
+
+def test_a_connection_that_goes_away_is_no_longer_shown(site: Site, meet: Meet) -> None:
+    admin = meet()
+    with site.other_cloud("leaving"):
+        admin.open_cluster(DEDICATED_CLUSTER_ID, "leaving")
+        expect(admin.frame.get_by_role("heading", name="Dedicated-01")).to_be_visible()
+    admin.look_again()
+    expect(admin.frame.get_by_role("alert")).to_contain_text("You may not read this connection")
+    assert "Dedicated-01" not in admin.frame.locator("body").inner_text()
+
+
 def test_a_cloud_where_nothing_is_yet(site: Site, meet: Meet) -> None:
     admin = meet()
     with site.other_cloud("empty") as cloud:
         cloud.clusters.clear()
-        admin.open(f"{PAGE}/zilliz/backups?connection=empty")
+        admin.open_inside("/backups?connection=empty")
         expect(admin.frame.get_by_text("There are no clusters that this key can see")).to_be_visible()
         admin.check_accessibility()
 
@@ -115,6 +164,6 @@ def test_the_frame_comes_before_a_slow_cloud_answers(site: Site, meet: Meet) -> 
     admin = meet()
     with site.other_cloud("slow") as cloud:
         cloud.faults.add("list_clusters", times=1, delay=4)
-        admin.open(f"{PAGE}/zilliz/backups?connection=slow")
+        admin.open_inside("/backups?connection=slow")
         expect(admin.frame.get_by_role("status")).to_contain_text("Asking Zilliz Cloud through slow")
         expect(admin.row("Dedicated-01")).to_be_visible()

@@ -88,7 +88,7 @@ def test_a_restore_is_proved_a_month_later(
 def test_it_holds_what_is_backed_up(
     world: World, arguments: dict[str, Any], names: list[tuple[str | None, str]]
 ) -> None:
-    task = create(**arguments, sample_rows=10)
+    task = create(**arguments, sample_rows="10")
     task.run()
     collections = task.xcoms["manifest"]["collections"]
     assert [(facts["database"], facts["name"]) for facts in collections] == names

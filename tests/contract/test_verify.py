@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
+from pytest_mock import MockerFixture
 
 from airflow_provider_zbackup.emulator import seed
 from airflow_provider_zbackup.emulator.data_plane.collection_data import Field, RowsInMemory
@@ -24,6 +25,7 @@ from airflow_provider_zbackup.utils.errors import find_zilliz_error
 from airflow_provider_zbackup.zilliz.checks import ArgumentError
 from airflow_provider_zbackup.zilliz.data_operations import LARGEST_PAGE
 from airflow_provider_zbackup.zilliz.errors import ZillizDifferenceError, ZillizError
+from airflow_provider_zbackup.zilliz.flows import collections
 from airflow_provider_zbackup.zilliz.flows.collections import take_manifest
 from tests.support import API_KEY, CLUSTER_ID, TaskInstance, World
 
@@ -113,9 +115,9 @@ def with_field(changed: Field) -> Change:
     )
 
 
-@pytest.mark.parametrize("sample_rows", [0, 7, 1000])
+@pytest.mark.parametrize("sample_rows", [0, 7, "1000"])
 def test_a_restored_cluster_is_like_its_source(
-    world: World, restored: dict[str, Any], sample_rows: int, logged: pytest.LogCaptureFixture
+    world: World, restored: dict[str, Any], sample_rows: int | str, logged: pytest.LogCaptureFixture
 ) -> None:
     task = verify(restored=restored, source_cluster_id=CLUSTER_ID, sample_rows=sample_rows)
     result = task.run()
@@ -123,7 +125,7 @@ def test_a_restored_cluster_is_like_its_source(
         "cluster_id": restored["cluster_id"],
         "collections": 4,
         "rows": 120 + 10 + 300 + 60,
-        "sampled_rows": {0: 0, 7: 26, 1000: 490}[sample_rows],
+        "sampled_rows": {0: 0, 7: 26, "1000": 490}[sample_rows],
         "differences": [],
         "not_compared": [],
     }
@@ -352,6 +354,45 @@ def test_what_was_loaded_is_released_also_after_an_error(world: World, restored:
     assert len(world.requests("release_collection")) == 1
 
 
+class TimeOut(BaseException):
+    """As Airflow ends a task, in the midst of anything."""
+
+
+def test_what_was_loaded_is_released_also_after_a_time_out(
+    world: World, restored: dict[str, Any], mocker: MockerFixture
+) -> None:
+    before = load_states(world, CLUSTER_ID)
+    mocker.patch.object(collections, "count_rows", side_effect=TimeOut)
+    with pytest.raises(TimeOut):
+        verify(restored=restored, source_cluster_id=CLUSTER_ID, collections=["quick_setup"]).run()
+    assert load_states(world, CLUSTER_ID) == before
+    assert len(world.requests("load_collection")) == len(world.requests("release_collection")) == 1
+
+
+def test_a_user_who_stops_the_task_finds_all_released(
+    world: World, restored: dict[str, Any], mocker: MockerFixture
+) -> None:
+    operators: list[ZillizVerifyCollectionsOperator] = []
+
+    def make() -> ZillizVerifyCollectionsOperator:
+        operators.append(
+            ZillizVerifyCollectionsOperator(
+                task_id="task", restored=restored, source_cluster_id=CLUSTER_ID, collections=["quick_setup"]
+            )
+        )
+        return operators[-1]
+
+    # A signal handler calls it in the midst of the comparison.
+    mocker.patch.object(collections, "count_rows", side_effect=lambda where: operators[-1].on_kill())
+    before = load_states(world, CLUSTER_ID)
+    with pytest.raises(SystemExit):
+        TaskInstance(make).run()
+    assert load_states(world, CLUSTER_ID) == before
+    assert len(world.requests("load_collection")) == len(world.requests("release_collection")) == 1
+    # After a time-out, Airflow calls it when all is released.
+    operators[-1].on_kill()
+
+
 def test_what_was_loaded_before_stays_so_after_an_error(world: World, restored: dict[str, Any]) -> None:
     world.fault("query_entities", code=65535, message="a surprise")
     with pytest.raises(ZillizError, match="a surprise"):
@@ -477,6 +518,16 @@ def test_a_cluster_is_not_compared_with_itself(world: World) -> None:
         with pytest.raises(AirflowFailException, match="would be compared with itself"):
             verify(**arguments, **more).run()
     assert world.requests() == []
+
+
+def test_nothing_to_compare_proves_nothing(
+    world: World, manifest: dict[str, Any], restored: dict[str, Any]
+) -> None:
+    empty = manifest | {"collections": []}
+    with pytest.raises(AirflowFailException, match="There are no collections to compare, so nothing is"):
+        verify(restored=restored, manifest=empty, database="nothing").run()
+    with pytest.raises(AirflowFailException, match="restored does not say which collections were restored"):
+        verify(restored=restored | {"collections": []}, manifest=manifest).run()
 
 
 def test_a_collection_that_the_other_side_does_not_have_is_told(

@@ -218,6 +218,8 @@ def test_an_error_in_the_block_is_the_error_of_the_dag() -> None:
         ({"restore_on_failure": "clusters"}, "restore_on_failure must be one of True, False, 'cluster'"),
         ({"restore_on_failure": "cluster", "collections": ["orders"]}, "give no collections"),
         ({"password_to": "variable:x"}, 'password_to needs restore_on_failure="cluster"'),
+        ({"load": True, "restore_on_failure": "cluster"}, "load needs restore_on_failure=True"),
+        ({"load": True, "restore_on_failure": False}, "load needs restore_on_failure=True"),
         ({"settle_time": -1}, "settle_time must be a number of seconds"),
         ({"collections": "orders"}, "collections must be a list"),
         ({"cluster_id": ""}, "cluster_id must not be empty"),
@@ -239,3 +241,25 @@ def test_default_args_reach_all_tasks_but_do_not_take_the_guard_away() -> None:
     assert not any(task.depends_on_past for task in (group.backup, group.gate, group.restore, group.outcome))
     assert group.restore.is_teardown
     assert group.restore.watched == ["task"]
+
+
+@pytest.mark.parametrize("restore_on_failure", [True, "cluster"])
+def test_default_args_for_other_tasks_do_not_take_the_guard_away(restore_on_failure: bool | str) -> None:
+    # Each of these means something to the group's own tasks too.
+    others = {
+        "wait_for_completion": False,
+        "end_from_trigger": True,
+        "do_xcom_push": False,
+        "wait_for_downstream": True,
+    }
+    with (
+        DAG("dag", schedule=None, default_args=others),
+        guard(restore_on_failure=restore_on_failure) as group,
+    ):
+        BaseOperator(task_id="task")
+    backup: Any = group.backup
+    restore: Any = group.restore
+    assert backup.do_xcom_push
+    assert all(task.wait_for_completion and not task.end_from_trigger for task in (backup, restore))
+    own = (backup, group.gate, restore, group.outcome)
+    assert not any(task.depends_on_past or task.wait_for_downstream for task in own)

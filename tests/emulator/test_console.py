@@ -77,6 +77,25 @@ def test_pages_show_restored_collections_the_policy_and_exports(
     assert "destdir/" in visitor.get(f"{PROJECT}/clusters").text
 
 
+def test_a_policy_is_told_in_words(visitor: httpx.Client, api: Api) -> None:
+    policy = {"enabled": True, "frequency": "3,1", "startTime": "02:00-04:00", "retentionDays": 7}
+    api.data("POST", f"/clusters/{CLUSTER}/backups/policy", json=policy)
+    page = visitor.get(f"{PROJECT}/clusters/{CLUSTER}").text
+    assert "Automatic backups: Monday, Wednesday, 02:00-04:00 UTC, kept for 7 days" in page
+    api.data("POST", f"/clusters/{CLUSTER}/backups/policy", json=policy | {"frequency": "1,2,3,4,5,6,7"})
+    page = visitor.get(f"{PROJECT}/clusters/{CLUSTER}").text
+    assert "Automatic backups: daily, 02:00-04:00 UTC" in page
+
+
+def test_each_page_leads_to_the_other_projects(
+    visitor: httpx.Client, control_plane: ControlPlane, clock: VirtualClock
+) -> None:
+    control_plane.put_project(Project("proj-other", "Other", clock.time()))
+    page = visitor.get(f"{PROJECT}/clusters").text
+    assert f'<a href="/orgs/{seed.ORGANIZATION_ID}/projects/proj-other/clusters">Other</a>' in page
+    assert f'<a href="{PROJECT}/clusters" aria-current="true">' in page
+
+
 @pytest.mark.parametrize(
     "path",
     [

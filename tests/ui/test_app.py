@@ -351,21 +351,30 @@ def test_the_page_of_a_cluster_shows_its_backups(world: World, visitor: Visitor)
     assert text.count("aws-us-west-2") == 4
     assert "never" in text
     assert f"{running.backup_name} {running.backup_id} creating" in text
-    assert text.count("Restore this one") == 2
+    assert text.count("Restore this one") == 3
     assert f'backup_id="{manual.backup_id}"' in text
     assert "Size of backups of the whole cluster" in text
 
 
 def test_the_code_that_restores_runs(world: World, visitor: Visitor) -> None:
-    from airflow_provider_zbackup.operators.restore import ZillizRestoreClusterOperator
+    from airflow_provider_zbackup.operators import restore
 
-    backup = world.someone_backs_up(seconds=0)
+    whole = world.someone_backs_up(seconds=0)
+    world.clock.sleep(60)
+    collections = world.someone_backs_up(seconds=0, backup_type="COLLECTION")
     html = visitor.settle(CLUSTER)
-    code = text_of(re.findall(r"<pre[^>]*>(.*?)</pre>", html, re.S)[0])
-    task = eval(code, {"ZillizRestoreClusterOperator": ZillizRestoreClusterOperator})
-    assert (task.cluster_id, task.backup_id) == (CLUSTER_ID, backup.backup_id)
-    assert task.cluster_name == "restored-{{ dag_run.run_after | ts_nodash }}"
-    assert task.zilliz_conn_id == "zilliz_default"
+    tasks = [
+        eval(text_of(code), dict(vars(restore))) for code in re.findall(r"<pre[^>]*>(.*?)</pre>", html, re.S)
+    ]
+    assert [type(task) for task in tasks] == [
+        restore.ZillizRestoreCollectionsOperator,
+        restore.ZillizRestoreClusterOperator,
+    ]
+    assert [task.backup_id for task in tasks] == [collections.backup_id, whole.backup_id]
+    assert {task.cluster_id for task in tasks} == {CLUSTER_ID}
+    assert {task.zilliz_conn_id for task in tasks} == {"zilliz_default"}
+    assert tasks[0].suffix == "_restored"
+    assert tasks[1].cluster_name == "restored-{{ dag_run.run_after | ts_nodash }}"
 
 
 def test_a_backup_of_a_dropped_cluster_can_be_restored_too(
@@ -374,10 +383,12 @@ def test_a_backup_of_a_dropped_cluster_can_be_restored_too(
     world.monkeypatch.setenv("AIRFLOW_CONN_EU", json.dumps(world.connection))
     allowed.add("eu")
     world.someone_backs_up(seconds=0)
+    world.someone_backs_up(seconds=0, backup_type="COLLECTION")
     world.control_plane.set_cluster_status(CLUSTER_ID, "DELETED")
     text = text_of(visitor.settle(f"/clusters/{CLUSTER_ID}?connection=eu"))
     assert "Dropped; its backups are kept and billed" in text
     assert f'project_id="{seed.PROJECT_ID}", cu_size=1,' in text
+    assert 'destination_cluster_id="in01-...", suffix="_restored",' in text
     assert 'zilliz_conn_id="eu"' in text
 
 

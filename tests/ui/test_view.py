@@ -214,7 +214,7 @@ def test_a_copy_has_the_same_name_in_another_region() -> None:
         (timedelta(hours=24), "24 h"),
         (timedelta(hours=1.5), "1 h 30 min"),
         (timedelta(minutes=15), "15 min"),
-        (timedelta(seconds=20), "0 min 20 s"),
+        (timedelta(seconds=20), "20 s"),
     ],
 )
 def test_a_target_is_written_without_what_is_zero(target: timedelta, text: str) -> None:

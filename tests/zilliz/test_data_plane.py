@@ -30,7 +30,7 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizThrottledError,
 )
 from airflow_provider_zbackup.zilliz.flows import collections
-from airflow_provider_zbackup.zilliz.flows.collections import observe
+from airflow_provider_zbackup.zilliz.flows.collections import Loader, observe
 from airflow_provider_zbackup.zilliz.operations import Operation, describe_job
 from airflow_provider_zbackup.zilliz.settings import ClientSettings
 from tests.zilliz.driver import Driver
@@ -261,8 +261,8 @@ def test_a_cluster_that_cannot_be_reached_is_told_with_what_to_check() -> None:
     error = failure(operations.list_databases(ADDRESS), lost)
     assert isinstance(error, ZillizConnectionError)
     assert (
-        "No answer from in01-x.aws-us-west-2.vectordb.zillizcloud.com: check whether this machine may reach "
-        "the cluster: its allow list, firewalls, private endpoints (timed out)" in str(error)
+        "No answer from in01-x.aws-us-west-2.vectordb.zillizcloud.com: timed out; check whether this machine "
+        "may reach the cluster: its allow list, firewalls, private endpoints" in str(error)
     )
     unknown = httpx.ConnectError("Nodename")
     unknown.__cause__ = RuntimeError("httpcore")
@@ -322,7 +322,7 @@ def test_rows_without_keys_are_not_compared(fields: Any, rows: Any, text: str) -
     }
     driver = Driver(lambda operation: operation.read(answers[operation.name]))
     with pytest.raises(ZillizProtocolError, match=text):
-        driver.run(observe(ARTICLES, sample_rows=5, load=True))
+        driver.run(observe(ARTICLES, sample_rows=5, loader=Loader()))
 
 
 class Collection:
@@ -359,13 +359,13 @@ def test_textual_keys_are_looked_for_only_among_the_first_pages(monkeypatch: pyt
     monkeypatch.setattr(collections, "KEY_PAGES", 2)
     monkeypatch.setattr(collections, "LARGEST_PAGE", 3)
     driver = Driver(Collection([f"{number:03}" for number in range(1000)], "VarChar").answer)
-    assert list(driver.run(observe(ARTICLES, sample_rows=3, load=False)).rows) == ["000", "002", "004"]
+    assert list(driver.run(observe(ARTICLES, sample_rows=3)).rows) == ["000", "002", "004"]
     assert driver.calls.count("list keys of collection") == 2
 
 
 def test_a_collection_that_is_being_loaded_is_waited_for_and_left_so() -> None:
     driver = Driver(Collection(range(5), states=["Loading", "Loading", "Loaded"]).answer)
-    assert list(driver.run(observe(ARTICLES, sample_rows=5, load=False)).rows) == [0, 1, 2, 3, 4]
+    assert list(driver.run(observe(ARTICLES, sample_rows=5)).rows) == [0, 1, 2, 3, 4]
     assert not {"load collection", "release collection"} & set(driver.calls)
 
 
@@ -376,7 +376,7 @@ def test_rows_that_vanish_while_they_are_looked_for_are_no_error(monkeypatch: py
     def answer(operation: Operation[Any]) -> Any:
         return RowCount(rows=1000) if operation.name.startswith("count") else empty.answer(operation)
 
-    assert Driver(answer).run(observe(ARTICLES, sample_rows=3, load=False)).rows == {}
+    assert Driver(answer).run(observe(ARTICLES, sample_rows=3)).rows == {}
 
 
 @pytest.mark.parametrize(
@@ -393,7 +393,7 @@ def test_integer_keys_of_a_large_collection_are_taken_from_all_of_their_range(
 ) -> None:
     monkeypatch.setattr(collections, "LARGEST_PAGE", 100)
     driver = Driver(Collection(keys).answer)
-    seen = driver.run(observe(ARTICLES, sample_rows=130, load=True)).rows
+    seen = driver.run(observe(ARTICLES, sample_rows=130, loader=Loader())).rows
     sample = sorted(key for key in seen if isinstance(key, int))
     assert 60 <= len(sample) <= 130
     assert sample[0] == keys[0]
@@ -413,7 +413,7 @@ def test_large_rows_are_asked_for_in_small_portions() -> None:
     collection = Collection(range(40))
     collection.fields = fields
     driver = Driver(collection.answer)
-    seen = driver.run(observe(ARTICLES, sample_rows=40, load=True))
+    seen = driver.run(observe(ARTICLES, sample_rows=40, loader=Loader()))
     assert list(seen.rows) == list(range(40))
     sizes = [step.request.limit for step in driver.sent if step.name == "get rows of collection"]  # type: ignore[union-attr]
     assert sizes == [15, 15, 10]

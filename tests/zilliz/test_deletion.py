@@ -21,6 +21,7 @@ from airflow_provider_zbackup.zilliz.errors import (
 )
 from airflow_provider_zbackup.zilliz.flows.deletion import delete_one, prune
 from airflow_provider_zbackup.zilliz.flows.retention import RetentionRules
+from airflow_provider_zbackup.zilliz.flows.steps import Pause
 from airflow_provider_zbackup.zilliz.models import Backup, BackupDeletion, BackupPage
 from airflow_provider_zbackup.zilliz.operations import Operation
 from tests.zilliz.driver import CLUSTER, Driver, WorkerDiedError, at, backup
@@ -116,7 +117,7 @@ def test_a_backup_that_is_gone_is_no_error(unknown: ZillizError) -> None:
     stock = Stock([backup("other")], unknown)
     assert stock.delete()["deleted"] is False
     assert stock.deleted == []
-    assert stock.worker.notes == [f"Backup backup-1 of cluster {CLUSTER} is gone already."]
+    assert stock.worker.notes == [f"Backup backup-1 of cluster {CLUSTER} is already gone."]
 
 
 def test_a_backup_that_shows_as_deleted_is_gone() -> None:
@@ -132,6 +133,20 @@ def test_a_wrong_cluster_id_does_not_look_like_a_backup_that_is_gone() -> None:
     ):
         stock.delete()
     assert stock.deleted == []
+
+
+def test_a_key_for_this_cluster_alone_finds_a_backup_gone() -> None:
+    stock = Stock([], ZillizNotFoundError("No such backup.", code=404))
+    stock.faults["list backups"] = [ZillizPermissionError("Not all of them.")]
+    assert stock.delete()["deleted"] is False
+    assert "backup-1 of cluster in01-cluster is already gone" in stock.worker.notes[-1]
+
+
+def test_trouble_that_passes_does_not_make_a_backup_look_gone() -> None:
+    stock = Stock([], ZillizNotFoundError("No such backup.", code=404))
+    stock.faults["list backups"] = [ZillizServerError("Down.")] * 6
+    with pytest.raises(ZillizServerError):
+        stock.delete()
 
 
 def test_a_backup_that_describes_itself_as_of_another_cluster_stays() -> None:
@@ -193,10 +208,10 @@ def test_pruning_deletes_the_oldest_first_and_shows_the_plan_before() -> None:
     assert stock.worker.calls[:first_delete].count("list backups") == 1
     notes = stock.worker.notes
     assert notes[:2] == [
-        "PLAN                 AGE        SIZE    NAME  COLLECTIONS  BACKUP  CLUSTER",
-        "keep: keep_last=2    0 min 0 s  2.0 GB  -     all          b0      in01-cluster",
+        "PLAN                 AGE      SIZE    NAME  COLLECTIONS  BACKUP  CLUSTER",
+        "keep: keep_last=2    0 s      2.0 GB  -     all          b0      in01-cluster",
     ]
-    assert "DELETE: keep_last=2  2 d 0 h    2.0 GB  -     all          b2      in01-cluster" in notes
+    assert "DELETE: keep_last=2  2 d 0 h  2.0 GB  -     all          b2      in01-cluster" in notes
     assert notes[6] == "Keeping 2 backups, deleting 3: 6.0 GB, about 0.15 less a month."
     assert notes[-1] == "Deleted 3 of 5 backups: 6.0 GB."
 
@@ -208,6 +223,17 @@ def test_a_dry_run_deletes_nothing() -> None:
     assert [held["action"] for held in result["backups"]] == ["kept", "kept"] + ["would be deleted"] * 3
     assert (result["deleted"], result["freed_bytes"], result["dry_run"]) == (0, 0, True)
     assert "Nothing was deleted: dry_run is set." in stock.worker.notes
+
+
+def test_a_plan_without_backups_says_so() -> None:
+    """As with a wrong id, for which the list is empty."""
+    stock = Stock([aged("other", 1, cluster_id="in01-other"), aged("auto", 1, creation_method="AUTO")])
+    assert stock.prune()["backups"] == []
+    (note,) = [note for note in stock.worker.notes if "nothing to prune" in note]
+    assert note == (
+        "Cluster in01-cluster has no MANUAL backups, so there is nothing to prune. If it should have some, "
+        "check the id and the API key."
+    )
 
 
 def test_only_what_was_named_is_looked_at() -> None:
@@ -235,6 +261,23 @@ def test_a_project_is_pruned_cluster_by_cluster() -> None:
     stock.prune(RetentionRules(keep_last=1), project_id="proj-1")
     assert stock.deleted == ["b", "d"]
     assert dict(stock.worker.sent[0].query)["projectId"] == "proj-1"
+
+
+def test_a_backup_that_shows_another_project_stays() -> None:
+    # As a service would answer that ignores the filter.
+    stock = Stock([aged(f"b{days}", days, project_id=f"proj-{days % 2}") for days in range(6)])
+    result = stock.prune(RetentionRules(keep_last=1), project_id="proj-1")
+    assert stock.deleted == ["b5", "b3"]
+    assert [held["backup_id"] for held in result["backups"]] == ["b1", "b3", "b5"]
+
+
+def test_a_backup_that_shows_no_cluster_stays_and_stops_nothing() -> None:
+    stock = five()
+    stock.backups += [aged(f"lost{days}", days, cluster_id="", backup_type="COLLECTION") for days in range(3)]
+    result = stock.prune(project_id="proj-1")
+    assert stock.deleted == ["b4", "b3", "b2"]
+    reasons = {held["reason"] for held in result["backups"] if held["backup_id"].startswith("lost")}
+    assert reasons == {"does not show its cluster"}
 
 
 def test_backups_of_other_collections_do_not_count() -> None:
@@ -282,21 +325,33 @@ def change(stock: Stock, number: int, **facts: Any) -> None:
     stock.before = act
 
 
+def test_what_is_to_be_kept_may_be_named_too_and_what_is_not_found_is_told() -> None:
+    # Who gives a name by mistake must not lose the backup.
+    stock = five()
+    stock.backups[4] = stock.backups[4].model_copy(update={"backup_name": "before the launch"})
+    stock.prune(RetentionRules(keep_last=1, keep=["b3", "before the launch", "b33"]))
+    assert stock.deleted == ["b2", "b1"]
+    (warning,) = [step for step in stock.worker.steps if isinstance(step, Pause) and step.is_trouble]
+    assert warning.note == "keep: there is no backup b33."
+    assert stock.worker.steps.index(warning) < stock.worker.calls.index("delete backup")
+
+
 @pytest.mark.parametrize(
     ("facts", "reason"),
     [
         ({"backup_name": "keep-this"}, "it is now called keep-this"),
-        ({"status": "DELETING"}, "it is gone already"),
+        ({"backup_name": "mine"}, "it is now called mine"),
+        ({"status": "DELETING"}, "it is already gone"),
         ({"create_time": at(0)}, "it has changed since the plan"),
         ({"creation_method": "AUTO"}, "it has changed since the plan"),
         ({"status": "FAILED"}, "it has changed since the plan"),
     ],
-    ids=["renamed", "deleting", "newer", "automatic", "failed"],
+    ids=["renamed", "renamed as one to keep", "deleting", "newer", "automatic", "failed"],
 )
 def test_a_backup_that_changed_since_the_plan_is_skipped(facts: dict[str, Any], reason: str) -> None:
     stock = five()
     change(stock, 4, **facts)
-    result = stock.prune(RetentionRules(keep_last=2, keep_names="keep-*"))
+    result = stock.prune(RetentionRules(keep_last=2, keep=["mine"], keep_names="keep-*"))
     assert stock.deleted == ["b3", "b2"]
     (skipped,) = [held for held in result["backups"] if held["action"] == "skipped"]
     assert (skipped["backup_id"], skipped["reason"]) == ("b4", reason)

@@ -28,7 +28,7 @@ def test_sizes(size: float | None, text: str) -> None:
     ("age", "text"),
     [
         (None, "unknown"),
-        (timedelta(seconds=-5), "0 min 0 s"),
+        (timedelta(seconds=-5), "0 s"),
         (timedelta(seconds=61), "1 min 1 s"),
         (timedelta(hours=5, minutes=2), "5 h 2 min"),
         (timedelta(days=40, hours=3, minutes=59), "40 d 3 h"),

@@ -2,6 +2,7 @@
 (() => {
   const base = document.body.dataset.base, prefix = document.body.dataset.prefix;
   const content = document.getElementById("content"), form = document.getElementById("filter");
+  const lost = document.getElementById("lost");
   // Airflow's own window, if the page is shown in it.
   let outer = null;
   try { if (parent !== window && parent.document) outer = parent; } catch { /* Another origin. */ }
@@ -53,35 +54,35 @@
   };
 
   // Times, in the zone that the user has chosen in Airflow.
-  const zone = (() => {
+  const format = (options, locale = "en-GB") => {
     try {
-      const chosen = (localStorage.getItem("timezone") || "").replaceAll('"', "");
-      new Intl.DateTimeFormat("en", { timeZone: chosen });
-      return chosen;
-    } catch { return undefined; }
-  })();
-  const exact = new Intl.DateTimeFormat("en-GB",
-    { dateStyle: "medium", timeStyle: "long", timeZone: zone });
-  const short = new Intl.DateTimeFormat("en-GB",
-    { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZone: zone });
-  const span = (seconds) => {
+      const timeZone = (localStorage.getItem("timezone") || "").replaceAll('"', "");
+      return new Intl.DateTimeFormat(locale, { ...options, timeZone });
+    } catch { return new Intl.DateTimeFormat(locale, options); }
+  };
+  const span = (seconds, mostHours = 23) => {
     const minutes = Math.floor(seconds / 60), hours = Math.floor(minutes / 60), days = Math.floor(hours / 24);
-    if (days) return hours % 24 ? `${days} d ${hours % 24} h` : `${days} d`;
+    if (hours > mostHours) return hours % 24 ? `${days} d ${hours % 24} h` : `${days} d`;
     if (hours) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
     return minutes ? `${minutes} min` : `${Math.floor(seconds)} s`;
   };
   const writeTimes = () => {
+    const exact = format({ dateStyle: "medium", timeStyle: "long" });
+    const short = format({ day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
+    const clock = format({ hour: "2-digit", minute: "2-digit" });
     for (const time of document.querySelectorAll("time")) {
       // An age is by the clock that set the time.
       const skew = Number(time.closest("[data-skew]")?.dataset.skew ?? 0);
       const moment = new Date(time.dateTime), seconds = (Date.now() - moment) / 1000 + skew;
       time.title = exact.format(moment);
-      if (time.dataset.form === "age") time.textContent = span(Math.max(0, seconds));
+      if (time.dataset.form === "age") time.textContent = span(Math.max(0, seconds), 47);
       else if (time.dataset.form === "past") time.textContent = `${span(Math.max(0, seconds))} ago`;
       else if (time.dataset.form === "future" && seconds < 0) time.textContent = `in ${span(-seconds)}`;
+      else if (time.dataset.form === "clock") time.textContent = clock.format(moment);
       else time.textContent = short.format(moment);
     }
   };
+
 
   // Who made a backup: the browser asks Airflow, which answers what this user may see.
   const ask = async (path) => {
@@ -111,12 +112,24 @@
   });
   const failures = recent(30_000, async () => {
     const since = new Date(Date.now() - 30 * 86_400_000).toISOString();
-    const name = "ZillizCreateBackupOperator";
-    const answer = await ask(`/api/v2/dags/~/dagRuns/~/taskInstances?operator=${name}&state=failed&limit=100` +
-      `&order_by=-end_date&end_date_gte=${encodeURIComponent(since)}`);
-    // Airflow before 3.2 does not know the filter by operator.
-    return answer.task_instances.filter((task) => task.operator === name && task.end_date);
+    const names = ["ZillizCreateBackupOperator", "BackupBeforeOperator"];
+    const answer = await ask(`/api/v2/dags/~/dagRuns/~/taskInstances?operator=${names.join("&operator=")}` +
+      `&state=failed&limit=100&order_by=-end_date&end_date_gte=${encodeURIComponent(since)}`);
+    const tasks = answer.task_instances.filter((task) => names.includes(task.operator) && task.end_date);
+    for (const task of tasks) task.cluster = await clusterOf(task);
+    return tasks;
   });
+  const asked = new Map();
+  const clusterOf = async (task) => {
+    if (task.rendered_fields?.cluster_id) return task.rendered_fields.cluster_id;
+    // Airflow before 3.3 tells the fields only of one task at a time.
+    if (!asked.has(task.id)) {
+      const parts = [task.dag_id, "dagRuns", task.dag_run_id, "taskInstances", task.task_id].map(encodeURIComponent);
+      const path = `/api/v2/dags/${parts.join("/")}` + (task.map_index >= 0 ? `/${task.map_index}` : "");
+      asked.set(task.id, ask(path).catch(() => null));
+    }
+    return (await asked.get(task.id))?.rendered_fields?.cluster_id;
+  };
   const taskLink = (task) => {
     const link = document.createElement("a");
     const parts = [task.dag_id, "runs", task.run_id ?? task.dag_run_id, "tasks", task.task_id].map(encodeURIComponent);
@@ -163,12 +176,13 @@
   const writeFailures = async () => {
     const failed = await failures();
     if (!failed) return;
+    // In Sweden a date is written as in the timeline: 2026-03-02.
+    const date = format({ dateStyle: "short" }, "sv-SE");
     for (const place of content.querySelectorAll("[data-cluster]")) {
-      const own = failed.filter((task) => task.rendered_fields?.cluster_id === place.dataset.cluster);
+      const own = failed.filter((task) => task.cluster === place.dataset.cluster);
       const chart = place.querySelector(".timeline");
       for (const task of chart ? own : []) {
-        const ago = Math.floor((Date.now() - new Date(task.end_date)) / 86_400_000);
-        const day = chart.querySelector(`[data-ago="${ago}"]`);
+        const day = chart.querySelector(`[data-date="${date.format(new Date(task.end_date))}"]`);
         if (!day || day.querySelector(".task")) continue;
         const mark = day.querySelector(".ground").cloneNode();
         mark.setAttribute("class", "failed task");
@@ -215,16 +229,20 @@
   };
 
   // What the page shows is fetched again and again. What the user has opened stays open.
-  let timer, last = content.innerHTML;
+  const placeOf = (element) => {
+    const href = element.getAttribute("href"), id = element.closest("[id]").id;
+    return href ? `a[href="${CSS.escape(href)}"]` : `#${CSS.escape(id)} ${element.localName}`;
+  };
+  let timer, loading, last = content.innerHTML;
   const decorate = () => { writeTimes(); writeMakers(); writeFailures(); writeProgress(); };
   const show = (html) => {
     if (html !== last) {
       last = html;
       const opened = [...content.querySelectorAll("details[open]")].map((each) => each.id);
-      const focused = content.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+      const focused = content.contains(document.activeElement) ? placeOf(document.activeElement) : null;
       content.innerHTML = html;
       for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
-      if (focused) content.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
+      if (focused) content.querySelector(focused)?.focus();
     }
     const projects = JSON.parse(content.firstElementChild?.dataset.projects ?? "[]");
     const select = form?.elements.project, chosen = select?.value;
@@ -241,19 +259,30 @@
   };
   const load = async () => {
     clearTimeout(timer);
+    // An answer that is still to come would show what the user has looked for before.
+    loading?.abort();
     if (document.hidden) return;
+    const own = loading = new AbortController();
     const address = new URL(location.href);
     address.searchParams.set("part", "true");
+    address.searchParams.set("zone", format({}).resolvedOptions().timeZone);
     try {
-      const response = await fetch(address);
-      if (response.status === 401) { location.reload(); return; }
+      const response = await fetch(address, { signal: AbortSignal.any([own.signal, AbortSignal.timeout(60_000)]) });
+      // The session has ended, or the user may no longer see this.
+      if (response.status === 401 || response.status === 403) { location.reload(); return; }
+      if (!response.ok) throw new Error(response.statusText);
       show(await response.text());
+      lost.hidden = true;
     } catch {
-      // The API server restarts, or the network is down.
+      if (own.signal.aborted) return;
+      // The API server restarts, or the network is down. What was shown stays.
+      lost.hidden = false;
       timer = setTimeout(load, 5000);
     }
   };
   document.addEventListener("visibilitychange", load);
+  // The user has chosen another time zone.
+  addEventListener("storage", (event) => { if (event.key === "timezone") load(); });
   if (form) {
     let typing;
     const filter = () => {
@@ -278,6 +307,6 @@
     }
   }
   decorate();
-  const again = Number(content.querySelector("[data-again]")?.dataset.again);
-  if (again === 1) load(); else plan();
+  // The server does not know yet when a day of this user begins.
+  if (content.querySelector("[data-again]")?.dataset.again !== "0") load();
 })();

@@ -114,6 +114,36 @@ class Observation(NamedTuple):
     rows: Mapping[Key, RowFingerprint]
 
 
+class Loader:
+    """Loads collections to look at their rows, and releases them again."""
+
+    def __init__(self) -> None:
+        #: What is loaded and not yet released.
+        self.loaded: list[CollectionAddress] = []
+
+    def load(self, where: CollectionAddress) -> Flow[bool]:
+        """Begin to load a collection; return ``False`` if that is impossible, since it has no index."""
+        # Noted before the call: one without an answer may be carried out.
+        self.loaded.append(where)
+        try:
+            yield from retrying(load_collection(where))
+        except ZillizError as error:
+            if error.code != NO_INDEX:
+                raise
+            self.loaded.remove(where)
+            return False
+        return True
+
+    def release(self) -> Flow[None]:
+        """Release all that is loaded."""
+        while self.loaded:
+            where = self.loaded.pop()
+            try:
+                yield from retrying(release_collection(where))
+            except ZillizError as error:
+                yield Pause(0, f"{where} was loaded to look at it, and could not be released again: {error}")
+
+
 def open_data_plane(cluster_id: str) -> Flow[str]:
     """
     Return the address of a cluster's data plane.
@@ -173,20 +203,24 @@ def take_manifest(
     taken_at = datetime.fromtimestamp((yield from now()), UTC)
     for place, name in names:
         where = CollectionAddress(address, place, name)
-        facts.append((yield from observe(where, sample_rows=sample_rows, load=False)).facts)
+        facts.append((yield from observe(where, sample_rows=sample_rows)).facts)
     return Manifest(cluster_id=cluster_id, backup_id=backup_id, taken_at=taken_at, collections=tuple(facts))
 
 
 def observe(
-    where: CollectionAddress, *, sample_rows: int = 0, keys: Sequence[Key] = (), load: bool
+    where: CollectionAddress,
+    *,
+    sample_rows: int = 0,
+    keys: Sequence[Key] = (),
+    loader: Loader | None = None,
 ) -> Flow[Observation]:
     """
     Look at a collection.
 
     :param sample_rows: how many rows to sample
     :param keys: primary keys of the rows to sample, instead
-    :param load: whether to load the collection if it is not, since rows are counted only then. It is released
-        again. If not, nothing is said about its rows
+    :param loader: loads the collection if it is not, since rows are counted only then, and releases it again.
+        After an error its caller does that. ``None`` loads nothing: nothing is said about the rows then
     """
     description = (yield from retrying(describe_collection(where))).value
     indexes = yield from _indexes(where)
@@ -201,34 +235,20 @@ def observe(
         indexes=indexes,
     )
     state = (yield from retrying(get_load_state(where))).value
-    is_resting = not (state.is_loaded or state.is_loading)
-    if is_resting and not load:
-        return Observation(_without_rows(facts, "it is not loaded"), {})
-    try:
-        if is_resting:
-            yield from retrying(load_collection(where))
-        yield from _wait_until_loaded(where, state)
-        seen = yield from _look_at_rows(where, description, facts, sample_rows, keys)
-    except ZillizError as error:
-        if is_resting and error.code == NO_INDEX:
-            return Observation(_without_rows(facts, "it has no index, so it cannot be loaded"), {})
-        if is_resting:
-            yield from _release(where)
-        raise
-    if is_resting:
-        yield from _release(where)
+    if not (state.is_loaded or state.is_loading):
+        if loader is None:
+            return _without_rows(facts, "it is not loaded")
+        if not (yield from loader.load(where)):
+            return _without_rows(facts, "it has no index, so it cannot be loaded")
+    yield from _wait_until_loaded(where, state)
+    seen = yield from _look_at_rows(where, description, facts, sample_rows, keys)
+    if loader is not None:
+        yield from loader.release()
     return seen
 
 
-def _without_rows(facts: CollectionFacts, why: str) -> CollectionFacts:
-    return facts.model_copy(update={"not_compared": (f"rows: {why}",)})
-
-
-def _release(where: CollectionAddress) -> Flow[None]:
-    try:
-        yield from retrying(release_collection(where))
-    except ZillizError as error:
-        yield Pause(0, f"{where} was loaded to look at it, and could not be released again: {error}")
+def _without_rows(facts: CollectionFacts, why: str) -> Observation:
+    return Observation(facts.model_copy(update={"not_compared": (f"rows: {why}",)}), {})
 
 
 def _structure(description: CollectionDescription) -> dict[str, Any]:

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import Enum
 from typing import Any
 
 from airflow_provider_zbackup.zilliz.errors import (
     ZillizBadRequestError,
-    ZillizConflictError,
     ZillizError,
     ZillizNotFoundError,
     ZillizPermanentError,
     ZillizProtocolError,
     ZillizRefusedError,
 )
+from airflow_provider_zbackup.zilliz.flows.conflicts import ConflictSearch, conflict_with
 from airflow_provider_zbackup.zilliz.flows.recovery import (
     CLOCK_TOLERANCE,
     LIST_LAG,
@@ -39,7 +39,7 @@ from airflow_provider_zbackup.zilliz.flows.steps import (
     poll_through_lag,
     retrying,
 )
-from airflow_provider_zbackup.zilliz.flows.submission import Record, Submission, unexplained_conflict
+from airflow_provider_zbackup.zilliz.flows.submission import Record, Submission
 from airflow_provider_zbackup.zilliz.models import Backup, BackupCreation
 from airflow_provider_zbackup.zilliz.operations import Operation, create_backup, describe_backup
 from airflow_provider_zbackup.zilliz.requests import CreateBackupRequest
@@ -159,7 +159,7 @@ class CreateBackupSubmission(Submission[CreateRecord]):
         before = yield from all_backups(cluster_id=self.cluster_id)
         running = yield from RunningBackups().among(before)
         if running:
-            raise _conflict(running, before.server_time)
+            raise conflict_with(running, before.server_time)
         server_time = before.server_time or as_datetime((yield from now()))
         return CreateRecord(
             cluster_id=self.cluster_id,
@@ -197,7 +197,7 @@ class CreateBackupSubmission(Submission[CreateRecord]):
             for backup, evidence in found
         ]
         running = [] if candidates else (yield from RunningBackups().among(listed))
-        conflict = _conflict(running, listed.server_time) if running else None
+        conflict = conflict_with(running, listed.server_time) if running else None
         return Findings(candidates, listed.server_time, conflict)
 
     def _candidates(
@@ -258,62 +258,16 @@ class CreateBackupSubmission(Submission[CreateRecord]):
     def explain(self, record: CreateRecord, refusal: ZillizError, *, is_conflict: bool) -> Flow[None]:
         if not is_conflict and self._is_request_wrong(refusal.message):
             raise refusal.as_kind(ZillizBadRequestError) from refusal
-        begun_by: datetime | None = None
-
-        def was_in_the_way(backup: Backup) -> bool:
-            begun = backup.create_time
-            # A backup that began after the refusal may be ours, made despite the refusal.
-            if begun and begun_by and begun > begun_by:
-                return False
-            # A short backup may have ended before the list shows it.
-            is_new = begun is None or begun >= record.first_sent - REMEMBERED_AGE
-            return backup.is_running or (is_new and backup.backup_id not in record.known)
-
-        running_backups = RunningBackups()
-
-        def poll() -> Flow[ZillizConflictError | None]:
-            nonlocal begun_by
-            here = yield from all_backups(cluster_id=self.cluster_id)
-            if begun_by is None and here.server_time is not None:
-                begun_by = here.server_time + timedelta(seconds=CLOCK_TOLERANCE)
-            running = {backup.backup_id for backup in (yield from running_backups.among(here))}
-            blocking = [
-                backup
-                for backup in here.value
-                if was_in_the_way(backup) and (backup.backup_id in running or not backup.is_running)
-            ]
-            if blocking:
-                return _conflict(blocking, here.server_time, refusal)
-            try:
-                # No document says whether "one manual backup at a time" is per cluster or for all.
-                everywhere = yield from all_backups()
-            except ZillizError:
-                # The key may be for this cluster alone. The reason of the refusal matters more.
-                everywhere = here
-            # What is left of this cluster is copies; no document says whether they are in the way.
-            blocking = [
-                backup
-                for backup in everywhere.value
-                if was_in_the_way(backup) and (backup.is_manual or backup.cluster_id == self.cluster_id)
-            ]
-            if blocking:
-                conflict = _conflict(blocking, everywhere.server_time, refusal)
-                conflict.retry_after = unexplained_conflict(refusal).retry_after
-                are_elsewhere = all(backup.cluster_id != self.cluster_id for backup in blocking)
-                conflict.is_guess = are_elsewhere and not is_conflict
-                return conflict
-            return unexplained_conflict(refusal) if is_conflict else None
-
+        search = ConflictSearch(
+            self.cluster_id,
+            refusal,
+            is_certain=is_conflict,
+            known=record.known,
+            since=record.first_sent - REMEMBERED_AGE,
+        )
         yield Pause(0, f"{refusal} Checking whether another backup is in the way.")
-        conflict = yield from poll_through_lag(poll, lambda found: found is not None, lambda *_: LIST_LAG)
+        conflict = yield from poll_through_lag(
+            search.poll, lambda found: found is not None, lambda *_: LIST_LAG
+        )
         if conflict is not None:
             raise conflict from refusal
-
-
-def _conflict(
-    blocking: Sequence[Backup], server_time: datetime | None, refusal: ZillizError | None = None
-) -> ZillizConflictError:
-    names = "; ".join(f"{backup.describe(server_time)} of cluster {backup.cluster_id}" for backup in blocking)
-    return ZillizConflictError(
-        f"Another backup is in the way: {names}." + (f" {refusal}" if refusal else ""), unprocessed=True
-    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from airflow_provider_zbackup.zilliz.errors import (
@@ -13,6 +12,7 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizConflictError,
     ZillizError,
     ZillizNotFoundError,
+    ZillizPermanentError,
     ZillizRefusedError,
 )
 from airflow_provider_zbackup.zilliz.flows.retention import (
@@ -55,7 +55,7 @@ class Outcome(NamedTuple):
 
 def delete_one(cluster_id: str, backup_id: str) -> Flow[dict[str, Any]]:
     """
-    Delete a backup, unless it is gone already.
+    Delete a backup, unless it is already gone.
 
     :return: ``cluster_id``, ``backup_id``, ``backup_name``, and ``deleted``: false if it was gone
     :raises ZillizConflictError: when it is still being made
@@ -64,20 +64,33 @@ def delete_one(cluster_id: str, backup_id: str) -> Flow[dict[str, Any]]:
     result = {"cluster_id": cluster_id, "backup_id": backup_id, "backup_name": None, "deleted": False}
     backup = yield from _find(cluster_id, backup_id)
     if backup is None:
-        # A wrong cluster id must not look like a backup that is gone.
-        listed = yield from all_backups()
-        for other in listed.value:
-            if other.backup_id == backup_id and other.cluster_id not in ("", cluster_id):
-                raise ZillizBadRequestError(
-                    f"Backup {backup_id} is of cluster {other.cluster_id}, not {cluster_id}. "
-                    "Nothing was deleted.",
-                    unprocessed=True,
-                )
-        yield Pause(0, f"Backup {backup_id} of cluster {cluster_id} is gone already.")
+        yield from _check_elsewhere(cluster_id, backup_id)
+        yield Pause(0, f"Backup {backup_id} of cluster {cluster_id} is already gone.")
         return result
     yield Pause(0, f"Deleting {backup.describe()} of cluster {cluster_id}. This cannot be undone.")
     yield from _delete(cluster_id, backup_id)
     return result | {"backup_name": backup.backup_name or None, "deleted": True}
+
+
+def _check_elsewhere(cluster_id: str, backup_id: str) -> Flow[None]:
+    """Check that no other cluster has the backup: a wrong cluster id must not look as if it were gone."""
+    try:
+        listed = yield from all_backups()
+    except (ZillizPermanentError, ZillizRefusedError):
+        # The key may be for this cluster alone.
+        return
+    for other in listed.value:
+        if other.backup_id == backup_id:
+            _check_cluster(other, cluster_id)
+
+
+def _check_cluster(backup: Backup, cluster_id: str) -> None:
+    if backup.cluster_id not in ("", cluster_id):
+        raise ZillizBadRequestError(
+            f"Backup {backup.backup_id} is of cluster {backup.cluster_id}, not {cluster_id}. "
+            "Nothing was deleted.",
+            unprocessed=True,
+        )
 
 
 def _find(cluster_id: str, backup_id: str) -> Flow[Backup | None]:
@@ -91,11 +104,7 @@ def _find(cluster_id: str, backup_id: str) -> Flow[Backup | None]:
     except ZillizNotFoundError:
         return None
     backup = reply.value.model_copy(update={"backup_id": backup_id})
-    if backup.cluster_id not in ("", cluster_id):
-        raise ZillizBadRequestError(
-            f"Backup {backup_id} is of cluster {backup.cluster_id}, not {cluster_id}. Nothing was deleted.",
-            unprocessed=True,
-        )
+    _check_cluster(backup, cluster_id)
     if backup.may_block((yield from server_now(reply))):
         raise ZillizConflictError(
             f"Backup {backup_id} is {backup.status or 'in no known state'}: it may still be made. "
@@ -139,15 +148,28 @@ def prune(
     """
     listed = yield from all_backups(cluster_id=cluster_id, project_id=project_id)
     time = yield from server_now(listed)
+    there = {name for backup in listed.value for name in (backup.backup_id, backup.backup_name)}
+    for name in sorted(set(rules.keep) - there):
+        yield Pause(0, f"keep: there is no backup {name}.", is_trouble=True)
     # By id: a backup that changes between two pages is listed twice.
     backups = {
         backup.backup_id: backup.model_copy(update={"cluster_id": backup.cluster_id or cluster_id or ""})
         for backup in listed.value
         if backup.backup_id
         and backup.cluster_id in ("", cluster_id or backup.cluster_id)
+        and backup.project_id in ("", project_id or backup.project_id)
         and backup.creation_method == creation_method
         and backup_type in (None, backup.backup_type)
     }
+    if not backups:
+        where = f"Cluster {cluster_id}" if cluster_id else f"Project {project_id}"
+        kind = f"{creation_method} {backup_type or ''}".rstrip()
+        yield Pause(
+            0,
+            f"{where} has no {kind} backups, so there is nothing to prune. If it should have some, "
+            "check the id and the API key.",
+            is_trouble=True,
+        )
     contents = yield from _read_contents(needs_contents(backups.values(), rules, time))
     plan = plan_retention(backups.values(), rules, time, contents)
     yield from _show(plan, contents, time, price_per_gb_month)
@@ -290,8 +312,8 @@ def _obstacle(verdict: Verdict, rules: RetentionRules, seen_at: dict[str, float]
             seen_at[guard.backup_id] = yield from now()
     found = yield from _find(planned.cluster_id, planned.backup_id)
     if found is None:
-        return "it is gone already"
-    if rules.keep_names is not None and fnmatchcase(found.backup_name, rules.keep_names):
+        return "it is already gone"
+    if rules.protect(found):
         return f"it is now called {found.backup_name}"
     for name in ("status", "backup_type", "creation_method", "create_time"):
         # What Describe Backup does not show has not changed.

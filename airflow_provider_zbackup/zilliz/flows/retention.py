@@ -29,7 +29,7 @@ class RetentionRules:
         ``keep_weekly``, for weeks from Monday, and ``keep_monthly``
     :param timezone: where those days, weeks and months begin
     :param min_keep: keep this many of the newest, whatever the other rules say
-    :param keep: keep the backups with these ids
+    :param keep: keep the backups with these ids or names
     :param keep_names: keep the backups whose name matches this shell pattern
     """
 
@@ -42,6 +42,14 @@ class RetentionRules:
     min_keep: int = 1
     keep: Collection[str] = ()
     keep_names: str | None = None
+
+    def protect(self, backup: Backup) -> str:
+        """Return the rule that keeps a backup by its id or name, whatever else there is, or an empty text."""
+        if {backup.backup_id, backup.backup_name} & set(self.keep):
+            return "keep"
+        if self.keep_names is not None and fnmatchcase(backup.backup_name, self.keep_names):
+            return f"keep_names={self.keep_names}"
+        return ""
 
 
 class Verdict(NamedTuple):
@@ -69,7 +77,7 @@ def plan_retention(
     ==================================================  ==========================
     is not AVAILABLE, such as CREATING                  kept, and not counted
     shows no creation time, or one in the future        kept, and not counted
-    does not show its collections                       kept, and not counted
+    does not show its cluster, or its collections       kept, and not counted
     is kept by its id, its name, its age or its rank    kept
     is none of these                                    deleted
     ==================================================  ==========================
@@ -116,6 +124,8 @@ def _doubt(backup: Backup, now: datetime, held: Contents | None) -> str:
     """Return why a backup is neither deleted nor counted, or an empty text."""
     if not backup.is_available:
         return f"is {backup.status or 'without a status'}"
+    if not backup.cluster_id:
+        return "does not show its cluster"
     if backup.create_time is None:
         return "has no creation time"
     if backup.create_time > now:
@@ -140,10 +150,8 @@ def _evaluate_group(group: Sequence[Backup], rules: RetentionRules, now: datetim
 
 
 def _kept_by_itself(backup: Backup, rules: RetentionRules, now: datetime) -> Iterator[str]:
-    if backup.backup_id in rules.keep:
-        yield "keep"
-    if rules.keep_names is not None and fnmatchcase(backup.backup_name, rules.keep_names):
-        yield f"keep_names={rules.keep_names}"
+    if rule := rules.protect(backup):
+        yield rule
     if rules.older_than is not None and backup.create_time and now - backup.create_time <= rules.older_than:
         yield f"older_than={rules.older_than}"
 

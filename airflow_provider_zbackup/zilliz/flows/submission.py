@@ -100,7 +100,7 @@ class Submission(ABC, Generic[R]):
     kind: ClassVar[str]
     record_type: type[R]
     #: Whether a cleared task makes a new one if its earlier one is finished.
-    starts_anew_when_cleared: ClassVar[bool] = True
+    starts_again_when_cleared: ClassVar[bool] = True
     #: Whether the result of a call can be found without the job's id. If not, only the user can find out what
     #: a call without an answer did; and a refusal is believed.
     leaves_traces: ClassVar[bool] = True
@@ -186,7 +186,7 @@ def submit_once(
     :raises ZillizConflictError: when something is in the way
     :raises ZillizUncertainError: when it cannot be known whether the job was started
     """
-    only_unfinished = only_unfinished and submission.starts_anew_when_cleared
+    only_unfinished = only_unfinished and submission.starts_again_when_cleared
     search = partial(find_result, submission, on_uncertain=on_uncertain)
     earlier = None if record is None else (yield from _read(submission, record, on_uncertain))
     if earlier is not None:
@@ -250,16 +250,7 @@ def _submit(
                 if found is not None:
                     return found
             if is_conflict or isinstance(error, ZillizRefusedError):
-                try:
-                    yield from submission.explain(record, error, is_conflict=is_conflict)
-                except ZillizConflictError as conflict:
-                    if conflict.retry_after is not None and not is_conflict:
-                        # It is not certain that this is in the way, so the call may still be carried out.
-                        yield failed.save()
-                    raise
-            if isinstance(error, ZillizRefusedError) and submission.leaves_traces:
-                # A catch-all code says "failed", perhaps too early. So the next try searches first.
-                yield failed.save()
+                yield from _explain(submission, record, failed, error, is_conflict)
             attempts_left -= 1
             if not attempts_left or not isinstance(error, ZillizTransientError):
                 raise
@@ -272,6 +263,27 @@ def _submit(
         else:
             yield started.save()
             return started
+
+
+def _explain(
+    submission: Submission[R], record: R, failed: R, refusal: ZillizError, is_conflict: bool
+) -> Flow[None]:
+    """
+    Raise the conflict behind a refusal, if there is one, and save what the next try has to know.
+
+    :param record: what was known before the call
+    :param failed: the same, with the time at which the call failed
+    """
+    try:
+        yield from submission.explain(record, refusal, is_conflict=is_conflict)
+    except ZillizConflictError as conflict:
+        if conflict.retry_after is not None and not is_conflict:
+            # It is not certain that this is in the way, so the call may still be carried out.
+            yield failed.save()
+        raise
+    if isinstance(refusal, ZillizRefusedError) and submission.leaves_traces:
+        # A catch-all code says "failed", perhaps too early. So the next try searches first.
+        yield failed.save()
 
 
 def _save_before(

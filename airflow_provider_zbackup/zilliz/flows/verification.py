@@ -9,6 +9,7 @@ from airflow_provider_zbackup.zilliz.data_operations import CollectionAddress
 from airflow_provider_zbackup.zilliz.errors import ZillizBadRequestError
 from airflow_provider_zbackup.zilliz.flows.collections import (
     Key,
+    Loader,
     Manifest,
     Name,
     Observation,
@@ -67,7 +68,7 @@ Expect = Callable[[Name], Flow[Observation]]
 
 
 def verify_with_manifest(
-    cluster_id: str, manifest: Manifest, scope: Scope, *, load: bool
+    cluster_id: str, manifest: Manifest, scope: Scope, loader: Loader | None
 ) -> Flow[dict[str, Any]]:
     """
     Compare collections with a manifest; see :func:`_verify`.
@@ -83,11 +84,11 @@ def verify_with_manifest(
         return Observation(known[name], {})
 
     address = yield from open_data_plane(cluster_id)
-    return (yield from _verify(address, list(known), expect, scope, load=load))
+    return (yield from _verify(address, list(known), expect, scope, loader))
 
 
 def verify_with_cluster(
-    cluster_id: str, source_cluster_id: str, scope: Scope, *, sample_rows: int, load: bool
+    cluster_id: str, source_cluster_id: str, scope: Scope, loader: Loader | None, *, sample_rows: int
 ) -> Flow[dict[str, Any]]:
     """
     Compare collections with those of a cluster; see :func:`_verify`.
@@ -106,22 +107,23 @@ def verify_with_cluster(
     names = yield from list_names(source, scope.database)
 
     def expect(name: Name) -> Flow[Observation]:
-        return (yield from observe(CollectionAddress(source, *name), sample_rows=sample_rows, load=load))
+        return (yield from observe(CollectionAddress(source, *name), sample_rows=sample_rows, loader=loader))
 
-    return (yield from _verify(address, names, expect, scope, load=load))
+    return (yield from _verify(address, names, expect, scope, loader))
 
 
 def _verify(
-    address: str, expected: Sequence[Name], expect: Expect, scope: Scope, *, load: bool
+    address: str, expected: Sequence[Name], expect: Expect, scope: Scope, loader: Loader | None
 ) -> Flow[dict[str, Any]]:
     """
     Compare collections, and log what differs as a table.
 
     :param address: of the data plane of the cluster that holds what was restored
     :param expected: all collections that should be there
-    :param load: whether to load what is not loaded, to count its rows
+    :param loader: loads what is not loaded, to count its rows; after an error its caller releases that
     :return: as plain JSON: ``collections`` (how many were compared), ``rows`` (how many those have),
         ``sampled_rows`` (how many of these were compared), ``differences`` and ``not_compared``
+    :raises ZillizBadRequestError: when there is nothing to compare
     """
     held = yield from list_names(address)
     differences: list[Difference] = []
@@ -132,6 +134,10 @@ def _verify(
         pairs = [Pair(name, name) for name in expected if scope.holds(name)]
         unexpected = [name for name in held if scope.holds(name) and name not in expected]
         differences += [Difference(_text(name), "collection", MISSING, THERE) for name in unexpected]
+    if not pairs and not differences:
+        raise ZillizBadRequestError(
+            "There are no collections to compare, so nothing is proved.", unprocessed=True
+        )
     for pair in pairs:
         label = _text(pair.restored)
         wanted = yield from expect(pair.expected)
@@ -141,7 +147,7 @@ def _verify(
         found = yield from observe(
             CollectionAddress(address, *pair.restored),
             keys=[key for key, _ in wanted.facts.sample],
-            load=load and wanted.facts.rows is not None,
+            loader=loader if wanted.facts.rows is not None else None,
         )
         seen = list(compare(label, wanted, found))
         notes = wanted.facts.not_compared
