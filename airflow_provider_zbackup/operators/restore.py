@@ -338,8 +338,7 @@ class ZillizRestoreCollectionsOperator(ZillizJobOperator["RestoreCollectionsReco
         """Return where each collection that the backup shows is restored to."""
         from airflow_provider_zbackup.zilliz.flows.collection_restoration import list_all_targets
 
-        flow = list_all_targets(self.cluster_id, backup_id, **self._naming())
-        return self.hook.client.run(flow, note=self.log.info, warn=self.log.warning)
+        return self.run_flow(list_all_targets(self.cluster_id, backup_id, **self._naming()))
 
     def _naming(self) -> dict[str, Any]:
         return {
