@@ -17,6 +17,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "example_dags"
 PROVIDER = "airflow_provider_zbackup"
 
 JOB_SECONDS = 20.0
+# Long, because a slow machine is no error.
 RUN_SECONDS = 300.0
 # Per GB of backups and month.
 PRICE = 0.025
