@@ -8,7 +8,7 @@ OLDEST := .venv-oldest
 BENCH := .venv-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test test-on test-matrix fault-matrix test-data test-ui test-ui-on test-e2e test-oldest lint types docs package screenshots bench pins clean
+.PHONY: help demo demo-data ui test test-on test-matrix fault-matrix demo-on test-data test-ui test-ui-on test-e2e test-oldest lint types docs package screenshots bench pins clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ $(BENCH)/installed: pyproject.toml constraints/airflow-3.3.txt
 demo: $(VENV)/installed ## Undo a migration with a mistake, in a real Airflow against the emulator
 	$(BIN)/python -m dev.demo
 
+demo-data: $(VENV)/installed-data ## The same with real vectors, as pymilvus sees them (400 MB more to install)
+	$(BIN)/python -m dev.demo --data
+
 ui: $(VENV)/installed ## Show the page "Zilliz backups" in a real Airflow, with 30 days to look at, until Ctrl-C
 	$(BIN)/python -m dev.ui
 
@@ -66,7 +69,7 @@ test: $(VENV)/installed ## Run the tests on the newest supported Airflow, and ch
 fault-matrix: $(VENV)/installed ## Write docs/fault-matrix.md from what the tests see (2 minutes)
 	WRITE_FAULT_MATRIX=1 $(BIN)/python -m pytest -n 0 tests/contract/test_fault_matrix.py
 
-test-matrix: ## Run the tests on each supported Airflow with each Python that is here (20 minutes for each pair)
+test-matrix: ## Run tests and demo on each supported Airflow with each Python that is here (20 minutes for each pair)
 	$(PYTHON) -m dev.matrix
 
 # One pair of the matrix: make test-on AIRFLOW=3.1 PYTHON=python3.12. AIRFLOW=next is the newest pre-release.
@@ -84,6 +87,10 @@ $(CELL)/installed-browser: $(CELL)/installed
 
 test-on: $(CELL)/installed
 	$(CELL)/bin/python -m pytest -n auto --dist worksteal
+
+# The demo on that pair, if it is an Airflow 3.
+demo-on: $(CELL)/installed
+	$(CELL)/bin/python -m dev.demo
 
 # As test-ui, on Airflow 3.1 or later: make test-ui-on AIRFLOW=3.1.
 test-ui-on: $(CELL)/installed-browser

@@ -8,7 +8,6 @@ polls for hours. A transport also follows no redirect, so the key never goes to 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import os
 import socket
@@ -19,7 +18,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, TypeVar
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 from pydantic import ValidationError
@@ -54,7 +52,8 @@ from airflow_provider_zbackup.zilliz.pacing import (
     parse_retry_after,
 )
 from airflow_provider_zbackup.zilliz.poll_cache import PollCache
-from airflow_provider_zbackup.zilliz.settings import ClientSettings, is_loopback
+from airflow_provider_zbackup.zilliz.proxies import proxy_for
+from airflow_provider_zbackup.zilliz.settings import ClientSettings
 from airflow_provider_zbackup.zilliz.time_limit import LimitedBackend, time_limit
 
 T = TypeVar("T")
@@ -107,37 +106,6 @@ def _load_certificates(path: str | None, is_directory: bool) -> ssl.SSLContext:
     if is_directory or os.path.isdir(path):
         return ssl.create_default_context(capath=path)
     return ssl.create_default_context(cafile=path)
-
-
-def proxy_for(base_url: str) -> str | None:
-    """Return the proxy that the environment asks for."""
-    url = httpx.URL(base_url)
-    if is_loopback(url.host):
-        return None
-    port = url.port or (443 if url.scheme == "https" else 80)
-    proxies = getproxies()
-    if proxy_bypass(url.host) or proxy_bypass(f"{url.host}:{port}"):
-        return None
-    if any(_is_in(url.host, port, entry.strip()) for entry in proxies.get("no", "").split(",")):
-        return None
-    proxy = (proxies.get(url.scheme) or proxies.get("all") or "").strip()
-    if not proxy:
-        return None
-    return proxy if "://" in proxy else f"http://{proxy}"
-
-
-def _is_in(host: str, port: int, entry: str) -> bool:
-    """Tell whether an address is in an entry of ``NO_PROXY``: an address or network, perhaps with a port."""
-    network, given_port = entry, ""
-    if entry.startswith("["):
-        network, _, given_port = entry[1:].partition("]")
-    elif entry.count(":") == 1:
-        network, _, given_port = entry.partition(":")
-    try:
-        is_inside = ipaddress.ip_address(host) in ipaddress.ip_network(network, strict=False)
-    except ValueError:
-        return False
-    return is_inside and given_port.lstrip(":") in ("", str(port))
 
 
 def _make_transport(settings: ClientSettings, **options: Any) -> httpx.BaseTransport:

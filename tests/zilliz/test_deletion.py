@@ -271,6 +271,15 @@ def test_a_backup_that_shows_another_project_stays() -> None:
     assert [held["backup_id"] for held in result["backups"]] == ["b1", "b3", "b5"]
 
 
+def test_a_backup_that_shows_no_cluster_stays_and_stops_nothing() -> None:
+    stock = five()
+    stock.backups += [aged(f"lost{days}", days, cluster_id="", backup_type="COLLECTION") for days in range(3)]
+    result = stock.prune(project_id="proj-1")
+    assert stock.deleted == ["b4", "b3", "b2"]
+    reasons = {held["reason"] for held in result["backups"] if held["backup_id"].startswith("lost")}
+    assert reasons == {"does not show its cluster"}
+
+
 def test_backups_of_other_collections_do_not_count() -> None:
     def of(backup_id: str, days: float, *names: str) -> Backup:
         held = [{"dbName": "", "collections": [{"collectionName": name} for name in names]}]
