@@ -241,9 +241,12 @@ def test_a_command_that_a_page_shows_can_be_run(
             pytest.fail(f"no test of {command!r}")
 
 
+DIRECTIVES = {"{toctree}", "{eval-rst}", "{include}", "{image}"}
+
+
 def test_no_page_shows_code_of_another_kind() -> None:
     kinds = {block.language.partition(" ")[0] for page in PAGES for block in blocks(page)}
-    assert kinds <= {"python", "console", "dockerfile", "text", "{toctree}", "{eval-rst}", "{include}"}
+    assert kinds <= {"python", "console", "dockerfile", "text", *DIRECTIVES}
 
 
 def test_each_public_class_has_a_page() -> None:

@@ -59,9 +59,11 @@ class MilvusData:
 
     :param host: where the clusters listen.
     :ivar web_address: where the emulator serves the API.
+    :ivar is_closed: whether the context has ended.
     """
 
     def __init__(self, host: str = "127.0.0.1") -> None:
+        self.is_closed = False
         self.web_address: Address | None = None
         self._host = host
         self._directory = TemporaryDirectory(prefix="zilliz-emulator-", ignore_cleanup_errors=True)
@@ -74,6 +76,7 @@ class MilvusData:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.is_closed = True
         self._ports.close()
         for engine in self._engines.values():
             engine.drop()
@@ -151,7 +154,7 @@ class Engine:
 
     Milvus Lite lets only one thread write. So each call of a client, and whatever else changes data, holds
     the lock. The emulator's event loop never waits for it: :meth:`databases` needs no lock, and threads do
-    the rest.
+    all that may take long.
 
     :param data: to which it belongs.
     :param address: the ``connectAddress`` of the cluster.
@@ -369,7 +372,7 @@ class LiveData:
     A collection in an engine.
 
     :param lite: the collection itself.
-    :param lock: of the engine. Milvus Lite reads without a lock.
+    :param lock: of the engine. Who reads rows holds it too: a flush hides rows for a moment.
     """
 
     def __init__(self, lite: Any, lock: threading.RLock) -> None:
@@ -415,14 +418,18 @@ class LiveData:
         return bool(self._lite.schema.enable_dynamic_field)
 
     def count(self) -> int:
-        return int(self._lite.num_entities)
+        with self._lock:
+            return int(self._lite.num_entities)
 
     def with_keys(self, keys: Sequence[Key]) -> list[Row]:
-        return [self._read(row) for row in self._lite.get(sorted(set(keys)))]
+        with self._lock:
+            rows = self._lite.get(sorted(set(keys)))
+        return [self._read(row) for row in rows]
 
     def page(self, after: Key | None, offset: int, limit: int) -> list[Row]:
         condition = None if after is None else f"{primary_field(self).name} > {json.dumps(after)}"
-        rows = self._lite.query(condition, limit=limit, offset=offset, order_by_pk=True)
+        with self._lock:
+            rows = self._lite.query(condition, limit=limit, offset=offset, order_by_pk=True)
         return [self._read(row) for row in rows]
 
     def without(self, keys: Sequence[Key]) -> LiveData:
