@@ -8,7 +8,7 @@ OLDEST := .venv-oldest
 BENCH := .venv-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test test-on test-matrix fault-matrix test-ui test-ui-on test-e2e test-oldest lint types docs package screenshots bench pins clean
+.PHONY: help demo demo-data ui test test-on test-matrix fault-matrix demo-on test-data test-ui test-ui-on test-e2e test-oldest lint types docs package screenshots bench pins clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -31,6 +31,11 @@ $(VENV)/installed-e2e: $(VENV)/installed
 	$(call install,$(VENV),airflow-3.3,e2e)
 	@touch $@
 
+# Milvus Lite and what it needs are large, and only the emulator's data plane takes them.
+$(VENV)/installed-data: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints/airflow-3.3.txt --editable '.[emulator-data]'
+	@touch $@
+
 $(VENV)/installed-browser: $(VENV)/installed
 	$(call install,$(VENV),airflow-3.3,browser)
 	@touch $@
@@ -49,6 +54,9 @@ $(BENCH)/installed: pyproject.toml constraints/airflow-3.3.txt
 demo: $(VENV)/installed ## Undo a migration with a mistake, in a real Airflow against the emulator
 	$(BIN)/python -m dev.demo
 
+demo-data: $(VENV)/installed-data ## The same with real vectors, as pymilvus sees them (400 MB more to install)
+	$(BIN)/python -m dev.demo --data
+
 ui: $(VENV)/installed ## Show the page "Zilliz backups" in a real Airflow, with 30 days to look at, until Ctrl-C
 	$(BIN)/python -m dev.ui
 
@@ -58,10 +66,10 @@ test: $(VENV)/installed ## Run the tests on the newest supported Airflow, and ch
 	$(BIN)/coverage report --include='airflow_provider_zbackup/zilliz/*' --precision=1 --fail-under=99.7
 	$(BIN)/coverage report --omit='airflow_provider_zbackup/zilliz/*' --fail-under=95
 
-fault-matrix: $(VENV)/installed ## Write docs/fault-matrix.md anew from what the tests see (2 minutes)
+fault-matrix: $(VENV)/installed ## Write docs/fault-matrix.md from what the tests see (2 minutes)
 	WRITE_FAULT_MATRIX=1 $(BIN)/python -m pytest -n 0 tests/contract/test_fault_matrix.py
 
-test-matrix: ## Run the tests on each supported Airflow with each Python that is here (20 minutes for each pair)
+test-matrix: ## Run tests and demo on each supported Airflow with each Python that is here (20 minutes for each pair)
 	$(PYTHON) -m dev.matrix
 
 # One pair of the matrix: make test-on AIRFLOW=3.1 PYTHON=python3.12. AIRFLOW=next is the newest pre-release.
@@ -80,12 +88,19 @@ $(CELL)/installed-browser: $(CELL)/installed
 test-on: $(CELL)/installed
 	$(CELL)/bin/python -m pytest -n auto --dist worksteal
 
+# The demo on that pair, if it is an Airflow 3.
+demo-on: $(CELL)/installed
+	$(CELL)/bin/python -m dev.demo
+
 # As test-ui, on Airflow 3.1 or later: make test-ui-on AIRFLOW=3.1.
 test-ui-on: $(CELL)/installed-browser
 	$(CELL)/bin/python -m pytest -m browser tests/browser
 
 test-oldest: $(OLDEST)/installed ## Run the tests on the oldest supported Airflow
 	$(OLDEST)/bin/python -m pytest -n auto --dist worksteal
+
+test-data: $(VENV)/installed-data ## Run the tests of the emulator with real vectors
+	$(BIN)/python -m pytest -n auto tests/data
 
 test-ui: $(VENV)/installed-browser ## Look at the pages in a real API server with Chromium, as users of several roles
 	$(BIN)/python -m pytest -m browser tests/browser
@@ -123,11 +138,12 @@ clean: ## Remove the virtual environments and all caches
 
 pins: ## Pin the newest versions of all packages that go with constraints/*.in
 	for line in 2.11 3.0 3.1 3.2 3.3; do \
-		groups='--group test'; [ $$line = 3.3 ] && groups='--group e2e --group browser --group docs'; \
+		groups='--group test'; extra=emulator; \
+		[ $$line = 3.3 ] && groups='--group e2e --group browser --group docs' && extra=emulator-data; \
 		rm -rf .venv-pins; $(PYTHON) -m venv .venv-pins; \
 		.venv-pins/bin/python -m pip install --quiet --upgrade 'pip>=25.1'; \
 		.venv-pins/bin/python -m pip install --quiet \
-			--requirement constraints/airflow-$$line.in --editable '.[emulator]' $$groups; \
+			--requirement constraints/airflow-$$line.in --editable ".[$$extra]" $$groups; \
 		{ echo "# The versions of all packages in the tests on Airflow $$line. Written by \`make pins\`."; \
 		  .venv-pins/bin/python -m pip freeze --exclude-editable; } > constraints/airflow-$$line.txt; \
 	done; rm -rf .venv-pins

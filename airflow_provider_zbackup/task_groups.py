@@ -18,6 +18,7 @@ from airflow_provider_zbackup.operators.guard import (
 )
 from airflow_provider_zbackup.sensors.backup import ZillizNoActiveBackupSensor
 from airflow_provider_zbackup.utils.arguments import DEFAULT_CONN_ID, check_choice, check_seconds
+from airflow_provider_zbackup.version_compat import HAS_DOTS_IN_GROUP_IDS
 from airflow_provider_zbackup.zilliz.checks import ArgumentError
 
 if TYPE_CHECKING:
@@ -43,8 +44,10 @@ class backup_before(TaskGroup):
     The live collections are never touched: what is restored stands beside them, under the name
     ``<collection>_<backup id>``. Applications that use an alias are switched by changing it.
 
-    The tasks in the group keep their ids. If the group is inside a mapped task group, each index has its own
-    backup.
+    The tasks in the group keep their ids. Only before Airflow 3.1, if this group is in another one and has
+    groups in it, their tasks lose that other one's prefix: ``outer.inner.task`` becomes ``inner.task``.
+
+    If the group is inside a mapped task group, each index has its own backup.
 
     Airflow's ``dagrun_timeout`` skips everything that has not begun, also the restore: give the tasks an
     ``execution_timeout`` instead. A user who clears *only failed* tasks makes no new backup.
@@ -153,7 +156,7 @@ class backup_before(TaskGroup):
 
     def add(self, task: DAGNode) -> DAGNode:
         """Add a task or a group; a group gets the prefix of the groups around this one, like a task."""
-        if isinstance(task, TaskGroup) and task._group_id:
+        if HAS_DOTS_IN_GROUP_IDS and isinstance(task, TaskGroup) and task._group_id:
             group_id = self.child_id(task._group_id)
             if group_id != task._group_id:
                 if getattr(task, "group_display_name", None) == "":

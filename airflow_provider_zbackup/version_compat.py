@@ -14,6 +14,7 @@ asset watchers       3.0 and later; 3.3 lets them share a poll,  none
 states of tasks      asked of Airflow's API: 3.0 and later       read from the database
 connection form      declared fields: 3.2 and later              methods of the hook
 page in the UI       3.1 and later                               none
+dots in group ids    3.1 and later                               a group in a guard has no prefix
 ===================  ==========================================  ======================================
 """
 
@@ -37,6 +38,8 @@ HAS_TASK_STATE_STORE = Version("3.3") <= AIRFLOW_VERSION
 WATCHER = "zilliz_watcher"
 #: Whether a plugin can put a page into the UI.
 HAS_EXTERNAL_VIEWS = Version("3.1") <= AIRFLOW_VERSION
+#: Whether a scheduler can read a task group's id that has dots.
+HAS_DOTS_IN_GROUP_IDS = Version("3.1") <= AIRFLOW_VERSION
 
 
 def is_from_mapped(operator: BaseOperator) -> bool:

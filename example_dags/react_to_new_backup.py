@@ -1,5 +1,5 @@
 """
-React to each new backup, whoever made it: another DAG, a policy of Zilliz Cloud, or a person in the console.
+React to each new backup, also to one that another DAG, a policy of Zilliz Cloud or a person has made.
 
 A watcher in the triggerer looks for new backups every minute and starts this DAG. There is no sensor that
 waits, and no schedule that comes too early or too late. Needs Airflow 3.0 or later.
@@ -31,7 +31,7 @@ with DAG(
 
     @task
     def find_new(triggering_asset_events: Any = None) -> list[dict[str, Any]]:
-        """Several events may start one run, and a backup may be told of twice."""
+        """Several events may start one run, and a backup may be in two of them."""
         events = triggering_asset_events[new_backups]
         payloads = [event.extra["payload"] for event in events]
         return list({payload["backup_id"]: payload for payload in payloads}.values())

@@ -33,8 +33,9 @@ from pytest_mock import MockerFixture  # noqa: E402
 from airflow_provider_zbackup.version_compat import HAS_TASK_STATE_STORE  # noqa: E402
 from tests.support import World, make_world  # noqa: E402
 
-# Only `make test-ui` installs what these need.
-collect_ignore = [] if find_spec("playwright") else ["browser"]
+# Only `make test-ui` and `make test-data` install what these need.
+_NEEDS = {"browser": "playwright", "data": "milvus_lite"}
+collect_ignore = [folder for folder, module in _NEEDS.items() if find_spec(module) is None]
 
 
 def pytest_configure(config: pytest.Config) -> None:

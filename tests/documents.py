@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +16,7 @@ from typing import Any, NamedTuple
 from airflow_provider_zbackup.get_provider_info import get_provider_info
 
 ROOT = Path(__file__).parents[1]
+TESTING_PAGE = "docs/test-your-dags.md"
 #: A link to an example: the block below it is literally there.
 EXAMPLE = re.compile(r"\]\((?:\.\./)?(example_dags/\w+\.py)\)")
 
@@ -76,3 +81,36 @@ def assert_is_in_example(code: str, example: str) -> None:
     for part in code.rstrip().split("\n\n"):
         _, found, rest = rest.partition(indent(part, "    ") + "\n")
         assert found, f"{example} has no\n{part}"
+
+
+def fresh_environment(home: Path) -> dict[str, str]:
+    """Return the environment of somebody who has never run Airflow."""
+    kept = {
+        name: value for name, value in os.environ.items() if "AIRFLOW" not in name and "PYTEST" not in name
+    }
+    return kept | {"HOME": str(home), "AIRFLOW_HOME": str(home / "airflow"), "PYTHONPATH": str(ROOT)}
+
+
+def shown_tests() -> list[str]:
+    """Return the tests that the page on testing shows."""
+    _, *tests = (block.code for block in blocks(TESTING_PAGE, "python"))
+    return tests
+
+
+def run_shown_test(home: Path, test: str) -> None:
+    """Run a test with the ``conftest.py`` and the example that the page names, and check that it passes."""
+    folder = home / "project"
+    folder.mkdir()
+    (folder / "conftest.py").write_text(blocks(TESTING_PAGE, "python")[0].code)
+    (folder / "test_my_dag.py").write_text(test)
+    module = re.findall(r"^from (\w+) import", test, re.M)[0]
+    shutil.copy(ROOT / "example_dags" / f"{module}.py", folder)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=folder,
+        env=fresh_environment(home),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert re.search(r"^1 passed", done.stdout, re.M), done.stdout[-5000:] + done.stderr[-5000:]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -28,13 +26,21 @@ from airflow_provider_zbackup.emulator.records import Cluster
 from airflow_provider_zbackup.emulator.seed import STORAGE_INTEGRATION_ID
 from airflow_provider_zbackup.hooks.zilliz import ZillizHook
 from airflow_provider_zbackup.version_compat import AIRFLOW_VERSION, HAS_TASK_STATE_STORE
-from tests.documents import EXAMPLE, ROOT, assert_is_in_example, blocks, public_names
+from tests.documents import (
+    EXAMPLE,
+    ROOT,
+    TESTING_PAGE,
+    assert_is_in_example,
+    blocks,
+    fresh_environment,
+    public_names,
+    run_shown_test,
+    shown_tests,
+)
 from tests.support import API_KEY, CLUSTER_ID, PROJECT_ID, TaskInstance, World, make_world
 
 PAGE = "docs/from-curl-to-dag.md"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-TESTING_PAGE = "docs/test-your-dags.md"
-TESTING = blocks(TESTING_PAGE)
 #: The pages that the tests below look at in general.
 PAGES = sorted(
     page for path in (ROOT / "docs").glob("*.md") if (page := f"docs/{path.name}") not in (PAGE, TESTING_PAGE)
@@ -235,9 +241,12 @@ def test_a_command_that_a_page_shows_can_be_run(
             pytest.fail(f"no test of {command!r}")
 
 
+DIRECTIVES = {"{toctree}", "{eval-rst}", "{include}", "{image}"}
+
+
 def test_no_page_shows_code_of_another_kind() -> None:
     kinds = {block.language.partition(" ")[0] for page in PAGES for block in blocks(page)}
-    assert kinds <= {"python", "console", "dockerfile", "text", "{toctree}", "{eval-rst}", "{include}"}
+    assert kinds <= {"python", "console", "dockerfile", "text", *DIRECTIVES}
 
 
 def test_each_public_class_has_a_page() -> None:
@@ -254,39 +263,21 @@ def test_each_public_class_has_a_page() -> None:
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> dict[str, str]:
-    """Return the environment of somebody who has never run Airflow."""
-    kept = {
-        name: value for name, value in os.environ.items() if "AIRFLOW" not in name and "PYTEST" not in name
-    }
-    return kept | {"HOME": str(tmp_path), "AIRFLOW_HOME": str(tmp_path / "airflow"), "PYTHONPATH": str(ROOT)}
+    return fresh_environment(tmp_path)
 
 
-def test_the_test_that_is_shown_passes_as_it_stands(fresh: dict[str, str], tmp_path: Path) -> None:
-    folder = tmp_path / "project"
-    folder.mkdir()
-    conftest, test = (block.code for block in TESTING if block.language == "python")
-    (folder / "conftest.py").write_text(conftest)
-    (folder / "test_my_dag.py").write_text(test)
-    module = re.findall(r"^from (\w+) import", test, re.M)[0]
-    shutil.copy(ROOT / "example_dags" / f"{module}.py", folder)
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
-        cwd=folder,
-        env=fresh,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert re.search(r"^1 passed", done.stdout, re.M), done.stdout[-5000:] + done.stderr[-5000:]
+def test_the_test_that_is_shown_passes_as_it_stands(tmp_path: Path) -> None:
+    run_shown_test(tmp_path, shown_tests()[0])
 
 
-def test_the_commands_that_are_shown_work(fresh: dict[str, str], tmp_path: Path) -> None:
-    (console,) = (block.code for block in TESTING if block.language == "console")
-    install, serve, shown = console.splitlines()
-    name, extra = re.fullmatch(r"\$ pip install '(.+)\[(.+)\]'", install).groups()  # type: ignore[union-attr]
-    assert (name, extra in PROJECT["optional-dependencies"]) == (PROJECT["name"], True)
-    program, *arguments = serve.removeprefix("$ ").split()
-    assert program == "python"
+def test_the_commands_that_are_shown_work(fresh: dict[str, str]) -> None:
+    consoles = [block.code.splitlines() for block in blocks(TESTING_PAGE, "console")]
+    for install, serve, *_ in consoles:
+        name, extra = re.fullmatch(r"\$ pip install '(.+)\[(.+)\]'", install).groups()  # type: ignore[union-attr]
+        assert (name, extra in PROJECT["optional-dependencies"]) == (PROJECT["name"], True)
+        assert serve.startswith("$ python -m airflow_provider_zbackup.emulator")
+    (_, serve, shown), _ = consoles  # What the second needs is installed for `make test-data` only.
+    arguments = serve.split()[2:]
     server = subprocess.Popen([sys.executable, *arguments], env=fresh, stdout=subprocess.PIPE, text=True)
     try:
         said = server.stdout.readline()  # type: ignore[union-attr]

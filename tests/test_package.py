@@ -9,10 +9,12 @@ from typing import Any
 import yaml
 
 from airflow_provider_zbackup.get_provider_info import get_provider_info
+from dev.matrix import cells
 from tests.documents import ROOT, public_names
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PYPROJECT["project"]
+PYTHON = "Programming Language :: Python ::"
 ADDRESS = PROJECT["urls"]["Source Code"]
 REGISTRY = yaml.safe_load((ROOT / ".airflow-registry.yaml").read_text())
 
@@ -71,6 +73,13 @@ def test_the_registry_names_every_public_class_and_no_other() -> None:
             assert kind == "other" or f".{kind}." in module
             # The retry policy is only for the newest Airflow, which not each run of the tests has.
             assert f"class {name}" in (ROOT / (module.replace(".", "/") + ".py")).read_text()
+
+
+def test_what_is_claimed_is_what_the_matrix_runs() -> None:
+    claimed = re.findall(r"^\| ([\d.]+) \| ([\d.]+) \|", (ROOT / "docs/support.md").read_text(), re.M)
+    assert sorted(claimed) == sorted(cells())
+    named = {name.rpartition(" ")[2] for name in PROJECT["classifiers"] if name.startswith(PYTHON)}
+    assert named == {"3", *(python for _, python in cells())}
 
 
 def test_registry_and_provider_go_by_the_same_name() -> None:

@@ -13,6 +13,7 @@ Where to find things:
 * ``control_plane.py``: the state, and the rules that all operations share
 * ``records.py``, ``jobs.py``: the parts of the state
 * ``seed.py``: the state at the start
+* ``data_plane/``: the rows of the collections
 * ``faults.py``: what can go wrong
 * ``admin.py``: the admin API, which changes the state and adds faults
 * ``console.py``: the web pages
@@ -20,8 +21,9 @@ Where to find things:
 """
 
 from airflow_provider_zbackup.emulator.control_plane import ControlPlane, Settings
+from airflow_provider_zbackup.emulator.data_plane import open_data
 from airflow_provider_zbackup.emulator.faults import FaultRule
 from airflow_provider_zbackup.emulator.jobs import JobPlan
 from airflow_provider_zbackup.emulator.server import RunningEmulator, serve
 
-__all__ = ["ControlPlane", "FaultRule", "JobPlan", "RunningEmulator", "Settings", "serve"]
+__all__ = ["ControlPlane", "FaultRule", "JobPlan", "RunningEmulator", "Settings", "open_data", "serve"]

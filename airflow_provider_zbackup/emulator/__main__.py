@@ -8,10 +8,11 @@ import logging
 import shlex
 import signal
 import sys
+from contextlib import ExitStack
 from textwrap import fill, indent
 from typing import get_args
 
-from airflow_provider_zbackup.emulator import ControlPlane, Settings, seed, serve
+from airflow_provider_zbackup.emulator import ControlPlane, Settings, open_data, seed, serve
 from airflow_provider_zbackup.emulator.api import OPERATIONS
 from airflow_provider_zbackup.emulator.checked_model import explain
 from airflow_provider_zbackup.emulator.control_plane import ConflictScope
@@ -30,6 +31,7 @@ has project {seed.PROJECT_ID} with:
   {seed.FREE_CLUSTER_ID}  Free-01
   {seed.STORAGE_INTEGRATION_ID}  a storage integration, for exports
 The connectAddress of each serves the API's routes that show collections, and count and return their rows.
+With --data, that of a Dedicated cluster also serves pymilvus: MilvusClient(address, token=key).
 
 admin API (JSON, no key needed), below /_emulator:
   GET    /state     shows the whole state
@@ -83,24 +85,28 @@ def main() -> int:
     endings = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, endings)
     try:
-        control_plane = ControlPlane(
-            api_key=options.api_key,
-            settings=Settings(job_seconds=options.job_seconds, conflict_scope=options.conflict_scope),
-        )
-        if options.history:
-            add_history(control_plane)
-        with serve(
-            control_plane,
-            host=options.host,
-            port=options.port,
-            ssl_certfile=options.ssl_certfile,
-            ssl_keyfile=options.ssl_keyfile,
-            log_level=options.log_level,
-        ) as emulator:
+        with ExitStack() as stack:
+            control_plane = ControlPlane(
+                api_key=options.api_key,
+                settings=Settings(job_seconds=options.job_seconds, conflict_scope=options.conflict_scope),
+                data=stack.enter_context(open_data(options.host)) if options.data else None,
+            )
+            if options.history:
+                add_history(control_plane)
+            emulator = stack.enter_context(
+                serve(
+                    control_plane,
+                    host=options.host,
+                    port=options.port,
+                    ssl_certfile=options.ssl_certfile,
+                    ssl_keyfile=options.ssl_keyfile,
+                    log_level=options.log_level,
+                )
+            )
             connection = shlex.quote(json.dumps(emulator.connection))
             print(f"export AIRFLOW_CONN_ZILLIZ_DEFAULT={connection}", flush=True)
             signal.sigwait(endings)
-    except (OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         print(f"emulator: {explain(error)}", file=sys.stderr)
         return 1
     return 0
@@ -129,6 +135,11 @@ def _options() -> argparse.Namespace:
         help="allow one manual backup at a time per cluster or organisation (default: %(default)s)",
     )
     parser.add_argument("--history", action="store_true", help="start with 30 days of backups, until a reset")
+    parser.add_argument(
+        "--data",
+        action="store_true",
+        help="give each Dedicated cluster a Milvus Lite with real vectors (needs the extra emulator-data)",
+    )
     parser.add_argument("--ssl-certfile", help="serve HTTPS with this certificate")
     parser.add_argument("--ssl-keyfile", help="the private key of that certificate")
     parser.add_argument(
@@ -137,7 +148,10 @@ def _options() -> argparse.Namespace:
         default="warning",
         help="log from this level on to standard error (default: %(default)s)",
     )
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.data and (options.history or options.ssl_certfile):
+        parser.error("--data goes with neither --history nor --ssl-certfile")
+    return options
 
 
 if __name__ == "__main__":

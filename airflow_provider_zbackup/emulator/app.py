@@ -8,9 +8,10 @@ import uuid
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -26,6 +27,9 @@ from airflow_provider_zbackup.emulator.errors import API_KEY_ILLEGAL, ApiError
 from airflow_provider_zbackup.emulator.faults import FaultRule
 from airflow_provider_zbackup.emulator.formats import Json
 from airflow_provider_zbackup.emulator.request_log import LoggedRequest
+
+if TYPE_CHECKING:
+    from airflow_provider_zbackup.emulator.data_plane.milvus import MilvusData
 
 GARBAGE = {"code": 0, "data": ["garbage"]}
 
@@ -48,7 +52,8 @@ def build_app(control_plane: ControlPlane) -> ASGIApp:
         exception_handlers={HTTPException: _http_error},
     )
     app.router.redirect_slashes = False
-    return _CommonHeaders(app, control_plane)
+    served: ASGIApp = _CommonHeaders(app, control_plane)
+    return served if control_plane.data is None else _ClusterAddresses(served, control_plane.data)
 
 
 def _endpoint(control_plane: ControlPlane, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
@@ -71,7 +76,12 @@ def _endpoint(control_plane: ControlPlane, operation: Operation) -> Callable[[Re
         answer: dict[str, Json] = {}
         status = 200
         if fault is None or fault.lets_work_happen:
-            status, answer = _run(control_plane, operation, request, content)
+            if control_plane.data is not None and operation in DATA_OPERATIONS:
+                # An engine may take its time, and needs no lock but its own.
+                status, answer = await asyncio.to_thread(_run, control_plane, operation, request, content)
+            else:
+                with control_plane.lock:
+                    status, answer = _run(control_plane, operation, request, content)
             logged.work_done = answer["code"] == 0
         response = JSONResponse(answer, status) if fault is None else _faulty_response(fault, status, answer)
         if delay is not None and delay.after:
@@ -87,9 +97,8 @@ def _run(
 ) -> tuple[int, dict[str, Json]]:
     api_request = ApiRequest(request.path_params, dict(request.query_params), content)
     try:
-        with control_plane.lock:
-            _authenticate(control_plane, operation, request)
-            return 200, {"code": 0, "data": operation.work(control_plane, api_request)}
+        _authenticate(control_plane, operation, request)
+        return 200, {"code": 0, "data": operation.work(control_plane, api_request)}
     except ApiError as error:
         return error.http_status, {"code": error.code, "message": error.message}
 
@@ -100,8 +109,7 @@ def _authenticate(control_plane: ControlPlane, operation: Operation, request: Re
         return
     if operation not in DATA_OPERATIONS:
         raise ApiError(API_KEY_ILLEGAL, "The apikey is illegal", http_status=401)
-    cluster = control_plane.clusters.get(request.path_params["cluster_id"])
-    if cluster is None or not cluster.opens_with(token):
+    if scheme != "Bearer" or not control_plane.opens(request.path_params["cluster_id"], token):
         raise ApiError(NOT_AUTHENTICATED, "user hasn't authenticated", http_status=401)
 
 
@@ -140,6 +148,21 @@ class _HardClose(Response):
         scope["state"]["transport"].abort()
         while (await receive())["type"] != "http.disconnect":
             continue
+
+
+class _ClusterAddresses:
+    """Leads requests to the address of an engine to the data plane of its cluster."""
+
+    def __init__(self, app: ASGIApp, data: MilvusData) -> None:
+        self.app = app
+        self.data = data
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            cluster_id = self.data.cluster_at(Headers(scope=scope).get("host", ""))
+            if cluster_id is not None:
+                scope = {**scope, "path": DATA_PATH.format(cluster_id=cluster_id) + scope["path"]}
+        await self.app(scope, receive, send)
 
 
 class _CommonHeaders:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import ConfigDict
 
@@ -22,14 +22,19 @@ from airflow_provider_zbackup.emulator.records import (
     DEFAULT_DATABASE,
     Backup,
     Cluster,
+    Collection,
     Databases,
     Export,
     Policy,
     Project,
     RegionCopy,
+    RestoredCollection,
     StorageIntegration,
 )
 from airflow_provider_zbackup.emulator.request_log import RequestLog
+
+if TYPE_CHECKING:
+    from airflow_provider_zbackup.emulator.data_plane.milvus import Engine, MilvusData
 
 ConflictScope = Literal["cluster", "organisation"]
 CopiesListed = Literal["own_id", "same_id", "not_listed"]
@@ -39,6 +44,9 @@ RestorePolicy = Literal["LATEST", "ORIGINAL"]
 
 #: Where the data plane of a cluster is, below the address of the emulator.
 DATA_PATH = "/_data/{cluster_id}"
+
+#: How often work on data looks whether its job is at its end.
+_LOOK_SECONDS = 0.02
 
 
 class Settings(CheckedModel):
@@ -84,11 +92,12 @@ class ControlPlane:
     One organisation of Zilliz Cloud, in memory.
 
     Nothing runs in the background: each answer follows from the state and the clock. So a test that moves the
-    clock knows the answer.
+    clock knows the answer. Only real data are copied by threads, and a job waits for its thread.
 
     :param clock: returns the seconds since the epoch.
     :param api_key: the only key that the API accepts.
     :param settings: the settings at the start and after :meth:`reset`.
+    :param data: what keeps the data of the Dedicated clusters; None keeps them in memory.
     """
 
     def __init__(
@@ -97,6 +106,7 @@ class ControlPlane:
         clock: Callable[[], float] = time.time,
         api_key: str = seed.API_KEY,
         settings: Settings | None = None,
+        data: MilvusData | None = None,
     ) -> None:
         self.clock = clock
         self.api_key = api_key
@@ -106,6 +116,7 @@ class ControlPlane:
         # The server and a test use the state from two threads.
         self.lock = threading.RLock()
         self._first_settings = settings or Settings()
+        self.data = data
         self.reset()
 
     def advance(self, seconds: float) -> None:
@@ -121,7 +132,7 @@ class ControlPlane:
             self.faults = Faults()
             self.requests = RequestLog()
             self.projects = {project.project_id: project for project in seed.projects()}
-            self.clusters = {cluster.cluster_id: cluster for cluster in seed.clusters()}
+            self.clusters: dict[str, Cluster] = {}
             self.storage_integrations = {
                 integration.integration_id: integration for integration in seed.storage_integrations()
             }
@@ -130,6 +141,10 @@ class ControlPlane:
             self.jobs: dict[str, Job] = {}
             self.policies: dict[str, Policy] = {}
             self._name_counts: Counter[str] = Counter()
+            if self.data is not None:
+                self.data.reset()
+            for cluster in seed.clusters():
+                self.put_cluster(cluster)
 
     def configure(self, **changes: Json) -> None:
         """Change some fields of :class:`Settings`."""
@@ -158,7 +173,11 @@ class ControlPlane:
             if cluster.project_id not in self.projects:
                 raise ValueError(f"project_id: There is no project {cluster.project_id}.")
             self.now()
+            former = self.clusters.get(cluster.cluster_id)
             self.clusters[cluster.cluster_id] = cluster
+            is_new = former is None or former.databases is not cluster.databases
+            if self.data is not None and cluster.deployment_option == "Dedicated" and is_new:
+                self._start_engine(self.data, cluster)
 
     def put_storage_integration(self, integration: StorageIntegration) -> None:
         """Add a storage integration, or replace the one with the same id."""
@@ -224,6 +243,10 @@ class ControlPlane:
         with self.lock:
             self.now()
             cluster = self.clusters[cluster_id]
+            if cluster.engine is not None and status == "DELETED":
+                cluster.engine.drop_in_background()
+            elif cluster.engine is not None:
+                cluster.engine.set_running(status == "RUNNING")
             cluster.settled_status = status
             cluster.restore = None
             cluster.resumed = 0.0
@@ -252,15 +275,24 @@ class ControlPlane:
         with self.lock:
             now = self.now()
             job = self.jobs.get(job_id)
-            if job is None or job.started > now or job.is_final(now):
+            # Also a job that has only its last work to do cannot be stopped any more.
+            if job is None or job.started > now or (job.has_end and now >= job.arrives):
                 raise ValueError(f"job_id: There is no running job {job_id}.")
-            job.end(now, status, reason)
-            # What was not made cannot be copied.
-            made = {backup.backup_id for backup in self.backups if backup.job is job}
-            for backup in self.backups:
-                if backup.copy_of in made and backup.created > now:
-                    self.backups.delete(backup)
-            self.backups.forget_times()
+            self._end_job(job, status, reason)
+            return job
+
+    def start_collection_restore(self, cluster: Cluster, targets: Sequence[tuple[str, Collection]]) -> Job:
+        """
+        Start to restore collections into a cluster.
+
+        :param targets: databases, and collections with their new names.
+        """
+        with self.lock:
+            job = self.start_job("RESTORE", cluster.cluster_id, "restore_collection_backup")
+            restored = [RestoredCollection(database, collection, job) for database, collection in targets]
+            cluster.restored = [*cluster.restored, *restored]
+            if cluster.engine is not None:
+                self._work_on(job, cluster.engine.restore(targets))
             return job
 
     def start_backup(
@@ -313,6 +345,8 @@ class ControlPlane:
             if job.will_succeed:
                 for copy in copies:
                     self._start_copy(backup, copy)
+            if cluster.engine is not None:
+                self._work_on(job, self._take_data(backup, cluster.engine, databases))
             return backup
 
     def start_automatic_backup(
@@ -344,8 +378,15 @@ class ControlPlane:
                 return backup
         return None
 
+    def opens(self, cluster_id: str, token: str) -> bool:
+        """Return whether a token opens a cluster: the API key, or a user and a password."""
+        cluster = self.clusters.get(cluster_id)
+        return token == self.api_key or (cluster is not None and cluster.opens_with(token))
+
     def connect_address(self, cluster: Cluster) -> str:
         """Return the address of a cluster's data plane."""
+        if cluster.engine is not None:
+            return cluster.engine.address
         return f"{self.base_url}{DATA_PATH.format(cluster_id=cluster.cluster_id)}"
 
     def present_clusters(self, project_id: str | None = None) -> list[Cluster]:
@@ -371,6 +412,69 @@ class ControlPlane:
         )
         self.jobs[job.job_id] = job
         return job
+
+    def _end_job(self, job: Job, status: str, reason: str) -> None:
+        now = self.now()
+        job.end(now, status, reason)
+        # What was not made cannot be copied.
+        made = {backup.backup_id for backup in self.backups if backup.job is job}
+        for backup in self.backups:
+            if backup.copy_of in made and backup.created > now:
+                self.backups.delete(backup)
+        self.backups.forget_times()
+
+    def _start_engine(self, data: MilvusData, cluster: Cluster) -> None:
+        cluster_id = cluster.cluster_id
+        cluster.engine = data.add_engine(
+            cluster_id,
+            is_running=lambda: self.clusters[cluster_id].status(self.clock()) == "RUNNING",
+            opens=lambda token: self.opens(cluster_id, token),
+        )
+        if cluster.restore is None:
+            cluster.engine.start(cluster.databases)
+        else:
+            self._work_on(cluster.restore, cluster.engine.start_restored(cluster.databases))
+
+    def _take_data(self, backup: Backup, engine: Engine, wanted: Databases | None) -> Generator[None]:
+        taken = engine.take(wanted)
+        with self.lock:
+            for each in self.backups:
+                if backup.backup_id in (each.backup_id, each.copy_of):
+                    each.databases = taken
+        yield
+
+    def _work_on(self, job: Job, work: Generator[None]) -> None:
+        """
+        Work on data in a thread, if the job is to succeed.
+
+        :param work: stops once, when all is prepared. It goes on when the job arrives at its end. If the job
+            is ended before, the work is closed, and leaves nothing.
+        """
+        if job.will_succeed:
+            job.is_working = True
+            threading.Thread(target=self._work, args=(job, work), name=job.job_id, daemon=True).start()
+
+    def _work(self, job: Job, work: Generator[None]) -> None:
+        def is_wanted() -> bool:
+            with self.lock:
+                is_there = self.data is not None and not self.data.is_closed
+                return is_there and job.is_working and self.jobs.get(job.job_id) is job
+
+        reason = ""
+        try:
+            next(work)
+            while is_wanted() and self.clock() < job.arrives:
+                time.sleep(_LOOK_SECONDS)
+            if is_wanted():
+                next(work, None)
+            else:
+                work.close()
+        except Exception as error:
+            reason = str(error)
+        with self.lock:
+            if is_wanted() and reason:
+                self._end_job(job, "FAILED", reason)
+            job.is_working = False
 
     def _start_copy(self, home: Backup, copy: RegionCopy) -> None:
         """Add a copy with its own region and times. How the real API shows copies is not documented."""

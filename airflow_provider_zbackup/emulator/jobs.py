@@ -47,6 +47,7 @@ class Job:
     :param cluster_id: the cluster of the job. The API does not show it.
     :param started: seconds since the epoch.
     :param seconds: the time from 0 to 100 percent.
+    :param is_working: whether data must still be copied. The job does not end before that.
     """
 
     job_id: str
@@ -55,6 +56,7 @@ class Job:
     started: float
     seconds: float
     plan: JobPlan = field(default_factory=JobPlan)
+    is_working: bool = False
 
     @property
     def arrives(self) -> float:
@@ -73,7 +75,7 @@ class Job:
 
     def status(self, now: float) -> str:
         """Return the status: ``PENDING``, the one between, or the last one."""
-        if now >= self.arrives:
+        if self._has_arrived(now):
             return self.plan.status
         if now < self.started + self.seconds * PENDING_SHARE:
             return "PENDING"
@@ -81,16 +83,18 @@ class Job:
 
     def reason(self, now: float) -> str:
         """Return why the job has its last status; empty before that."""
-        return self.plan.reason if now >= self.arrives else ""
+        return self.plan.reason if self._has_arrived(now) else ""
 
     def is_final(self, now: float) -> bool:
         """Return whether the job has ended."""
-        return self.has_end and now >= self.arrives
+        return self.has_end and self._has_arrived(now)
 
     def percent(self, now: float) -> int:
         """Return the progress in percent."""
-        if now >= self.arrives:
+        if self._has_arrived(now):
             return self.plan.at_progress
+        if now >= self.arrives:
+            return 99
         if self.status(now) == "PENDING":
             return 0
         return int(100 * (now - self.started) / self.seconds)
@@ -100,6 +104,10 @@ class Job:
         self.plan = self.plan.model_copy(
             update={"status": status, "reason": reason, "at_progress": self.percent(now)}
         )
+        self.is_working = False
+
+    def _has_arrived(self, now: float) -> bool:
+        return now >= self.arrives and not self.is_working
 
     def to_json(self, now: float) -> dict[str, Json]:
         """Return the job as Describe Job shows it. The ``endTime`` of a running job is a guess."""

@@ -1,7 +1,8 @@
 """
 A pytest plugin: a local Zilliz Cloud for the tests of your own DAGs.
 
-Name it in the ``conftest.py`` at the root of your tests, and take the fixture :func:`zilliz_cloud`::
+Name it in the ``conftest.py`` at the root of your tests, and take the fixture :func:`zilliz_cloud`, or
+:func:`zilliz_cloud_with_data`::
 
     pytest_plugins = ["airflow_provider_zbackup.emulator.pytest_plugin"]
 
@@ -18,12 +19,15 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_zbackup.emulator import ControlPlane, RunningEmulator, Settings, serve
+from airflow_provider_zbackup.emulator import ControlPlane, RunningEmulator, Settings, open_data, serve
 from airflow_provider_zbackup.emulator.formats import Json
+
+if TYPE_CHECKING:
+    from airflow_provider_zbackup.emulator.data_plane.milvus import MilvusData
 
 #: Where a DAG is registered. Airflow looks in no other bundle, which may be far away.
 _BUNDLE = "dags-folder"
@@ -77,6 +81,25 @@ def zilliz_cloud(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ZillizCloud]:
     """Give a local Zilliz Cloud that nobody else uses, as :class:`ZillizCloud`."""
+    yield from _serve_cloud(request, tmp_path_factory, None)
+
+
+@pytest.fixture
+def zilliz_cloud_with_data(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ZillizCloud]:
+    """
+    Give the same with real vectors: pymilvus can connect to the Dedicated clusters.
+
+    It needs the extra ``emulator-data``.
+    """
+    with open_data() as data:
+        yield from _serve_cloud(request, tmp_path_factory, data)
+
+
+def _serve_cloud(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, data: MilvusData | None
+) -> Iterator[ZillizCloud]:
     prepared = False
 
     def prepare_airflow() -> None:
@@ -92,7 +115,7 @@ def zilliz_cloud(
 
     with (
         pytest.MonkeyPatch.context() as patch,
-        serve(ControlPlane(settings=Settings(job_seconds=2))) as emulator,
+        serve(ControlPlane(settings=Settings(job_seconds=2), data=data)) as emulator,
     ):
         patch.setenv("AIRFLOW_CONN_ZILLIZ_DEFAULT", json.dumps(emulator.connection))
         yield ZillizCloud(emulator, prepare_airflow)

@@ -7,11 +7,15 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from airflow_provider_zbackup.emulator.data_plane.collection_data import NO_ROWS, CollectionData
 from airflow_provider_zbackup.emulator.formats import DAY
 from airflow_provider_zbackup.emulator.jobs import Job
+
+if TYPE_CHECKING:
+    from airflow_provider_zbackup.emulator.data_plane.milvus import Engine
 
 DEFAULT_DATABASE = ""
 CreationMethod = Literal["MANUAL", "AUTO"]
@@ -23,6 +27,7 @@ class Collection:
     A collection. Backups show all of it but the data.
 
     :param loading_until: when the collection is loaded, after somebody has begun to load it.
+    :param files: where the data are, if this is a collection of a backup that an engine made.
     """
 
     name: str
@@ -31,6 +36,7 @@ class Collection:
     size: int = 4096
     data: CollectionData = field(default=NO_ROWS, repr=False)
     loading_until: float = 0.0
+    files: Path | None = field(default=None, repr=False)
 
 
 Databases = Mapping[str, Sequence[Collection]]
@@ -69,6 +75,8 @@ class Cluster:
     :param restore: the job that restores this cluster. Until it ends, it decides the status.
     :param resumed: when the cluster runs again after somebody resumed it.
     :param token_hash: of what opens the cluster beside the API key: a user and a password.
+    :param engine: where the collections live, if they are not in memory. ``databases`` is then what it had
+        at the start.
     """
 
     cluster_id: str
@@ -87,19 +95,21 @@ class Cluster:
     restore: Job | None = None
     resumed: float = 0.0
     token_hash: str = ""
+    engine: Engine | None = field(default=None, repr=False)
 
     def status(self, now: float) -> str:
         """Return the status. ABNORMAL after a failed restore is a guess: it is not documented."""
-        if self.settled_status == "RUNNING" and now < self.resumed:
-            return "RESUMING"
         if self.restore is None:
-            return self.settled_status
+            opens = now < self.resumed or (self.engine is not None and not self.engine.is_open)
+            return "RESUMING" if self.settled_status == "RUNNING" and opens else self.settled_status
         if not self.restore.is_final(now):
             return "CREATING" if self.restore.status(now) == "PENDING" else "RESTORE_BACKUP"
         return self.settled_status if self.restore.will_succeed else "ABNORMAL"
 
     def databases_at(self, now: float) -> dict[str, list[Collection]]:
         """Return the collections by database, with the restored ones."""
+        if self.engine is not None:
+            return {database: list(group) for database, group in self.engine.databases().items()}
         databases = {database: list(group) for database, group in self.databases.items()}
         for each in self.restored:
             if each.job.will_succeed and each.job.is_final(now):
@@ -113,11 +123,17 @@ class Cluster:
 
     def put_collection(self, database: str, collection: Collection, now: float) -> None:
         """Add a collection, or replace the one with the same name."""
-        self._change_collections(database, collection.name, [collection], now)
+        if self.engine is not None:
+            self.engine.put(database, collection)
+        else:
+            self._change_collections(database, collection.name, [collection], now)
 
     def remove_collection(self, database: str, name: str, now: float) -> None:
         """Remove a collection."""
-        self._change_collections(database, name, [], now)
+        if self.engine is not None:
+            self.engine.remove(database, name)
+        else:
+            self._change_collections(database, name, [], now)
 
     def _change_collections(
         self, database: str, name: str, instead: Sequence[Collection], now: float

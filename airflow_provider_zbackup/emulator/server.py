@@ -99,6 +99,8 @@ def serve(
             raise RuntimeError("The emulator did not start.")
         scheme = "http" if ssl_certfile is None else "https"
         bound_port = listener.getsockname()[1]
+        if control_plane.data is not None:
+            control_plane.data.web_address = host, bound_port
         control_plane.base_url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{bound_port}"
         try:
             yield RunningEmulator(control_plane.base_url, control_plane)

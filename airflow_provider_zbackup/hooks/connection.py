@@ -138,7 +138,7 @@ class ZillizConnection:
             )
         except ValidationError as error:
             problem = error.errors(include_input=False, include_context=False)[0]
-            raise self._error(f"extra field '{problem['loc'][0]}'", problem["msg"]) from None
+            raise self._error(f"extra field '{problem['loc'][0]}':", problem["msg"]) from None
 
     def _check_api_key(self, key: str | None, login: str | None) -> str:
         field = "API key (field 'password')"
@@ -204,5 +204,5 @@ class ZillizConnection:
 
     def _error(self, field: str, problem: str) -> ZillizConfigurationError:
         return ZillizConfigurationError(
-            f"Airflow connection {self._conn_id!r}: {field}: {problem}.", unprocessed=True
+            f"Airflow connection {self._conn_id!r}: {field} {problem}.", unprocessed=True
         )

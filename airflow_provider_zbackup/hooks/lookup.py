@@ -73,7 +73,11 @@ def explain(conn_id: str) -> ZillizError:
     problems.sort(key=lambda problem: isinstance(problem, ZillizConfigurationError))
     if problems:
         return problems[0]
-    return ZillizConfigurationError(f"Airflow connection {conn_id!r} is not defined.", unprocessed=True)
+    return ZillizConfigurationError(
+        f"Airflow connection {conn_id!r} is not defined. Make it under Admin, Connections, with the type "
+        "Zilliz Cloud, or check zilliz_conn_id.",
+        unprocessed=True,
+    )
 
 
 def _backends() -> list[Any]:

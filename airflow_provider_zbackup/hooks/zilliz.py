@@ -21,6 +21,7 @@ from airflow_provider_zbackup.zilliz.errors import ZillizError, ZillizTransientE
 from airflow_provider_zbackup.zilliz.flows.collections import open_data_plane
 from airflow_provider_zbackup.zilliz.flows.steps import (
     ATTEMPTS,
+    Flow,
     all_backups,
     all_clusters,
     all_pages,
@@ -283,10 +284,8 @@ class ZillizHook(BaseHook):
 
     def list_storage_integrations(self, project_id: str) -> list[StorageIntegration]:
         """Return the places to which backups of a project can be exported, of all pages."""
-        return self.client.run(
-            all_pages(lambda page: operations.list_storage_integrations(project_id=project_id, page=page)),
-            note=self.log.info,
-            warn=self.log.warning,
+        return self._run(
+            all_pages(lambda page: operations.list_storage_integrations(project_id=project_id, page=page))
         ).value
 
     def describe_backup(self, cluster_id: str, backup_id: str) -> Backup:
@@ -298,17 +297,13 @@ class ZillizHook(BaseHook):
         Delete a backup, which cannot be undone:
         https://docs.zilliz.com/reference/restful/delete-backup-v2
 
-        :raises ZillizNotFoundError: when it is gone already, perhaps by an earlier attempt of this call
+        :raises ZillizNotFoundError: when it is already gone, perhaps by an earlier attempt of this call
         """
         return self._send(operations.delete_backup(cluster_id, backup_id))
 
     def list_backups(self, *, cluster_id: str | None = None, project_id: str | None = None) -> list[Backup]:
         """Return the backups, of all pages: https://docs.zilliz.com/reference/restful/list-backups-v2"""
-        return self.client.run(
-            all_backups(cluster_id=cluster_id, project_id=project_id),
-            note=self.log.info,
-            warn=self.log.warning,
-        ).value
+        return self._run(all_backups(cluster_id=cluster_id, project_id=project_id)).value
 
     def get_backup_policy(self, cluster_id: str) -> BackupPolicy:
         """Return the policy: https://docs.zilliz.com/reference/restful/get-backup-policy-v2"""
@@ -354,7 +349,7 @@ class ZillizHook(BaseHook):
 
         :param project_id: ``None`` means all projects. The API has no such filter, so all are read
         """
-        clusters = self.client.run(all_clusters(), note=self.log.info, warn=self.log.warning).value
+        clusters = self._run(all_clusters()).value
         return [cluster for cluster in clusters if project_id in (None, cluster.project_id)]
 
     def describe_cluster(self, cluster_id: str) -> Cluster:
@@ -377,7 +372,7 @@ class ZillizHook(BaseHook):
         :param body: its fields, as the API names them
         :return: the ``data`` of the answer
         """
-        address = self.client.run(open_data_plane(cluster_id), note=self.log.info, warn=self.log.warning)
+        address = self._run(open_data_plane(cluster_id))
         return self.client.send(call(address, path, body)).value
 
     def drop_cluster(self, cluster_id: str) -> ClusterDrop:
@@ -397,7 +392,10 @@ class ZillizHook(BaseHook):
         return self._send(operations.list_regions())
 
     def _send(self, operation: Operation[T]) -> T:
-        return self.client.run(retrying(operation), note=self.log.info, warn=self.log.warning).value
+        return self._run(retrying(operation)).value
+
+    def _run(self, flow: Flow[T]) -> T:
+        return self.client.run(flow, note=self.log.info, warn=self.log.warning)
 
 
 def _connection_type() -> dict[str, Any]:

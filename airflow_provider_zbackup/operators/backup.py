@@ -288,7 +288,7 @@ class ZillizExportBackupOperator(ZillizJobOperator["JobRecord"]):
 
 class ZillizDeleteBackupOperator(ZillizOperator):
     """
-    Delete a backup. A backup that is gone already is no error; one that is being made is not deleted.
+    Delete a backup. A backup that is already gone is no error; one that is being made is not deleted.
 
     Manual backups are kept, and billed, until somebody deletes them. Deleting cannot be undone.
 
@@ -298,7 +298,7 @@ class ZillizDeleteBackupOperator(ZillizOperator):
     :param cluster_id: id of the cluster that the backup is of (templated)
     :param backup_id: id of the backup (templated)
     :param zilliz_conn_id: :ref:`Airflow connection <howto/connection>` of type ``zilliz`` (templated)
-    :return: ``cluster_id``, ``backup_id``, ``backup_name``, and ``deleted``: false if it was gone already
+    :return: ``cluster_id``, ``backup_id``, ``backup_name``, and ``deleted``: false if it was already gone
     :raises ZillizConflictError: when the backup is being made; a retry may find it finished
     """
 

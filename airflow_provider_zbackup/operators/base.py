@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
 from airflow_provider_zbackup.utils.arguments import (
     DEFAULT_CONN_ID,
     Argument,
@@ -61,9 +60,6 @@ class ZillizOperator(ZillizTask, ZillizEffects, BaseOperator):
     :raises ZillizError: for everything else
     """
 
-    operator_extra_links = (ZillizConsoleLink(),)
-    ui_color = "#d6ecff"
-
     cluster_id: str | None = None
 
     def __init__(self, *, zilliz_conn_id: str = DEFAULT_CONN_ID, **kwargs: Any) -> None:
@@ -77,7 +73,7 @@ class ZillizOperator(ZillizTask, ZillizEffects, BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         with translate_errors(self):
             self.begin(context)
-            result = self.hook.client.run(self.flow(), note=self.log.info, warn=self.log.warning)
+            result = self.run_flow(self.flow())
         self.emit_asset_events(context, [result])
         return result
 
@@ -123,9 +119,6 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
         Argument("on_uncertain", partial(check_choice, choices=("fail", "retry"))),
         *ZillizWaitingTask.common_arguments,
     )
-    operator_extra_links = (ZillizConsoleLink(),)
-    ui_color = "#d6ecff"
-
     #: Id of the cluster that the job works on, or from.
     cluster_id: str
 

@@ -29,7 +29,7 @@ class ZillizDropClusterOperator(ZillizOperator):
 
     The cluster is dropped only if it has the given name, is not older than ``max_age``, and has neither a
     backup policy nor automatic backups. This is checked just before, and the log shows what is dropped. A
-    cluster that is gone already is a success.
+    cluster that is already gone is a success.
 
     A dropped cluster stays in the recycle bin of the web console for 30 days, unless it is a Free one. Its
     manual backups stay, and are billed, until somebody deletes them.
@@ -49,7 +49,7 @@ class ZillizDropClusterOperator(ZillizOperator):
         deleted with it
     :param zilliz_conn_id: :ref:`Airflow connection <howto/connection>` of type ``zilliz`` (templated)
     :return: as plain JSON: ``cluster_id``, ``cluster_name``, and ``dropped``: ``False`` if the cluster was
-        gone already
+        already gone
     :raises AirflowFailException: when the cluster must not be dropped, or a retry cannot help
     :raises ZillizError: for everything else
     """

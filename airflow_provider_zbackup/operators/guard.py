@@ -138,11 +138,19 @@ class _RestoreIfFailed(IfFailedOperator):
 
 
 class RestoreCollectionsIfFailedOperator(_RestoreIfFailed, ZillizRestoreCollectionsOperator):
-    """Restore the collections beside the live ones, each named ``<collection>_<backup id>``."""
+    """Restore what the backup holds beside what there is, each collection as ``<collection>_<backup id>``."""
 
     def _targets(self, backup_id: str) -> list[RestoreTarget]:
+        from airflow_provider_zbackup.zilliz.errors import ZillizBadRequestError
+
         self.suffix = "_" + re.sub(r"\W", "_", backup_id)
-        return super()._targets(backup_id)
+        try:
+            # A backup shows the collections themselves. The names that were given may be aliases.
+            return self._held_targets(backup_id)
+        except ZillizBadRequestError:
+            if self.collections is None:
+                raise
+            return super()._targets(backup_id)
 
 
 class RestoreClusterIfFailedOperator(_RestoreIfFailed, ZillizRestoreClusterOperator):

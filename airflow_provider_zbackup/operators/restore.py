@@ -327,22 +327,25 @@ class ZillizRestoreCollectionsOperator(ZillizJobOperator["RestoreCollectionsReco
 
     def _targets(self, backup_id: str) -> list[RestoreTarget]:
         """Return where each collection is restored to; none means that all keep their names."""
-        from airflow_provider_zbackup.zilliz.flows.collection_restoration import (
-            list_all_targets,
-            list_targets,
-        )
+        from airflow_provider_zbackup.zilliz.flows.collection_restoration import list_targets
 
-        names: dict[str, Any] = {
+        naming = self._naming()
+        if self.collections is not None:
+            return list_targets(self.collections, **naming)
+        return self._held_targets(backup_id) if any(naming.values()) or self.load else []
+
+    def _held_targets(self, backup_id: str) -> list[RestoreTarget]:
+        """Return where each collection that the backup shows is restored to."""
+        from airflow_provider_zbackup.zilliz.flows.collection_restoration import list_all_targets
+
+        return self.run_flow(list_all_targets(self.cluster_id, backup_id, **self._naming()))
+
+    def _naming(self) -> dict[str, Any]:
+        return {
             "suffix": self.suffix or "",
             "database": self.database,
             "destination_database": self.destination_database,
         }
-        if self.collections is not None:
-            return list_targets(self.collections, **names)
-        if any(names.values()) or self.load:
-            flow = list_all_targets(self.cluster_id, backup_id, **names)
-            return self.hook.client.run(flow, note=self.log.info, warn=self.log.warning)
-        return []
 
     def submitted(self, record: RestoreCollectionsRecord) -> dict[str, Any]:
         return {

@@ -209,7 +209,7 @@ class ZillizVerifyCollectionsOperator(ZillizOperator):
     def _release(self) -> None:
         """Release what is loaded, whatever has ended the comparison."""
         if self._loader is not None and self._loader.loaded:
-            self.hook.client.run(self._loader.release(), note=self.log.info, warn=self.log.warning)
+            self.run_flow(self._loader.release())
 
     def _scope(self, restored: Sequence[Mapping[str, Any]] | None) -> Scope:
         """

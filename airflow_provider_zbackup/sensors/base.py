@@ -16,7 +16,6 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_zbackup.links.zilliz import ZillizConsoleLink
 from airflow_provider_zbackup.utils.arguments import DEFAULT_CONN_ID, Argument, check_seconds
 from airflow_provider_zbackup.utils.errors import log_and_raise, translate_errors, validate_event
 from airflow_provider_zbackup.utils.task import DEFER_AFTER, ZillizWaitingTask
@@ -48,8 +47,6 @@ class ZillizSensor(ZillizWaitingTask, BaseSensorOperator):
         Argument("timeout", check_seconds),
         *ZillizWaitingTask.common_arguments,
     )
-    operator_extra_links = (ZillizConsoleLink(),)
-    ui_color = "#d6ecff"
 
     def __init__(
         self,

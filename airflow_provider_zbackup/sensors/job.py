@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_zbackup.sensors.base import ZillizSensor
 from airflow_provider_zbackup.utils.arguments import as_result, check_id, is_rendered_later
-from airflow_provider_zbackup.zilliz.checks import ArgumentError
+from airflow_provider_zbackup.zilliz.checks import ArgumentError, check_field
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, XComArg
@@ -58,7 +58,7 @@ class ZillizJobSensor(ZillizSensor):
             return {"job_id": given, "cluster_id": None, "backup_id": None}
         target = {name: given.get(name) for name in ("job_id", "cluster_id", "backup_id")}
         for name in ("cluster_id", "backup_id") if target["job_id"] is None else ("job_id",):
-            check_id(f"{name}, in job_id,", target[name], rendered=True)
+            check_field("job_id", given, name)
         return target
 
     def console_url(self) -> str:

@@ -1,4 +1,4 @@
-"""Trigger that starts DAGs when backups become AVAILABLE, whoever made them."""
+"""Trigger that starts DAGs when backups become AVAILABLE, no matter who made them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Airflow before 3.3 does not tell when it has stored an event. It takes less than this, in seconds.
+#: Airflow before 3.3 does not say when it has stored an event. It takes less than this, in seconds.
 STORED_AFTER = 5.0
 #: Pause between two events of a watcher, in seconds. While Airflow makes a run for one event, it overlooks
 #: another until a third one comes: https://github.com/apache/airflow/issues/56050
@@ -31,7 +31,7 @@ EVENT_PAUSE = 5.0
 MOST_EVENTS = 20
 #: The same trouble is logged again after this long, in seconds.
 LONGEST_SILENCE = 300.0
-#: What an event says of a backup.
+#: What the payload of an event says about a backup.
 FACTS = (
     "cluster_id",
     "cluster_name",
@@ -85,9 +85,9 @@ class ZillizBackupEventTrigger(BaseEventTrigger):
     ``max_active_runs`` at its default: while no further run may start, Airflow forgets to make one for the
     later of `several events <https://github.com/apache/airflow/issues/56050>`__.
 
-    No backup is lost, even if a triggerer is killed, but after that one may be told of twice: ``backup_id``
-    tells. Backups that were there before the watcher's first poll are not told of. Trouble with Zilliz Cloud
-    or the connection ends no watcher: it is logged, and the poll is repeated.
+    No backup is lost, even if a triggerer is killed. But after that, a backup may fire a second time: compare
+    ``backup_id``. Backups that were there before the watcher's first poll do not fire. Trouble with Zilliz
+    Cloud or the connection ends no watcher: it is logged, and the poll is repeated.
 
     .. seealso:: `List Backups <https://docs.zilliz.com/reference/restful/list-backups-v2>`__
 
@@ -236,7 +236,7 @@ class ZillizBackupEventTrigger(BaseEventTrigger):
             # The first poll has no events to wait for.
             if is_first:
                 saved = await self._save(store, cursor)
-            if new or saved is None or cursor.told != saved.told:
+            if new or saved is None or cursor.reported != saved.reported:
                 unsaved[item.number] = cursor
 
     async def _load(self, store: WatcherStore) -> Cursor | None:

@@ -49,7 +49,7 @@ _TEMPLATES.globals.update(days_of=days_of, draw=draw, schedule_of=schedule_of)
 
 
 def make_app() -> FastAPI:
-    """Return the application. Whoever is not logged in gets nothing from any of its routes."""
+    """Return the application. Without a login, none of its routes gives anything."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(get_user)])
     board = Board()
     app.add_api_route("/backups", board.show_overview, methods=["GET"])

@@ -22,8 +22,8 @@ def known_connections() -> list[str]:
     """
     from airflow.configuration import conf
 
-    told = conf.get(*_OPTION, fallback="").split(",")
-    return sorted({*_stored(), *_from_environment(), *filter(None, (name.strip() for name in told))})
+    named = conf.get(*_OPTION, fallback="").split(",")
+    return sorted({*_stored(), *_from_environment(), *filter(None, (name.strip() for name in named))})
 
 
 def _stored() -> list[str]:

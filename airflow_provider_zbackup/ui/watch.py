@@ -44,7 +44,7 @@ ATTEMPTS = 2
 POLICY_LIFETIME = 600.0
 #: How far a job is changes all the time, in seconds.
 JOB_LIFETIME = 10.0
-#: What could not be told is asked for again after this long, in seconds.
+#: What Zilliz Cloud did not answer is asked for again after this long, in seconds.
 FAILURE_LIFETIME = 60.0
 #: A backup's region and collections never change. So many are remembered.
 MOST_DETAILS = 5000

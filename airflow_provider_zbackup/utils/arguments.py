@@ -28,7 +28,7 @@ YEAR = 366 * 24 * 60 * 60.0
 def is_rendered_later(value: Any) -> bool:
     """Tell whether a value is known only when the task runs."""
     if isinstance(value, str):
-        return "{{" in value or "{%" in value
+        return ("{{" in value and "}}" in value) or ("{%" in value and "%}" in value)
     return not isinstance(value, list | tuple | set | frozenset | dict | int | float | bytes | None)
 
 
@@ -139,14 +139,14 @@ def as_result(name: str, value: Any) -> Any:
 
     :raises ArgumentError: when it is a text that begins like a mapping and is not JSON
     """
-    if not (isinstance(value, str) and value.lstrip().startswith("{")) or "{{" in value or "{%" in value:
+    if not (isinstance(value, str) and value.lstrip().startswith("{")) or is_rendered_later(value):
         return value
     try:
         return json.loads(value)
     except ValueError:
         raise ArgumentError(
-            f"{name} is a string that is not JSON: pass the result of the task as task.output, or through "
-            "the template filter tojson"
+            f"{name} is a string that is not JSON. Write a template as {{{{ … }}}}, and pass the result of "
+            "another task as task.output, or through the template filter tojson"
         ) from None
 
 
@@ -160,12 +160,14 @@ def check_id_or_result(name: str, value: Any, *, field: str, rendered: bool = Fa
     """
     Check an id that is given directly, or as a field of another task's result.
 
-    :raises ArgumentError: unless it is a text without white space around it
+    :raises ArgumentError: unless it is one
     """
     if rendered or not is_rendered_later(value):
-        is_result = isinstance(as_result(name, value), Mapping)
-        label = f"{field}, in {name}," if is_result else name
-        check_id(label, id_or_field(name, value, field), rendered=True)
+        result = as_result(name, value)
+        if isinstance(result, Mapping):
+            checks.check_field(name, result, field)
+        else:
+            checks.check_id(name, result)
 
 
 def check_result(name: str, value: Any, *, fields: Sequence[str], rendered: bool = False) -> None:
@@ -180,7 +182,7 @@ def check_result(name: str, value: Any, *, fields: Sequence[str], rendered: bool
         if not isinstance(result, Mapping):
             raise ArgumentError(f"{name} must be the result of another task, not {result!r}")
         for field in fields:
-            check_id(f"{field}, in {name},", result.get(field), rendered=rendered)
+            checks.check_field(name, result, field)
 
 
 def ids_of_backup(name: str, result: Any) -> tuple[str, str]:
@@ -192,10 +194,9 @@ def ids_of_backup(name: str, result: Any) -> tuple[str, str]:
     result = as_result(name, result)
     if not isinstance(result, Mapping):
         raise ArgumentError(f"{name} must be the result of a create task, not {result!r}")
-    cluster_id, backup_id = result.get("cluster_id"), result.get("backup_id")
-    checks.check_id(f"cluster_id, in {name},", cluster_id)
-    checks.check_id(f"backup_id, in {name},", backup_id)
-    return str(cluster_id), str(backup_id)
+    for field in ("cluster_id", "backup_id"):
+        checks.check_field(name, result, field)
+    return result["cluster_id"], result["backup_id"]
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def _translated(task: BaseOperator, error: ArgumentError | ZillizError) -> Excep
         case ZillizTimeoutError() if is_sensor:
             return AirflowSensorTimeout(str(error))
         case ZillizJobFailedError() | ZillizLostError() if is_sensor:
-            return AirflowFailException(f"{error} Clear the task that created it: it starts anew.")
+            return AirflowFailException(f"{error} Clear the task that created it, to start a new one.")
     return error
 
 

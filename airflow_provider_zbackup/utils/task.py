@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, cast
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_zbackup.hooks.zilliz import ZillizHook
     from airflow_provider_zbackup.triggers.base import ZillizTrigger
+    from airflow_provider_zbackup.zilliz.flows.steps import Flow
+
+T = TypeVar("T")
 
 #: An event sooner than this after the deferral, in seconds, may find the task not yet deferred and fail it:
 #: https://github.com/apache/airflow/issues/66374
@@ -38,7 +41,10 @@ NO_CANCEL = "Only Zilliz Cloud's web console can cancel a job: there is no API f
 
 
 class ZillizTask:
-    """Mixin for operators and sensors: declared arguments, and the hook."""
+    """Mixin for operators and sensors: declared arguments, the hook, and the looks in Airflow's UI."""
+
+    operator_extra_links: Collection[Any] = (ZillizConsoleLink(),)
+    ui_color = "#d6ecff"
 
     #: Arguments of a subclass, which calls :meth:`check_arguments` at the end of its ``__init__``.
     arguments: ClassVar[tuple[Argument, ...]] = ()
@@ -56,6 +62,11 @@ class ZillizTask:
         from airflow_provider_zbackup.hooks.zilliz import ZillizHook
 
         return ZillizHook(self.zilliz_conn_id)
+
+    def run_flow(self, flow: Flow[T]) -> T:
+        """Run a flow in this worker, with its lines in the task's log."""
+        log: Any = self.log  # type: ignore[attr-defined]
+        return self.hook.client.run(flow, note=log.info, warn=log.warning)
 
     def console_url(self) -> str:
         """Return the page of the web console that shows what the task works on."""

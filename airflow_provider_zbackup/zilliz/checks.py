@@ -27,16 +27,40 @@ def check_id(name: str, value: Any) -> None:
     """
     Check an id or a name.
 
-    :raises ArgumentError: unless it is a text without white space around it
+    :raises ArgumentError: unless it is a text without white space around it, and without braces
     """
     if not isinstance(value, str):
-        raise ArgumentError(f"{name} must be a string, not {type(value).__name__}")
+        raise ArgumentError(f"{name} must be a string, not {_type_of(value)}")
     if not value.strip():
-        raise ArgumentError(f"{name} must not be empty")
+        raise ArgumentError(f"{name} must not be empty; a template may have found nothing to render")
     if value != value.strip():
         raise ArgumentError(f"{name} has white space around it: {value!r}")
     if value == "None":
         raise ArgumentError(f"{name} is 'None': its template found nothing to render")
+    if "{" in value or "}" in value:
+        raise ArgumentError(
+            f"{name} has a brace: {value!r}. Write a template as {{{{ … }}}}, and a field of another task's "
+            "result as task.output['field']"
+        )
+
+
+def check_field(name: str, result: Mapping[str, Any], field: str) -> None:
+    """
+    Check an id or a name in the result of another task.
+
+    :param name: the argument that the result is given as
+    :raises ArgumentError: when the result does not have it, or it is no id
+    """
+    if result.get(field) is None:
+        raise ArgumentError(
+            f"{name} is a result without {field}; it has {', '.join(map(str, result)) or 'nothing'}. "
+            "Is it of the right task?"
+        )
+    check_id(f"{field}, in {name},", result[field])
+
+
+def _type_of(value: Any) -> str:
+    return "None" if value is None else type(value).__name__
 
 
 def check_names(
@@ -50,12 +74,13 @@ def check_names(
     :raises ArgumentError: unless it is a list of different names, at least one
     """
     if isinstance(value, str):
+        correct = "" if value.lstrip().startswith("[") else f": write [{value!r}]"
         raise ArgumentError(
-            f"{name} must be a list of {of}, not a string: write [{value!r}]. A template gives a list "
-            "only as an XComArg (task.output) or in a DAG with render_template_as_native_obj=True"
+            f"{name} must be a list of {of}, not a string{correct}. A template gives a list only as an "
+            "XComArg (task.output) or in a DAG with render_template_as_native_obj=True"
         )
     if not isinstance(value, Sequence):
-        raise ArgumentError(f"{name} must be a list of {of}, not {type(value).__name__}")
+        raise ArgumentError(f"{name} must be a list of {of}, not {_type_of(value)}")
     if not value:
         raise ArgumentError(f"{name} must not be an empty list; leave it out instead")
     known = [item for item in value if is_known(item)]
@@ -96,6 +121,11 @@ def check_weekdays(name: str, value: Any, *, is_known: Callable[[Any], bool] = l
     :param is_known: tells whether a weekday is known already, so that it can be checked
     :raises ArgumentError: unless it is a list of different weekdays, at least one
     """
+    if isinstance(value, str) and value[:1].isdigit():
+        raise ArgumentError(
+            f"{name} must be a list such as ['monday', 'thursday'], not {value!r}: a policy takes no cron "
+            "expression"
+        )
     check_names(name, value, of="weekdays", is_known=is_known)
     for item in value:
         if is_known(item) and item not in WEEKDAYS:

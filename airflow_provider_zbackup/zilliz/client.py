@@ -8,7 +8,6 @@ polls for hours. A transport also follows no redirect, so the key never goes to 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import os
 import socket
@@ -17,9 +16,10 @@ import threading
 import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 from pydantic import ValidationError
@@ -29,6 +29,7 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizAuthenticationError,
     ZillizConfigurationError,
     ZillizConnectionError,
+    ZillizError,
     ZillizProtocolError,
     ZillizRefusedError,
     ZillizServerError,
@@ -54,7 +55,8 @@ from airflow_provider_zbackup.zilliz.pacing import (
     parse_retry_after,
 )
 from airflow_provider_zbackup.zilliz.poll_cache import PollCache
-from airflow_provider_zbackup.zilliz.settings import ClientSettings, is_loopback
+from airflow_provider_zbackup.zilliz.proxies import proxy_for
+from airflow_provider_zbackup.zilliz.settings import ClientSettings
 from airflow_provider_zbackup.zilliz.time_limit import LimitedBackend, time_limit
 
 T = TypeVar("T")
@@ -107,37 +109,6 @@ def _load_certificates(path: str | None, is_directory: bool) -> ssl.SSLContext:
     if is_directory or os.path.isdir(path):
         return ssl.create_default_context(capath=path)
     return ssl.create_default_context(cafile=path)
-
-
-def proxy_for(base_url: str) -> str | None:
-    """Return the proxy that the environment asks for."""
-    url = httpx.URL(base_url)
-    if is_loopback(url.host):
-        return None
-    port = url.port or (443 if url.scheme == "https" else 80)
-    proxies = getproxies()
-    if proxy_bypass(url.host) or proxy_bypass(f"{url.host}:{port}"):
-        return None
-    if any(_is_in(url.host, port, entry.strip()) for entry in proxies.get("no", "").split(",")):
-        return None
-    proxy = (proxies.get(url.scheme) or proxies.get("all") or "").strip()
-    if not proxy:
-        return None
-    return proxy if "://" in proxy else f"http://{proxy}"
-
-
-def _is_in(host: str, port: int, entry: str) -> bool:
-    """Tell whether an address is in an entry of ``NO_PROXY``: an address or network, perhaps with a port."""
-    network, given_port = entry, ""
-    if entry.startswith("["):
-        network, _, given_port = entry[1:].partition("]")
-    elif entry.count(":") == 1:
-        network, _, given_port = entry.partition(":")
-    try:
-        is_inside = ipaddress.ip_address(host) in ipaddress.ip_network(network, strict=False)
-    except ValueError:
-        return False
-    return is_inside and given_port.lstrip(":") in ("", str(port))
 
 
 def _make_transport(settings: ClientSettings, **options: Any) -> httpx.BaseTransport:
@@ -245,42 +216,55 @@ class _Exchange:
             return (
                 f"its name, or that of the proxy, is unknown; check {self.settings.check_address} ({reason})"
             )
-        if self.settings.cluster_address and isinstance(error, _UNSENT):
-            return f"check {self.settings.check_address} ({reason})"
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            return f"{reason.rstrip('.')}; check {self.settings.check_address}"
         return reason
 
     def _read(self, operation: Operation[T], response: httpx.Response, content: bytes) -> Reply[T]:
         """Return the answer of a success; raise the error of anything else."""
-        status = response.status_code
-        request_id = self._scrub(response.headers.get("requestid", ""))[:100] or None
-        server_time = parse_http_date(response.headers.get("date"))
         envelope, code = read_envelope(content)
-        if status < 300 and code in _SUCCESS_CODES and envelope is not None:
+        if response.status_code >= 400:
+            raise self._refusal(operation, response, envelope, code)
+        if response.status_code >= 300 or envelope is None or code is None:
+            raise self._unreadable(operation, response, content)
+        if code not in _SUCCESS_CODES:
+            raise self._refusal(operation, response, envelope, code)
+        # An error that says what could not be read would say what the answer holds, such as a password.
+        with suppress(ValidationError):
             # The reference shows the fields of one answer beside `code` instead of under `data`.
-            data = envelope.get("data", envelope)
-            try:
-                answer = operation.read(data)
-            except ValidationError:
-                envelope = None
-            else:
-                if operation.is_answered_by(answer):
-                    return Reply(answer, server_time)
-                raise ZillizProtocolError(
-                    "Zilliz Cloud's answer has another id than the request.",
-                    operation=str(operation),
-                    request_id=request_id,
-                )
-        if 300 <= status < 400 or (status < 300 and (envelope is None or code is None)):
+            answer = operation.read(envelope.get("data", envelope))
+            if operation.is_answered_by(answer):
+                return Reply(answer, _server_time(response))
             raise ZillizProtocolError(
-                "Zilliz Cloud's answer cannot be read: "
-                f"{len(content)} bytes of {self._scrub(response.headers.get('content-type', '?'))[:100]}.",
+                "Zilliz Cloud's answer has another id than the request.",
                 operation=str(operation),
-                http_status=status,
-                request_id=request_id,
-                # A redirect means that nothing was done.
-                unprocessed=300 <= status < 400,
+                request_id=self._request_id(response),
             )
+        raise self._unreadable(operation, response, content)
+
+    def _unreadable(
+        self, operation: Operation[Any], response: httpx.Response, content: bytes
+    ) -> ZillizProtocolError:
+        content_type = self._scrub(response.headers.get("content-type", "?"))[:100]
+        return ZillizProtocolError(
+            f"Zilliz Cloud's answer cannot be read: {len(content)} bytes of {content_type}.",
+            operation=str(operation),
+            http_status=response.status_code,
+            request_id=self._request_id(response),
+            # A redirect means that nothing was done.
+            unprocessed=300 <= response.status_code < 400,
+        )
+
+    def _refusal(
+        self,
+        operation: Operation[Any],
+        response: httpx.Response,
+        envelope: dict[str, Any] | None,
+        code: int | None,
+    ) -> ZillizError:
+        status = response.status_code
         kind = operation.classify(status, code or 0)
+        server_time = _server_time(response)
         retry_after = parse_retry_after(
             response.headers.get("retry-after"),
             server_time.timestamp() if server_time else self._clock.time(),
@@ -290,23 +274,30 @@ class _Exchange:
         text = str(envelope.get("message") or "") if envelope is not None else ""
         whose = f" of {self.settings.source}" if kind is ZillizAuthenticationError else ""
         detail = self._scrub(text or response.reason_phrase)[:500]
-        if status == 404 and not code:
+        if status == 404 and code in (None, 0, 404):
             # The API itself answers HTTP 200 to what it does not find.
-            detail += f". Check {self.settings.check_address}: the API may not be there"
-        raise kind(
+            detail += f". Check {self.settings.address}: the API may not be there"
+        return kind(
             f"{kind.reason}{whose}: {detail}",
             operation=str(operation),
             code=code or None,
             http_status=status,
-            request_id=request_id,
+            request_id=self._request_id(response),
             retry_after=retry_after,
             # A refusal means that nothing was done. Trouble in the server may come after the work was done.
             unprocessed=not (kind is ZillizServerError or (kind is ZillizRefusedError and status >= 500)),
         )
 
+    def _request_id(self, response: httpx.Response) -> str | None:
+        return self._scrub(response.headers.get("requestid", ""))[:100] or None
+
     def _scrub(self, text: str) -> str:
         """Remove the key, since a server or a proxy may repeat it in a text that is logged."""
         return text.replace(self.settings.api_key, "***")
+
+
+def _server_time(response: httpx.Response) -> datetime | None:
+    return parse_http_date(response.headers.get("date"))
 
 
 class ZillizClient:

@@ -26,6 +26,7 @@ All errors of Zilliz Cloud, and how an answer is classified.
     │   ├── ZillizBackupLostError          the backup
     │   └── ZillizClusterLostError         the cluster
     └── ZillizTimeoutError                 the deadline passed; the job may still be running
+        └── ZillizNotFreshError            no backup is young enough
 
 Codes are those of `Error Codes <https://docs.zilliz.com/reference/restful/error-codes-v2>`__ and the few
 undocumented ones that official clients have recorded. Nothing is concluded from any other code.
@@ -240,6 +241,12 @@ class ZillizTimeoutError(ZillizError):
     """The deadline passed. What was waited for may still be going on."""
 
     hint = "It may still be running in Zilliz Cloud."
+
+
+class ZillizNotFreshError(ZillizTimeoutError):
+    """No backup is young enough."""
+
+    hint = "Make a backup, and find out why none was made in time."
 
 
 _LIST_CLUSTERS = (

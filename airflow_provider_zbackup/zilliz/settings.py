@@ -35,11 +35,16 @@ class ClientSettings:
     cluster_address: bool = False
 
     @property
+    def address(self) -> str:
+        """Where ``base_url`` comes from, in words."""
+        return "the address of the cluster" if self.cluster_address else f"the Base URL of {self.source}"
+
+    @property
     def check_address(self) -> str:
         """What to check if nothing answers at ``base_url``, in words."""
         if self.cluster_address:
             return "whether this machine may reach the cluster: its allow list, firewalls, private endpoints"
-        return f"the Base URL of {self.source}"
+        return f"{self.address}, and whether this machine may reach it"
 
     def for_cluster(self, address: str) -> ClientSettings:
         """

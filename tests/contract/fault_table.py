@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 PATH = Path(__file__).parents[2] / "docs" / "fault-matrix.md"
-#: Whether this run writes the table anew, instead of comparing what it sees with it.
+#: Whether this run writes the table, instead of comparing what it sees with it.
 IS_WRITTEN = os.environ.get("WRITE_FAULT_MATRIX") == "1"
 _HEAD = """\
 # What happens when a request fails

@@ -115,7 +115,7 @@ def test_a_conflict_is_waited_for_whatever_the_status_of_its_unknown_code(world:
 
 
 @STATUSES
-def test_a_deleted_backup_is_made_anew_whatever_the_status_of_its_unknown_code(
+def test_a_deleted_backup_is_made_again_whatever_the_status_of_its_unknown_code(
     world: World, status: int
 ) -> None:
     world.control_plane.configure(job_seconds=600)

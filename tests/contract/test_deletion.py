@@ -82,6 +82,10 @@ def test_a_backup_that_is_being_made_is_not_deleted(world: World) -> None:
         ({"backup_id": "backup-x"}, "give either backup, or both"),
         ({"backup": {}, "backup_id": "b"}, "give either backup, or both"),
         ({"backup": {"backup_id": 5}}, "backup_id, in backup, must be a string"),
+        (
+            {"backup": {"job_id": "j"}},
+            "backup is a result without backup_id; it has job_id. Is it of the right",
+        ),
         ({"cluster_id": "in01-x", "backup_id": " b"}, "white space"),
     ],
     ids=str,
@@ -100,7 +104,9 @@ def test_a_result_without_ids_is_refused_before_anything_is_sent(world: World, b
         task.backup = backup
         return task
 
-    with pytest.raises(AirflowFailException, match="backup"):
+    with pytest.raises(
+        AirflowFailException, match=r"backup (is a result without|is 'None'|is a string that)"
+    ):
         TaskInstance(make).run()
     assert world.requests() == []
 

@@ -67,7 +67,7 @@ def test_the_restored_cluster_is_dropped_and_no_other(
     assert f"Dropping cluster {restored['cluster_id']}: restored, age " in logged.text
     assert "recycle bin for 30 days" in logged.text
     assert dropping.run() == expected | {"dropped": False}, "again"
-    assert "is gone already; nothing was dropped" in logged.text
+    assert "is already gone; nothing was dropped" in logged.text
     assert len(world.requests("drop_cluster")) == 1
 
 

@@ -172,7 +172,7 @@ def test_where_the_password_goes_is_known_before_anything_is_sent(world: World, 
 
 
 def test_a_cleared_restore_that_never_delivered_goes_on_with_its_cluster(world: World) -> None:
-    """Its name is taken by itself, so that it could never start anew."""
+    """Its name is taken by itself, so that it could never start again."""
     case = Restore(world)
     world.control_plane.configure(job_seconds=500)
     task = case.task(timeout=100)
@@ -239,7 +239,7 @@ def test_without_waiting_the_task_ends_when_the_restore_has_begun(world: World) 
     assert case.made() == [result["cluster_id"]]
 
 
-def test_a_cleared_task_that_delivered_restores_anew_and_finds_the_name_taken(world: World) -> None:
+def test_a_cleared_task_that_delivered_restores_again_and_finds_the_name_taken(world: World) -> None:
     case = Restore(world)
     task = case.task()
     task.run()

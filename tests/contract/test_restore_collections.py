@@ -10,15 +10,18 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from pytest_mock import MockerFixture
 
 from airflow_provider_zbackup.emulator import JobPlan
+from airflow_provider_zbackup.emulator.records import Collection
 from airflow_provider_zbackup.emulator.seed import (
     SECOND_DEDICATED_CLUSTER_ID,
     SERVERLESS_CLUSTER_ID,
     STORAGE_INTEGRATION_ID,
 )
 from airflow_provider_zbackup.operators.backup import ZillizExportBackupOperator
+from airflow_provider_zbackup.operators.guard import RestoreCollectionsIfFailedOperator
 from airflow_provider_zbackup.operators.restore import ZillizRestoreCollectionsOperator
 from airflow_provider_zbackup.utils.errors import find_zilliz_error
 from airflow_provider_zbackup.zilliz.errors import ZillizError, ZillizJobFailedError
+from airflow_provider_zbackup.zilliz.requests import RestoreTarget
 from tests.support import CLUSTER_ID, PROJECT_ID, TaskInstance, World
 
 MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferrable"])
@@ -144,6 +147,30 @@ def test_a_backup_that_shows_no_collections_needs_names(
 
 
 @pytest.mark.parametrize(
+    ("shown", "name"), [(["orders_v1"], "orders_v1"), ([], "orders")], ids=["alias", "nothing shown"]
+)
+def test_the_guard_restores_what_the_backup_holds(world: World, shown: list[str], name: str) -> None:
+    """The names that were backed up may be aliases; a backup that shows nothing was of what was named."""
+    backup = world.someone_backs_up(
+        seconds=0, backup_type="COLLECTION", databases={"": [Collection(each) for each in shown or ["any"]]}
+    )
+    world.clock.sleep(1)
+    if not shown:
+        bare = {"backupId": backup.backup_id, "status": "AVAILABLE"}
+        world.fault("describe_backup", status=200, body={"code": 0, "data": bare})
+    operator = RestoreCollectionsIfFailedOperator(
+        task_id="task",
+        cluster_id=CLUSTER_ID,
+        backup_id=backup.backup_id,
+        collections=["orders"],
+        settle_time=0,
+    )
+    (submission,) = operator.submissions()
+    restored_as = f"{name}_{backup.backup_id}"
+    assert submission.target == RestoreTarget(None, name, None, restored_as)
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (
@@ -190,7 +217,10 @@ def test_a_name_that_is_taken_is_refused_and_nothing_is_in_doubt(
     world: World, backup: Any, deferrable: bool
 ) -> None:
     instance = task(backup, collections=["quick_setup"], deferrable=deferrable)
-    with pytest.raises(Exception, match="quick_setup exists") as caught:
+    text = (
+        "quick_setup exists .* If quick_setup is taken, give another name, .* suffix='_restored', or drop it"
+    )
+    with pytest.raises(Exception, match=text) as caught:
         instance.run()
     assert isinstance(find_zilliz_error(caught.value), ZillizError)
     world.control_plane.clusters[CLUSTER_ID].remove_collection("", "quick_setup", world.clock.time())

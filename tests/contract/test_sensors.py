@@ -94,7 +94,7 @@ def test_the_end_of_the_job_is_told_with_the_backup_when_that_is_known(
         job_sensor(result, deferrable=deferrable).run()
     assert str(caught.value) == (
         f"Job {created.job_id} failed: disk is full (backup {created.backup_id}, cluster {CLUSTER_ID}). "
-        "Clear the task that created it: it starts anew."
+        "Clear the task that created it, to start a new one."
     )
     error = find_zilliz_error(caught.value)
     assert isinstance(error, ZillizJobFailedError)

@@ -79,3 +79,31 @@ def test_help_tells_the_ids_and_the_operations() -> None:
 
     for word in (seed.DEDICATED_CLUSTER_ID, "/_emulator", "restore_collection_backup", "--job-seconds"):
         assert word in text
+
+
+def test_without_the_extra_it_says_what_real_data_need() -> None:
+    code = (
+        "import sys; sys.modules['milvus_lite'] = None\n"
+        "from airflow_provider_zbackup.emulator.__main__ import main; sys.exit(main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--data"],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "pip install 'airflow-provider-zbackup[emulator-data]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("option", [["--history"], ["--ssl-certfile", "a.pem"]])
+def test_what_does_not_go_with_real_data(option: list[str]) -> None:
+    done = subprocess.run([*COMMAND, "--data", *option], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "--data goes with neither" in done.stderr
+
+
+def test_without_real_data_nothing_of_them_is_imported() -> None:
+    code = "import sys, airflow_provider_zbackup.emulator.__main__; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not {"milvus_lite", "pymilvus", "grpc", "numpy"} & set(loaded.split())

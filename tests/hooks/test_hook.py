@@ -162,7 +162,7 @@ def test_the_connection_button_says_where_it_is_connected_to(world: World) -> No
             {"password": "another-key-unmistakable"},
             "does not accept the API key of Airflow connection",
         ),
-        ({"password": None}, "API key (field 'password'): is missing"),
+        ({"password": None}, "API key (field 'password') is missing"),
         ({"host": "http://127.0.0.1:1"}, "No answer from 127.0.0.1"),
         ({"extra": {"timeout": "soon"}}, "extra field 'timeout'"),
     ],
@@ -317,7 +317,7 @@ def test_each_loop_has_a_client_of_its_own(world: World) -> None:
             runner.run(user.__aexit__(None, None, None))
 
 
-def test_a_newcomer_reads_the_connection_anew_when_it_is_old(world: World, mocker: MockerFixture) -> None:
+def test_a_newcomer_reads_the_connection_again_when_it_is_old(world: World, mocker: MockerFixture) -> None:
     reads = mocker.spy(ZillizHook, "read_settings")
 
     async def use() -> None:
@@ -372,7 +372,7 @@ def test_a_newcomer_is_told_that_the_connection_has_become_unusable(world: World
     asyncio.run(use())
 
 
-def test_a_key_that_is_rotated_in_mid_wait_is_read_anew(world: World, mocker: MockerFixture) -> None:
+def test_a_key_that_is_rotated_in_mid_wait_is_read_again(world: World, mocker: MockerFixture) -> None:
     reads = mocker.spy(ZillizHook, "read_settings")
 
     async def use() -> None:

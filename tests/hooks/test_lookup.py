@@ -28,6 +28,11 @@ from tests.hooks.backends import GOOD, LEAK, Vault
 from tests.hooks.refusals import KEY
 from tests.support import World
 
+UNDEFINED = (
+    "Airflow connection 'another_one' is not defined. Make it under Admin, Connections, with the type Zilliz "
+    "Cloud, or check zilliz_conn_id."
+)
+
 Read = Callable[[str], Any]
 
 
@@ -154,7 +159,7 @@ def test_what_all_backends_do_not_have_is_not_defined(
     begin = clock.now
     error = error_of(read, "another_one")
     assert type(error) is ZillizConfigurationError
-    assert error.message == "Airflow connection 'another_one' is not defined."
+    assert error.message == UNDEFINED
     assert clock.now == begin
 
 
@@ -170,7 +175,7 @@ def test_a_backend_that_keeps_no_connections_does_not_fail(
     monkeypatch: pytest.MonkeyPatch, read: Read
 ) -> None:
     monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", "tests.hooks.backends.VariablesOnly")
-    assert error_of(read, "another_one").message == "Airflow connection 'another_one' is not defined."
+    assert error_of(read, "another_one").message == UNDEFINED
 
 
 def test_a_backend_that_cannot_be_made_is_trouble_that_passes(
@@ -301,7 +306,7 @@ def test_waits_that_go_on_survive_a_backend_that_fails(
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Others come and read the connection anew, when it is old."""
+    """Others come and read the connection again, when it is old."""
 
     async def use() -> None:
         async with ZillizHook().async_client() as client:

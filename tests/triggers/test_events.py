@@ -65,7 +65,7 @@ class Triggerer:
     """
     Runs watchers with what Airflow 3.3 runs them with, until it is killed.
 
-    :param note: is told of each event
+    :param note: is called for each event
     :param stores_events: whether events reach the database
     """
 
@@ -114,8 +114,8 @@ class Triggerer:
         self._manager.confirm_persisted(self._sent)
         self._sent.clear()
 
-    def told(self, number: int = 0) -> list[str]:
-        """Return the ids of the backups that a watcher has told of."""
+    def reported(self, number: int = 0) -> list[str]:
+        """Return the ids of the backups that a watcher has reported."""
         return [payload["backup_id"] for watcher, payload in self.events if watcher == number]
 
 
@@ -145,7 +145,7 @@ def known(stores: AssetStores) -> set[str]:
         backup_id
         for store in stores._by_name.values()
         for cursor in store.values()
-        for backup_id in cursor["told"]
+        for backup_id in cursor["reported"]
     }
 
 
@@ -200,7 +200,7 @@ def test_each_backup_is_told_of_once_when_it_is_available(world: World) -> None:
             new = world.someone_backs_up(seconds=150, creation_method="AUTO")
             await until(lambda: triggerer.events)
             await until_polled(world)
-            assert triggerer.told() == [new.backup_id]
+            assert triggerer.reported() == [new.backup_id]
 
     triggerer = Triggerer()
     asyncio.run(scenario())
@@ -234,7 +234,7 @@ def test_watchers_with_different_filters_share_one_poll(world: World) -> None:
             world.someone_backs_up(seconds=0)
             world.someone_backs_up(seconds=0, creation_method="AUTO")
             world.someone_backs_up(seconds=0, cluster_id=SECOND_DEDICATED_CLUSTER_ID)
-            await until(lambda: len(triggerer.told(0)) == 2)
+            await until(lambda: len(triggerer.reported(0)) == 2)
             begin, first = world.clock.now, polls(world)
             await until_polled(world, times=20)
             times.append((world.clock.now - begin) / 60 / (polls(world) - first))
@@ -242,9 +242,9 @@ def test_watchers_with_different_filters_share_one_poll(world: World) -> None:
     triggerer, times = Triggerer(), list[float]()
     asyncio.run(scenario())
     ids = [backup.backup_id for backup in world.backups()]
-    assert triggerer.told(0) == ids[:2]
-    assert triggerer.told(1) == ids[1:2]
-    assert triggerer.told(2) == []
+    assert triggerer.reported(0) == ids[:2]
+    assert triggerer.reported(1) == ids[1:2]
+    assert triggerer.reported(2) == []
     assert times[0] == pytest.approx(1, abs=0.2), "one list per interval, not three"
 
 
@@ -263,7 +263,7 @@ def test_events_keep_a_distance(world: World) -> None:
 
     triggerer = Triggerer(lambda: times.append(world.clock.now))
     asyncio.run(scenario())
-    assert sorted(triggerer.told()) == sorted(backup.backup_id for backup in world.backups())
+    assert sorted(triggerer.reported()) == sorted(backup.backup_id for backup in world.backups())
     assert all(later - earlier >= EVENT_PAUSE for earlier, later in pairwise(times))
 
 
@@ -289,9 +289,9 @@ def test_after_a_kill_none_is_lost(world: World, stores_events: bool) -> None:
     asyncio.run(before())
     during = world.someone_backs_up(seconds=0)
     asyncio.run(after())
-    (told,) = first.told()
-    assert cursor_changes == [{told} if stores_events else set()], "it is saved when the event is stored"
-    assert second.told() == ([during.backup_id] if stores_events else [told, during.backup_id])
+    (reported,) = first.reported()
+    assert cursor_changes == [{reported} if stores_events else set()], "it is saved when the event is stored"
+    assert second.reported() == ([during.backup_id] if stores_events else [reported, during.backup_id])
 
 
 @SHARED
@@ -301,7 +301,7 @@ def test_what_came_while_no_triggerer_ran_for_days_is_told_of_once(world: World)
     async def watch(triggerer: Triggerer) -> list[str]:
         async with triggerer.watching(watcher(stores)):
             await until_polled(world, times=5)
-        return triggerer.told()
+        return triggerer.reported()
 
     day = 24 * 60 * 60
     assert asyncio.run(watch(Triggerer())) == []
@@ -320,10 +320,10 @@ def test_the_cursor_waits_for_the_events_of_its_own_poll(world: World) -> None:
         async with triggerer.watching(watcher(stores)):
             await until_polled(world)
             ids = [world.someone_backs_up(seconds=0).backup_id]
-            await until(lambda: triggerer.told() == ids)
+            await until(lambda: triggerer.reported() == ids)
             triggerer.store_events()
             ids.append(world.someone_backs_up(seconds=0).backup_id)
-            await until(lambda: triggerer.told() == ids)
+            await until(lambda: triggerer.reported() == ids)
             await until_polled(world)
             assert known(stores) == set(ids[:1])
             triggerer.store_events()
@@ -353,7 +353,7 @@ def test_trouble_is_ridden_out(world: World, fault: dict[str, Any], caplog: pyte
             world.fault("list_backups", times=30, **fault)
             during = world.someone_backs_up(seconds=0)
             await until(lambda: triggerer.events)
-            assert triggerer.told() == [during.backup_id]
+            assert triggerer.reported() == [during.backup_id]
 
     triggerer = Triggerer()
     asyncio.run(scenario())
@@ -373,7 +373,7 @@ def test_a_connection_that_does_not_exist_yet_is_waited_for(
             world.connect()
             await until_polled(world)
             new = world.someone_backs_up(seconds=0)
-            await until(lambda: triggerer.told() == [new.backup_id])
+            await until(lambda: triggerer.reported() == [new.backup_id])
 
     triggerer, stores = Triggerer(), AssetStores("backups")
     world.monkeypatch.delenv("AIRFLOW_CONN_ZILLIZ_DEFAULT")
@@ -422,7 +422,7 @@ def test_a_cursor_that_cannot_be_read_is_not_taken_for_absent(world: World) -> N
     stores._by_name["backups"].failures = 3
     triggerer = Triggerer()
     asyncio.run(scenario())
-    assert triggerer.told() == [new.backup_id]
+    assert triggerer.reported() == [new.backup_id]
     assert triggerer.errors == []
 
 
@@ -458,12 +458,12 @@ def test_an_asset_that_joins_does_not_make_the_watcher_forget(world: World) -> N
     both._by_name["b"] = stores._by_name["b"]
     triggerer = Triggerer()
     asyncio.run(watch(triggerer, both))
-    assert triggerer.told() == [new.backup_id]
+    assert triggerer.reported() == [new.backup_id]
     assert both._by_name["a"] == both._by_name["b"]
 
 
 @SHARED
-def test_other_filters_begin_anew(world: World) -> None:
+def test_other_filters_begin_again(world: World) -> None:
     stores = AssetStores("backups")
 
     async def watch(triggerer: Triggerer, **filters: Any) -> None:
@@ -489,11 +489,11 @@ def test_before_airflow_3_3_each_watcher_polls_for_itself(world: World, variable
         ids = [world.someone_backs_up(seconds=0).backup_id]
         assert await first == ids
         (cursor,) = variables.values()
-        assert cursor["told"] == {}, "the event may not be stored yet"
+        assert cursor["reported"] == {}, "the event may not be stored yet"
         ids.append(world.someone_backs_up(seconds=0).backup_id)
         assert await take(events, 1) == ids[1:]
         (cursor,) = variables.values()
-        assert set(cursor["told"]) == set(ids[:1])
+        assert set(cursor["reported"]) == set(ids[:1])
         await events.aclose()
         # Killed before it could save the second one.
         again: Any = ZillizBackupEventTrigger().run()
@@ -519,7 +519,7 @@ def test_a_stored_event_counts_for_the_polls_before_it_too(world: World, variabl
         return [event.payload["backup_id"] async for event in events]
 
     made: list[str] = []
-    told = asyncio.run(scenario())
-    assert told == made
+    reported = asyncio.run(scenario())
+    assert reported == made
     (cursor,) = variables.values()
-    assert set(cursor["told"]) == set(told)
+    assert set(cursor["reported"]) == set(reported)

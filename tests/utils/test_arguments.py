@@ -86,10 +86,17 @@ BAD_ID = [
     (b"in01-1", "must be a string, not bytes"),
     (["in01-1"], "must be a string, not list"),
 ]
+# Where the result of another task may be given too, these are JSON with a mistake.
+BAD_TEMPLATES = [
+    ("{ params.id }", "has a brace: '{ params.id }'. Write a template as {{ … }}"),
+    ("{{ params.id }", "has a brace: '{{ params.id }'"),
+    ("{'id': 'in01-1'}", "has a brace.*, and a field of another task's result as task.output"),
+]
 BAD_NAMES = [
     ([], "must not be an empty list; leave it out instead"),
     ((), "must not be an empty list; leave it out instead"),
     ("orders", r"must be a list of .*, not a string: write \['orders'\]"),
+    ("['orders']", r"must be a list of .*, not a string. A template gives a list only as an XComArg"),
     ("orders,customers", r"must be a list of .*, not a string: write \['orders,customers'\]"),
     ("['orders', 'customers']", "must be a list of .*, not a string.*render_template_as_native_obj=True"),
     ("", "must be a list of .*, not a string"),
@@ -102,7 +109,7 @@ BAD_NAMES = [
     (["b", "a", "b", "a"], "has duplicates: a, b"),
     (b"orders", "must be a string, not int"),
     (["orders", 5], "must be a string, not int"),
-    (["orders", None], "must be a string, not NoneType"),
+    (["orders", None], "must be a string, not None"),
     ([["orders"]], "must be a string, not list"),
     (["orders", ""], "must not be empty"),
     (["orders "], "has white space around it: 'orders '"),
@@ -113,17 +120,23 @@ BAD_RESULT = [
         "backup0_1e3c0988ecb7f0d",
         "job_id is 'backup0_1e3c0988ecb7f0d', which looks like a backup's id: pass the w",
     ),
-    ({}, "cluster_id, in job_id, must be a string, not NoneType"),
-    ({"status": "AVAILABLE"}, "cluster_id, in job_id, must be a string, not NoneType"),
-    ({"job_id": None, "cluster_id": "in01-1"}, "backup_id, in job_id, must be a string, not NoneType"),
+    ({}, "job_id is a result without cluster_id; it has nothing"),
+    (
+        {"status": "AVAILABLE"},
+        "job_id is a result without cluster_id; it has status. Is it of the right task?",
+    ),
+    (
+        {"job_id": None, "cluster_id": "in01-1"},
+        "job_id is a result without backup_id; it has job_id, cluster_id. Is it of the right task?",
+    ),
     ({"job_id": None, "cluster_id": "", "backup_id": "b"}, "cluster_id, in job_id, must not be empty"),
     *(
         ({"job_id": value, "cluster_id": "in01-1", "backup_id": "b"}, f"job_id, in job_id, {text}")
         for value, text in BAD_ID
     ),
-    ("{'job_id': 'job-1'}", "job_id is a string that is not JSON: .*task.output.*tojson"),
+    ("{'job_id': 'job-1'}", "job_id is a string that is not JSON. .*{{ … }}.*task.output.*tojson"),
     ('  {"job_id": ', "job_id is a string that is not JSON"),
-    ('{"cluster_id": null}', "cluster_id, in job_id, must be a string, not NoneType"),
+    ('{"cluster_id": null}', "job_id is a result without cluster_id; it has cluster_id. "),
 ]
 YEAR = 366 * 24 * 60 * 60
 BAD_NUMBERS = [
@@ -145,20 +158,18 @@ BAD_COUNT = [
 ]
 #: What each check refuses, wherever it is used.
 BAD_VALUES: dict[Any, list[tuple[Any, str]]] = {
-    checks.check_id: BAD_ID,
+    checks.check_id: [*BAD_ID, *BAD_TEMPLATES],
     checks.check_names: BAD_NAMES,
     checks.check_id_or_result: [
         *((value, text) for value, text in BAD_ID if value != ["in01-1"]),
-        *(
-            ({"backup_id": value}, text)
-            for value, text in [*BAD_ID, (None, "must be a string, not NoneType")]
-        ),
+        *(({"backup_id": value}, text) for value, text in [*BAD_ID, *BAD_TEMPLATES]),
+        ({"backup_id": None}, "is a result without backup_id; it has backup_id. "),
         ("{'backup_id': 'backup1'}", "is a string that is not JSON"),
     ],
     checks.check_result: [
         ("in01-1", "must be the result of another task, not 'in01-1'"),
         ("{'cluster_id': 'in01-1'}", "is a string that is not JSON"),
-        ({"cluster_id": "in01-1"}, "cluster_name, in cluster, must be a string, not NoneType"),
+        ({"cluster_id": "in01-1"}, "cluster is a result without cluster_name; it has cluster_id. Is it"),
         ({"cluster_id": "", "cluster_name": "scratch"}, "cluster_id, in cluster, must not be empty"),
     ],
     checks.check_renaming: [
@@ -375,9 +386,9 @@ def test_what_may_be_known_later_passes_at_parse_time(
 @pytest.mark.parametrize(
     ("given", "name", "message"),
     [
-        ({"collections": ["orders"]}, "collections", "collections must be a list of .*, not NoneType"),
-        ({"database": "sales"}, "database", "database must be a string, not NoneType"),
-        ({"copy_to_regions": ["r"]}, "copy_to_regions", "copy_to_regions must be a list of .*, not NoneType"),
+        ({"collections": ["orders"]}, "collections", "collections must be a list of .*, not None"),
+        ({"database": "sales"}, "database", "database must be a string, not None"),
+        ({"copy_to_regions": ["r"]}, "copy_to_regions", "copy_to_regions must be a list of .*, not None"),
     ],
 )
 def test_what_was_given_may_not_vanish_in_rendering(given: dict[str, Any], name: str, message: str) -> None:
@@ -397,7 +408,7 @@ def test_a_template_that_renders_to_nothing_in_native_mode(name: str) -> None:
     ti = TaskInstance(lambda: operator)
     operator.render_template_fields(ti.context | {"params": {"given": None}}, dag.get_template_env())
     assert getattr(operator, name) is None
-    with pytest.raises(AirflowFailException, match=f"{name} must be a .*, not NoneType"):
+    with pytest.raises(AirflowFailException, match=f"{name} must be a .*, not None"):
         ti.run()
 
 
@@ -425,7 +436,7 @@ def test_what_is_wrong_after_rendering_fails_the_task_for_good_before_anything_i
         (CREATE, "database", " sales", "database has white space around it"),
         (CREATE, "zilliz_conn_id", "", "zilliz_conn_id must not be empty"),
         (JOB, "job_id", None, "job_id is 'None': its template found nothing to render"),
-        (JOB, "job_id", {"job_id": "job-1"}, "job_id is a string that is not JSON: pass the result"),
+        (JOB, "job_id", {"job_id": "job-1"}, "job_id is a string that is not JSON. Write a template"),
         (JOB, "zilliz_conn_id", "", "zilliz_conn_id must not be empty"),
         (GATE, "cluster_id", None, "cluster_id is 'None'"),
     ],

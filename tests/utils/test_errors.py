@@ -55,7 +55,8 @@ SENSORS = pytest.mark.parametrize("make", [job, gate])
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ZillizError)]
 PERMANENT = [kind for kind in KINDS if issubclass(kind, errors.ZillizPermanentError)]
 ENDS = [kind for kind in KINDS if issubclass(kind, errors.ZillizJobFailedError | errors.ZillizLostError)]
-OTHERS = [kind for kind in KINDS if kind not in (*PERMANENT, *ENDS, errors.ZillizTimeoutError)]
+TIMEOUTS = [kind for kind in KINDS if issubclass(kind, errors.ZillizTimeoutError)]
+OTHERS = [kind for kind in KINDS if kind not in (*PERMANENT, *ENDS, *TIMEOUTS)]
 
 
 def outcome(task: Any, error: Exception) -> BaseException:
@@ -108,7 +109,7 @@ def test_the_end_of_a_job_is_final_for_a_sensor_and_not_for_the_operator(kind: t
         ended = outcome(make(), error)
         assert type(ended) is AirflowFailException
         assert find_zilliz_error(ended) is error
-        assert str(ended).endswith(" Clear the task that created it: it starts anew.")
+        assert str(ended).endswith(" Clear the task that created it, to start a new one.")
 
 
 def test_a_time_out_is_airflow_s_own_for_a_sensor_and_retried_for_the_operator() -> None:
@@ -205,7 +206,7 @@ def test_a_failed_job_is_told_with_what_it_was_to_make() -> None:
     )
     assert str(outcome(job(), error)) == (
         "Job job-1 failed: disk is full (backup backup1, cluster in01-1). "
-        "Clear the task that created it: it starts anew."
+        "Clear the task that created it, to start a new one."
     )
 
 

@@ -324,7 +324,9 @@ def test_answers_are_bounded(send: Send, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_refused_connection_did_nothing(send: Send) -> None:
     url = unused_url()
     with pytest.raises(
-        ZillizConnectionError, match=r"No answer from 127\.0\.0\.1: .* \(describe job job-1\)"
+        ZillizConnectionError,
+        match=r"No answer from 127\.0\.0\.1: .*refused; check the Base URL of .*, and whether this machine "
+        r"may reach it \(describe job job-1\)",
     ) as caught:
         send(url, DESCRIBE)
     assert caught.value.unprocessed
@@ -407,9 +409,13 @@ def test_a_bad_proxy_means_not_done(send: Send, monkeypatch: pytest.MonkeyPatch)
             None,
             "its certificate is not trusted; give the CA as ca_bundle of connection 'x' ",
         ),
-        ("Nodename", socket.gaierror(8, "Nodename"), "is unknown; check the Base URL of connection 'x' "),
-        ("Refused.", None, "api.cloud.zilliz.com: Refused (describe job job-1)."),
-        ("", None, "api.cloud.zilliz.com: ConnectError (describe job job-1)."),
+        ("Nodename", socket.gaierror(8, "Nodename"), "is unknown; check the Base URL of connection 'x', and"),
+        (
+            "Refused.",
+            None,
+            "api.cloud.zilliz.com: Refused; check the Base URL of connection 'x', and whether",
+        ),
+        ("", None, "api.cloud.zilliz.com: ConnectError; check the Base URL of connection 'x', and"),
     ],
     ids=["plain HTTP", "certificate", "unknown host", "another", "without a text"],
 )
@@ -438,6 +444,12 @@ def test_where_there_is_no_api_at_all_the_base_url_is_to_be_checked(send: Send) 
         "Zilliz Cloud refused: Not Found. Check the Base URL of connection 'x': the API may not be there "
         "(describe job job-1, HTTP 404)."
     )
+    gateway = answer({"code": 404, "message": "No route"}, "404 Not Found")
+    assert "No route. Check the Base URL of connection 'x'" in str(
+        failure(send, gateway, source="connection 'x'")
+    )
+    known = answer({"code": 96026, "message": "Job not found"}, "404 Not Found")
+    assert "Base URL" not in str(failure(send, known, source="connection 'x'"))
 
 
 def test_a_client_that_nobody_closes_leaves_no_connection_open() -> None:

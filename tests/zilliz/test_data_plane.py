@@ -261,8 +261,8 @@ def test_a_cluster_that_cannot_be_reached_is_told_with_what_to_check() -> None:
     error = failure(operations.list_databases(ADDRESS), lost)
     assert isinstance(error, ZillizConnectionError)
     assert (
-        "No answer from in01-x.aws-us-west-2.vectordb.zillizcloud.com: check whether this machine may reach "
-        "the cluster: its allow list, firewalls, private endpoints (timed out)" in str(error)
+        "No answer from in01-x.aws-us-west-2.vectordb.zillizcloud.com: timed out; check whether this machine "
+        "may reach the cluster: its allow list, firewalls, private endpoints" in str(error)
     )
     unknown = httpx.ConnectError("Nodename")
     unknown.__cause__ = RuntimeError("httpcore")

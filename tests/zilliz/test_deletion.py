@@ -117,7 +117,7 @@ def test_a_backup_that_is_gone_is_no_error(unknown: ZillizError) -> None:
     stock = Stock([backup("other")], unknown)
     assert stock.delete()["deleted"] is False
     assert stock.deleted == []
-    assert stock.worker.notes == [f"Backup backup-1 of cluster {CLUSTER} is gone already."]
+    assert stock.worker.notes == [f"Backup backup-1 of cluster {CLUSTER} is already gone."]
 
 
 def test_a_backup_that_shows_as_deleted_is_gone() -> None:
@@ -139,7 +139,7 @@ def test_a_key_for_this_cluster_alone_finds_a_backup_gone() -> None:
     stock = Stock([], ZillizNotFoundError("No such backup.", code=404))
     stock.faults["list backups"] = [ZillizPermissionError("Not all of them.")]
     assert stock.delete()["deleted"] is False
-    assert "backup-1 of cluster in01-cluster is gone already" in stock.worker.notes[-1]
+    assert "backup-1 of cluster in01-cluster is already gone" in stock.worker.notes[-1]
 
 
 def test_trouble_that_passes_does_not_make_a_backup_look_gone() -> None:
@@ -225,6 +225,17 @@ def test_a_dry_run_deletes_nothing() -> None:
     assert "Nothing was deleted: dry_run is set." in stock.worker.notes
 
 
+def test_a_plan_without_backups_says_so() -> None:
+    """As with a wrong id, for which the list is empty."""
+    stock = Stock([aged("other", 1, cluster_id="in01-other"), aged("auto", 1, creation_method="AUTO")])
+    assert stock.prune()["backups"] == []
+    (note,) = [note for note in stock.worker.notes if "nothing to prune" in note]
+    assert note == (
+        "Cluster in01-cluster has no MANUAL backups, so there is nothing to prune. If it should have some, "
+        "check the id and the API key."
+    )
+
+
 def test_only_what_was_named_is_looked_at() -> None:
     stock = Stock(
         [
@@ -258,6 +269,15 @@ def test_a_backup_that_shows_another_project_stays() -> None:
     result = stock.prune(RetentionRules(keep_last=1), project_id="proj-1")
     assert stock.deleted == ["b5", "b3"]
     assert [held["backup_id"] for held in result["backups"]] == ["b1", "b3", "b5"]
+
+
+def test_a_backup_that_shows_no_cluster_stays_and_stops_nothing() -> None:
+    stock = five()
+    stock.backups += [aged(f"lost{days}", days, cluster_id="", backup_type="COLLECTION") for days in range(3)]
+    result = stock.prune(project_id="proj-1")
+    assert stock.deleted == ["b4", "b3", "b2"]
+    reasons = {held["reason"] for held in result["backups"] if held["backup_id"].startswith("lost")}
+    assert reasons == {"does not show its cluster"}
 
 
 def test_backups_of_other_collections_do_not_count() -> None:
@@ -321,7 +341,7 @@ def test_what_is_to_be_kept_may_be_named_too_and_what_is_not_found_is_told() -> 
     [
         ({"backup_name": "keep-this"}, "it is now called keep-this"),
         ({"backup_name": "mine"}, "it is now called mine"),
-        ({"status": "DELETING"}, "it is gone already"),
+        ({"status": "DELETING"}, "it is already gone"),
         ({"create_time": at(0)}, "it has changed since the plan"),
         ({"creation_method": "AUTO"}, "it has changed since the plan"),
         ({"status": "FAILED"}, "it has changed since the plan"),

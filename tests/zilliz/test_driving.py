@@ -181,7 +181,7 @@ def test_a_triggerer_refuses_to_remember() -> None:
         DrivenClient(is_async=True).run(remembering())
 
 
-def test_a_refused_key_is_fetched_anew_once(driven: DrivenClient) -> None:
+def test_a_refused_key_is_fetched_again_once(driven: DrivenClient) -> None:
     driven.settings_after_refresh = NEW
     driven.answers = [httpx.Response(401)]
     driven.run(send(DESCRIBE), send(OTHER))
@@ -402,13 +402,13 @@ def refused_together(fresh: list[ClientSettings], count: int = 5) -> tuple[list[
     return asyncio.run(run()), len(read)
 
 
-def test_many_whose_key_is_refused_at_once_read_it_anew_once() -> None:
+def test_many_whose_key_is_refused_at_once_read_it_again_once() -> None:
     replies, times = refused_together([NEW])
     assert [type(reply) for reply in replies] == [Reply] * 5
     assert times == 1
 
 
-def test_a_key_that_is_the_same_when_it_is_read_anew_is_an_error_for_all() -> None:
+def test_a_key_that_is_the_same_when_it_is_read_again_is_an_error_for_all() -> None:
     replies, times = refused_together([OLD])
     assert [type(reply) for reply in replies] == [ZillizAuthenticationError] * 5
     assert len(set(map(id, replies))) == 5
@@ -434,7 +434,7 @@ def test_new_settings_bring_their_own_rate(rate: float, seconds: float) -> None:
 
 
 def test_the_same_rate_keeps_its_budget() -> None:
-    """Reading the connection anew must not let another burst pass."""
+    """Reading the connection again must not let another burst pass."""
     clock = VirtualClock()
     transport = httpx.MockTransport(lambda request: httpx.Response(200, json={"data": {}}))
 

@@ -138,7 +138,7 @@ def test_a_cluster_that_is_gone_already_is_a_success_and_said(first: Any) -> Non
     cloud = Cloud(cluster=first)
     assert cloud.drop() == {"cluster_id": CLUSTER, "cluster_name": "scratch", "dropped": False}
     assert cloud.driver.calls == ["describe cluster"]
-    assert cloud.driver.notes == [f"Cluster {CLUSTER} (scratch) is gone already; nothing was dropped."]
+    assert cloud.driver.notes == [f"Cluster {CLUSTER} (scratch) is already gone; nothing was dropped."]
 
 
 REFUSALS: dict[str, tuple[dict[str, Any], str]] = {

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_zbackup.zilliz.errors import (
     ZillizNotFoundError,
+    ZillizNotFreshError,
     ZillizServerError,
     ZillizTimeoutError,
 )
@@ -230,8 +231,12 @@ def test_the_age_is_told_by_the_servers_clock() -> None:
 
 def test_a_check_looks_once_and_says_what_is_missing() -> None:
     driver = scripted(page(aged("b", 2 * DAY)))
-    with pytest.raises(ZillizTimeoutError, match=r"^Newest usable backup b .* 2 d 0 h old.*\. Make a backup"):
+    with pytest.raises(ZillizNotFreshError) as caught:
         driver.run(wait_for_fresh_backup(ANY, CHECK, {}))
+    assert str(caught.value) == (
+        "Newest usable backup b of cluster in01-cluster is 2 d 0 h old, older than max_age 1 d 0 h. "
+        "Make a backup, and find out why none was made in time."
+    )
     assert driver.elapsed == 0
 
 

@@ -135,7 +135,8 @@ def test_the_body_is_the_documented_one_and_always_has_the_copies(
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"weekdays": "monday"}, "weekdays must be a list of weekdays, not a string"),
+        ({"weekdays": "monday"}, r"weekdays must be a list of weekdays, not a string: write \['monday'\]"),
+        ({"weekdays": "0 2 * * 1"}, r"weekdays must be a list such as \['monday', 'thursday'\], not '0 2 \*"),
         ({"weekdays": ["Monday"]}, "each of weekdays must be one of monday, .*, sunday, not 'Monday'"),
         ({"start_hour": 24}, "start_hour must be a whole number from 0 to 23, not 24"),
         ({"retention_days": 31}, "retention_days must be a whole number from 1 to 30, not 31"),

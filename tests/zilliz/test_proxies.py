@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from pytest_mock import MockerFixture
 
-from airflow_provider_zbackup.zilliz.client import AsyncZillizClient, ZillizClient, proxy_for, ssl_context
+from airflow_provider_zbackup.zilliz.client import AsyncZillizClient, ZillizClient, ssl_context
 from airflow_provider_zbackup.zilliz.errors import ZillizConfigurationError
+from airflow_provider_zbackup.zilliz.proxies import proxy_for
 from airflow_provider_zbackup.zilliz.settings import DEFAULT_BASE_URL, ClientSettings, is_loopback
 
 KEY = "key-that-nobody-may-see"

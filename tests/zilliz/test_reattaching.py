@@ -76,14 +76,14 @@ def test_a_finished_job_whose_backup_is_there_is_gone_on_with(status: str) -> No
 
 
 @pytest.mark.parametrize("status", ["FAILED", "ERROR", "CANCELED", "CANCELLED"])
-def test_a_job_that_ended_badly_is_made_anew(status: str) -> None:
+def test_a_job_that_ended_badly_is_made_again(status: str) -> None:
     driver = cloud(jobs=lambda elapsed: job(status))
     assert create(driver, ANSWERED).backup_id == "new"
     assert driver.calls == ["describe job", "list backups", "create backup"]
 
 
 @pytest.mark.parametrize("jobs", [lambda elapsed: job("SUCCESSFUL"), lambda elapsed: UNKNOWN])
-def test_a_deleted_backup_is_made_anew(jobs: Callable[[float], Any]) -> None:
+def test_a_deleted_backup_is_made_again(jobs: Callable[[float], Any]) -> None:
     driver = cloud(jobs, lambda elapsed: backup(status="DELETED"))
     assert create(driver, ANSWERED).backup_id == "new"
     assert driver.elapsed == 0
@@ -121,7 +121,7 @@ def test_what_is_not_found_yet_is_looked_for_again() -> None:
     }
 
 
-def test_what_stays_unknown_is_made_anew() -> None:
+def test_what_stays_unknown_is_made_again() -> None:
     driver = cloud()
     assert create(driver, ANSWERED).backup_id == "new"
     assert LOOK_UP_LAG <= driver.elapsed <= LOOK_UP_LAG + 5
@@ -155,7 +155,7 @@ def test_after_a_clearing_only_what_is_in_the_making_is_adopted(status: str, is_
 REFUSED = ZillizRefusedError("No such thing.", code=12345)
 
 
-def test_a_backup_that_cannot_be_described_and_is_in_the_list_is_not_made_anew() -> None:
+def test_a_backup_that_cannot_be_described_and_is_in_the_list_is_not_made_again() -> None:
     """No code is documented for a backup that does not exist."""
     driver = cloud(backups=lambda elapsed: REFUSED, listed=lambda elapsed: page(backup(status="CREATING")))
     with pytest.raises(ZillizRefusedError):
@@ -163,7 +163,7 @@ def test_a_backup_that_cannot_be_described_and_is_in_the_list_is_not_made_anew()
     assert driver.records == []
 
 
-def test_a_backup_that_can_neither_be_described_nor_found_in_the_list_is_made_anew() -> None:
+def test_a_backup_that_can_neither_be_described_nor_found_in_the_list_is_made_again() -> None:
     driver = cloud(backups=lambda elapsed: REFUSED)
     assert create(driver, ADOPTED).backup_id == "new"
     assert LOOK_UP_LAG <= driver.elapsed <= LOOK_UP_LAG + 5
@@ -289,13 +289,13 @@ def test_the_order_of_names_does_not_make_it_something_else(
 
 
 def test_a_retry_after_a_clearing_goes_on_with_what_the_first_try_after_it_found() -> None:
-    """It is saved anew, and so belongs to the tries after the clearing."""
+    """It is saved again, and so belongs to the tries after the clearing."""
     driver = cloud(lambda elapsed: job())
     driver.run(submit_once(SUBMISSION, record=ANSWERED.save().record, only_unfinished=True))
     assert driver.records == [ANSWERED.save().record]
 
 
-def test_what_is_doubtful_while_it_runs_is_saved_anew_after_a_clearing() -> None:
+def test_what_is_doubtful_while_it_runs_is_saved_again_after_a_clearing() -> None:
     listed = backup("new", backup_type="", status="CREATING")
     driver = cloud(backups=lambda elapsed: listed, listed=lambda elapsed: page(listed))
     with pytest.raises(ZillizConflictError, match="Cannot tell yet"):

@@ -52,7 +52,7 @@ def test_nothing_is_sent_but_what_was_asked_for(arguments: dict[str, Any], body:
         ({"collections": "medium_articles"}, r"must be a list of collection names, not a string"),
         ({"collections": []}, "must not be an empty list"),
         ({"collections": [""]}, "each of collections must not be empty"),
-        ({"collections": [None]}, "each of collections must be a string, not NoneType"),
+        ({"collections": [None]}, "each of collections must be a string, not None"),
         ({"collections": ["a", "a"]}, "has duplicates: a"),
         ({"collections": {"a"}}, "must be a list of collection names, not set"),
         ({"database": "sales"}, "database needs collections"),
@@ -80,7 +80,7 @@ TARGET = RestoreTarget(None, "a", None, "b")
     ("change", "text"),
     [
         ({"project_id": ""}, "project_id must not be empty"),
-        ({"cluster_name": None}, "cluster_name must be a string, not NoneType"),
+        ({"cluster_name": None}, "cluster_name must be a string, not None"),
         ({"cu_size": 0}, "cu_size must be a whole number, at least 1, not 0"),
         ({"collection_status": "LOADED"}, "collection_status must be one of 'KEEP', 'RELEASE'"),
         ({"restore_version": "NEWEST"}, "restore_version must be one of 'LATEST', 'ORIGINAL'"),

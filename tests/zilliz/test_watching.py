@@ -1,4 +1,4 @@
-"""Which backups a watcher tells of, from one look at the list to the next."""
+"""Which backups a watcher reports, from one look at the list to the next."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def look(
 def test_what_is_there_at_the_first_look_is_not_new() -> None:
     new, cursor = look(None, backup("old", START - 2 * MEMORY), backup("young"), backup("undated", None))
     assert new == []
-    assert set(cursor.told) == {"young", "undated"}
+    assert set(cursor.reported) == {"young", "undated"}
     assert look(cursor, backup("old", START - 2 * MEMORY), backup("young"), backup("undated", None))[0] == []
 
 
-def test_each_backup_is_told_of_once_when_it_is_available() -> None:
+def test_each_backup_is_reported_once_when_it_is_available() -> None:
     _, cursor = look(None)
     new, cursor = look(cursor, backup("a", status="CREATING"), at=START + 1)
     assert new == []
@@ -50,7 +50,7 @@ def test_each_backup_is_told_of_once_when_it_is_available() -> None:
     assert look(cursor, backup("a"), at=START + 3)[0] == []
 
 
-def test_one_being_made_at_the_first_look_is_told_of() -> None:
+def test_one_being_made_at_the_first_look_is_reported() -> None:
     _, cursor = look(None, backup("slow", START - 3 * MEMORY, status="CREATING"))
     assert look(cursor, backup("slow", START - 3 * MEMORY), at=START + 1)[0] == ["slow"]
 
@@ -73,7 +73,7 @@ def test_the_oldest_comes_first() -> None:
 
 
 def test_what_is_too_much_at_once_comes_next() -> None:
-    """Even if it is so old by then that it would count as told."""
+    """Even if it is so old by then that it would count as reported."""
     many = [backup(f"b{number}", START + number) for number in range(5)]
     _, cursor = look(None)
     new, cursor = look(cursor, *many, at=START + MEMORY / 2, at_most=2)
@@ -85,7 +85,7 @@ def test_what_is_too_much_at_once_comes_next() -> None:
     assert look(cursor, *many, at=START + 5 * MEMORY, at_most=2)[0] == []
 
 
-def test_after_a_long_silence_all_that_came_meanwhile_is_told_of() -> None:
+def test_after_a_long_silence_all_that_came_meanwhile_is_reported() -> None:
     _, cursor = look(None)
     week = START + 7 * MEMORY
     days = [backup(f"day{number}", START + number * MEMORY) for number in range(7)]
@@ -105,14 +105,14 @@ def test_a_list_that_fails_to_show_backups_makes_none_new_again(missing_for: int
     assert look(cursor, *there, at=START + HOUR)[0] == []
 
 
-def test_one_without_a_time_stays_told_for_as_long_as_it_is_listed() -> None:
+def test_one_without_a_time_stays_reported_for_as_long_as_it_is_listed() -> None:
     _, cursor = look(None, backup("undated", None))
     for day in range(1, 10):
         new, cursor = look(cursor, backup("undated", None), at=START + day * MEMORY)
         assert new == []
 
 
-def test_one_from_the_future_is_told_of_once() -> None:
+def test_one_from_the_future_is_reported_once() -> None:
     _, cursor = look(None)
     new, cursor = look(cursor, backup("future", START + 3 * MEMORY))
     assert new == ["future"]
@@ -122,20 +122,20 @@ def test_one_from_the_future_is_told_of_once() -> None:
 
 
 @pytest.mark.parametrize("status", ["FAILED", "DELETED", "DELETING", "CREATING", "ODD", ""])
-def test_only_an_available_one_is_told_of(status: str) -> None:
+def test_only_an_available_one_is_reported(status: str) -> None:
     _, cursor = look(None)
     assert look(cursor, backup("a", status=status))[0] == []
 
 
 @pytest.mark.parametrize("other", [{"size": 2}, {"status": "CREATING"}])
 @pytest.mark.parametrize("comes_first", [True, False])
-def test_one_shown_twice_is_told_of_once(other: dict[str, Any], comes_first: bool) -> None:
+def test_one_shown_twice_is_reported_once(other: dict[str, Any], comes_first: bool) -> None:
     shown = [backup("a", **other), backup("a")]
     _, cursor = look(None)
     assert look(cursor, *(shown if comes_first else reversed(shown)))[0] == ["a"]
 
 
-def test_one_without_an_id_cannot_be_told_of() -> None:
+def test_one_without_an_id_cannot_be_reported() -> None:
     _, cursor = look(None)
     assert look(cursor, backup(""))[0] == []
 
@@ -151,11 +151,11 @@ def test_the_cursor_stays_small(status: str) -> None:
         backups.append(backup(f"hour{hour}", time))
         new, cursor = look(cursor, *backups, at=time)
         assert new == [f"hour{hour}"]
-    assert len(cursor.told) == (239 if status == "CREATING" else 25)
+    assert len(cursor.reported) == (239 if status == "CREATING" else 25)
 
 
 @pytest.mark.parametrize(
-    ("rule", "told"),
+    ("rule", "reported"),
     [
         (WatchRule(), ["a", "b", "c"]),
         (WatchRule(cluster_id="in01-1"), ["a", "b"]),
@@ -165,7 +165,7 @@ def test_the_cursor_stays_small(status: str) -> None:
         (WatchRule(cluster_id="in01-1", creation_method="AUTO", backup_type="CLUSTER"), []),
     ],
 )
-def test_only_the_right_kind_is_told_of(rule: WatchRule, told: list[str]) -> None:
+def test_only_the_right_kind_is_reported(rule: WatchRule, reported: list[str]) -> None:
     mine: dict[str, Any] = {"cluster_id": "in01-1", "project_id": "proj-1"}
     there = [
         backup("a", **mine, backup_type="CLUSTER", creation_method="MANUAL"),
@@ -173,7 +173,7 @@ def test_only_the_right_kind_is_told_of(rule: WatchRule, told: list[str]) -> Non
         backup("c", cluster_id="in01-2", project_id="proj-2", backup_type="CLUSTER", creation_method="AUTO"),
     ]
     _, cursor = look(None, rule=rule)
-    assert look(cursor, *there, rule=rule)[0] == told
+    assert look(cursor, *there, rule=rule)[0] == reported
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -182,7 +182,7 @@ def test_none_is_lost_whatever_is_saved_and_in_whatever_order_they_end(seed: int
     draw = random.Random(seed)
     jobs = {f"b{number}": float(draw.randrange(int(3 * MEMORY))) for number in range(60)}
     ends = {name: begin + draw.expovariate(1 / HOUR) for name, begin in jobs.items()}
-    told: list[str] = []
+    reported: list[str] = []
     _, saved = look(None)
     cursor = saved
     time = 0.0
@@ -196,13 +196,15 @@ def test_none_is_lost_whatever_is_saved_and_in_whatever_order_they_end(seed: int
             if begin <= time and (was_away or time - begin > MEMORY / 2 or draw.random() < 0.9)
         ]
         new, cursor = look(cursor, *listed, at=START + time, at_most=3)
-        told += new
+        reported += new
         if draw.random() < 0.5:
             saved = cursor
         elif draw.random() < 0.5:
-            # What was told after the last save may be told again.
-            told = [name for name in told if name in saved.told or START + jobs[name] < saved.since]
+            # What was reported after the last save may be reported again.
+            reported = [
+                name for name in reported if name in saved.reported or START + jobs[name] < saved.since
+            ]
             cursor = saved
     ended = [backup(name, START + begin) for name, begin in jobs.items()]
     new, cursor = look(cursor, *ended, at=START + time)
-    assert sorted(told + new) == sorted(jobs)
+    assert sorted(reported + new) == sorted(jobs)

@@ -26,7 +26,6 @@ from airflow_provider_zbackup.emulator.records import (
     Cluster,
     Collection,
     Export,
-    RestoredCollection,
     hash_token,
 )
 
@@ -108,9 +107,7 @@ def restore_collection_backup(control_plane: ControlPlane, request: ApiRequest) 
                 RESTORE_COLLECTION_FAILED, f"Collection {collection.name} exists in the destination."
             )
         taken.add((database, collection.name))
-    job = control_plane.start_job("RESTORE", destination.cluster_id, "restore_collection_backup")
-    restored = [RestoredCollection(database, collection, job) for database, collection in wanted]
-    destination.restored = [*destination.restored, *restored]
+    job = control_plane.start_collection_restore(destination, wanted)
     return {"jobId": job.job_id}
 
 

@@ -44,7 +44,7 @@ class Index:
 
 
 class CollectionData(Protocol):
-    """The data of a collection at one moment."""
+    """The data of a collection: in memory at one moment, in an engine as they are now."""
 
     @property
     def fields(self) -> Sequence[Field]:
@@ -72,7 +72,7 @@ class CollectionData(Protocol):
         """
 
     def without(self, keys: Sequence[Key]) -> CollectionData:
-        """Return the data without the rows with these primary keys."""
+        """Return the data without the rows with these primary keys. An engine deletes them."""
 
 
 def primary_field(data: CollectionData) -> Field:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_provider_zbackup.zilliz.errors import ZillizBadRequestError
+from airflow_provider_zbackup.zilliz.errors import ZillizBadRequestError, ZillizError
 from airflow_provider_zbackup.zilliz.flows.started_jobs import JobRecord, JobSubmission
 from airflow_provider_zbackup.zilliz.flows.steps import Flow, look_up_backup, retrying
 from airflow_provider_zbackup.zilliz.models import Backup, Contents, StartedJob, is_default_database
@@ -144,6 +144,18 @@ class RestoreCollectionsSubmission(JobSubmission[RestoreCollectionsRecord]):
                 unprocessed=True,
             )
         return {"targets": [self.target] if self.target else _as_they_are(backup)}
+
+    def explain(
+        self, record: RestoreCollectionsRecord, refusal: ZillizError, *, is_conflict: bool
+    ) -> Flow[None]:
+        yield from super().explain(record, refusal, is_conflict=is_conflict)
+        name = self.target.restored_as if self.target else "the name of a collection"
+        hinted = refusal.as_kind(type(refusal))
+        hinted.message = (
+            f"{refusal.message.rstrip('.')}. If {name} is taken, give another name, such as by "
+            "suffix='_restored', or drop it first"
+        )
+        raise hinted from refusal
 
     def operation(self, record: RestoreCollectionsRecord) -> Operation[StartedJob]:
         return restore_collections(self.cluster_id, self.backup_id, self._request())

@@ -55,7 +55,7 @@ class Outcome(NamedTuple):
 
 def delete_one(cluster_id: str, backup_id: str) -> Flow[dict[str, Any]]:
     """
-    Delete a backup, unless it is gone already.
+    Delete a backup, unless it is already gone.
 
     :return: ``cluster_id``, ``backup_id``, ``backup_name``, and ``deleted``: false if it was gone
     :raises ZillizConflictError: when it is still being made
@@ -65,7 +65,7 @@ def delete_one(cluster_id: str, backup_id: str) -> Flow[dict[str, Any]]:
     backup = yield from _find(cluster_id, backup_id)
     if backup is None:
         yield from _check_elsewhere(cluster_id, backup_id)
-        yield Pause(0, f"Backup {backup_id} of cluster {cluster_id} is gone already.")
+        yield Pause(0, f"Backup {backup_id} of cluster {cluster_id} is already gone.")
         return result
     yield Pause(0, f"Deleting {backup.describe()} of cluster {cluster_id}. This cannot be undone.")
     yield from _delete(cluster_id, backup_id)
@@ -161,6 +161,15 @@ def prune(
         and backup.creation_method == creation_method
         and backup_type in (None, backup.backup_type)
     }
+    if not backups:
+        where = f"Cluster {cluster_id}" if cluster_id else f"Project {project_id}"
+        kind = f"{creation_method} {backup_type or ''}".rstrip()
+        yield Pause(
+            0,
+            f"{where} has no {kind} backups, so there is nothing to prune. If it should have some, "
+            "check the id and the API key.",
+            is_trouble=True,
+        )
     contents = yield from _read_contents(needs_contents(backups.values(), rules, time))
     plan = plan_retention(backups.values(), rules, time, contents)
     yield from _show(plan, contents, time, price_per_gb_month)
@@ -303,7 +312,7 @@ def _obstacle(verdict: Verdict, rules: RetentionRules, seen_at: dict[str, float]
             seen_at[guard.backup_id] = yield from now()
     found = yield from _find(planned.cluster_id, planned.backup_id)
     if found is None:
-        return "it is gone already"
+        return "it is already gone"
     if rules.protect(found):
         return f"it is now called {found.backup_name}"
     for name in ("status", "backup_type", "creation_method", "create_time"):

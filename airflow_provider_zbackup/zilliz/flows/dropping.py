@@ -21,7 +21,7 @@ def drop_scratch_cluster(
     cluster_id: str, cluster_name: str, *, max_age: timedelta | None, even_with_policy: bool = False
 ) -> Flow[dict[str, Any]]:
     """
-    Drop a cluster, unless it is gone already.
+    Drop a cluster, unless it is already gone.
 
     :param cluster_name: the name that the cluster must have
     :param max_age: the oldest that the cluster may be, by the server's time; ``None`` means any age
@@ -53,7 +53,7 @@ def drop_scratch_cluster(
             "recycle bin for 30 days, unless it is a Free one.",
         )
     else:
-        yield Pause(0, f"Cluster {cluster_id} ({cluster_name}) is gone already; nothing was dropped.")
+        yield Pause(0, f"Cluster {cluster_id} ({cluster_name}) is already gone; nothing was dropped.")
     return {"cluster_id": cluster_id, "cluster_name": cluster_name, "dropped": is_dropped}
 
 

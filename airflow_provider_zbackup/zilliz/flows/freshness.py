@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from airflow_provider_zbackup.zilliz.errors import ZillizNotFoundError, ZillizTimeoutError
+from airflow_provider_zbackup.zilliz.errors import (
+    ZillizNotFoundError,
+    ZillizNotFreshError,
+    ZillizTimeoutError,
+)
 from airflow_provider_zbackup.zilliz.flows.polling import PollResult, Wait, wait_until
 from airflow_provider_zbackup.zilliz.flows.steps import (
     ATTEMPTS,
@@ -21,8 +25,6 @@ from airflow_provider_zbackup.zilliz.flows.steps import (
 from airflow_provider_zbackup.zilliz.models import Backup, is_default_database
 from airflow_provider_zbackup.zilliz.texts import format_age
 
-#: What a user can do when no backup is fresh.
-ADVICE = "Make a backup, and find out why none was made in time."
 #: What the result says of the backup, apart from its age.
 FACTS = (
     "backup_id",
@@ -166,7 +168,7 @@ def wait_for_fresh_backup(
 
     :param unfit: why a backup does not cover the collections, by backup id; what is learnt is added
     :return: the backup as plain JSON, with its ``age`` in seconds; ``None`` if it was time to hand over
-    :raises ZillizTimeoutError: when the deadline has passed; it names the newest usable backup and its age
+    :raises ZillizNotFreshError: when the deadline has passed; it names the newest usable backup and its age
     """
     # With no time to wait, one poll decides: no request of it may fail in passing.
     attempts = ATTEMPTS if wait.deadline <= (yield from now()) else 1
@@ -206,7 +208,7 @@ def wait_for_fresh_backup(
         if not state:
             # The last poll failed, and the error says how.
             raise
-        raise ZillizTimeoutError(f"{state}. {ADVICE}") from error
+        raise ZillizNotFreshError(f"{state}.") from error
 
 
 def _facts(backup: Backup) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class RestoreClusterSubmission(Submission[RestoreClusterRecord]):
     kind = "restore_cluster"
     record_type = RestoreClusterRecord
     # Its name is taken now, so a second cluster is impossible.
-    starts_anew_when_cleared = False
+    starts_again_when_cleared = False
 
     def __init__(
         self,

@@ -77,7 +77,7 @@ def plan_retention(
     ==================================================  ==========================
     is not AVAILABLE, such as CREATING                  kept, and not counted
     shows no creation time, or one in the future        kept, and not counted
-    does not show its collections                       kept, and not counted
+    does not show its cluster, or its collections       kept, and not counted
     is kept by its id, its name, its age or its rank    kept
     is none of these                                    deleted
     ==================================================  ==========================
@@ -124,6 +124,8 @@ def _doubt(backup: Backup, now: datetime, held: Contents | None) -> str:
     """Return why a backup is neither deleted nor counted, or an empty text."""
     if not backup.is_available:
         return f"is {backup.status or 'without a status'}"
+    if not backup.cluster_id:
+        return "does not show its cluster"
     if backup.create_time is None:
         return "has no creation time"
     if backup.create_time > now:

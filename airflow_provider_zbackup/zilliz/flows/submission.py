@@ -100,7 +100,7 @@ class Submission(ABC, Generic[R]):
     kind: ClassVar[str]
     record_type: type[R]
     #: Whether a cleared task makes a new one if its earlier one is finished.
-    starts_anew_when_cleared: ClassVar[bool] = True
+    starts_again_when_cleared: ClassVar[bool] = True
     #: Whether the result of a call can be found without the job's id. If not, only the user can find out what
     #: a call without an answer did; and a refusal is believed.
     leaves_traces: ClassVar[bool] = True
@@ -186,7 +186,7 @@ def submit_once(
     :raises ZillizConflictError: when something is in the way
     :raises ZillizUncertainError: when it cannot be known whether the job was started
     """
-    only_unfinished = only_unfinished and submission.starts_anew_when_cleared
+    only_unfinished = only_unfinished and submission.starts_again_when_cleared
     search = partial(find_result, submission, on_uncertain=on_uncertain)
     earlier = None if record is None else (yield from _read(submission, record, on_uncertain))
     if earlier is not None:

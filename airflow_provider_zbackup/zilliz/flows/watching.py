@@ -33,7 +33,7 @@ def take_snapshot(project_id: str | None) -> Flow[Snapshot]:
 
 class WatchRule(NamedTuple):
     """
-    Which backups a watcher tells of; ``None`` means any.
+    Which backups a watcher reports; ``None`` means any.
 
     :param backup_type: ``CLUSTER`` or ``COLLECTION``
     :param creation_method: ``MANUAL`` or ``AUTO``
@@ -53,17 +53,17 @@ class WatchRule(NamedTuple):
 
 class Cursor(NamedTuple):
     """
-    Which backups a watcher has told of. Times are seconds since the epoch.
+    Which backups a watcher has reported. Times are seconds since the epoch.
 
     It holds ids, because an older backup may become AVAILABLE after a newer one. It forgets old ones, so that
-    it stays small: every backup that was created before ``since`` counts as told.
+    it stays small: every backup that was created before ``since`` counts as reported.
 
     :param since: :data:`MEMORY` ago, or when the oldest backup was created that is still being made
-    :param told: when each backup was created, by its id
+    :param reported: when each backup was created, by its id
     """
 
     since: float
-    told: Mapping[str, float]
+    reported: Mapping[str, float]
 
 
 def compare(
@@ -72,16 +72,16 @@ def compare(
     """
     Return the backups that have become AVAILABLE, the oldest first, and the cursor that includes them.
 
-    ==========================================  ==================
-    the backup                                  is
-    ==========================================  ==================
-    is not AVAILABLE, or is of another kind     not told of (yet)
-    was told of                                 not told of again
-    was created before the cursor's ``since``   not told of
-    is any other                                new
-    ==========================================  ==================
+    ==================================================  =======
+    the backup                                          is new
+    ==================================================  =======
+    is not AVAILABLE (yet), or is of another kind       no
+    is in the cursor: it was reported                   no
+    was created before the cursor's ``since``           no
+    is any other                                        yes
+    ==================================================  =======
 
-    :param cursor: ``None`` at the first look, which tells of nothing: what is there is not new
+    :param cursor: ``None`` at the first look, at which nothing is new
     :param at_most: how many to return; the others are new at the next look
     """
     now = datetime.fromtimestamp(snapshot.time, UTC)
@@ -97,17 +97,17 @@ def compare(
         if backup.is_available
     }
     new: list[Backup] = []
-    told = {backup.backup_id: created for backup, created in available.items()}
+    reported = {backup.backup_id: created for backup, created in available.items()}
     if cursor is not None:
         new = [
             backup
             for backup, created in sorted(available.items(), key=lambda item: (item[1], item[0].backup_id))
-            if backup.backup_id not in cursor.told and created >= cursor.since
+            if backup.backup_id not in cursor.reported and created >= cursor.since
         ]
         new, left = new[:at_most], new[at_most:] if at_most is not None else []
-        since = max(cursor.since, min([since, *(told.pop(backup.backup_id) for backup in left)]))
-        # What is in no list any more stays told: a list may fail to show it once.
-        told |= cursor.told
+        since = max(cursor.since, min([since, *(reported.pop(backup.backup_id) for backup in left)]))
+        # What is no longer listed stays in it: a list may fail to show a backup once.
+        reported |= cursor.reported
     undated = {backup.backup_id for backup in available if backup.create_time is None}
-    kept = {backup_id: time for backup_id, time in told.items() if time >= since or backup_id in undated}
+    kept = {backup_id: time for backup_id, time in reported.items() if time >= since or backup_id in undated}
     return new, Cursor(since, kept)

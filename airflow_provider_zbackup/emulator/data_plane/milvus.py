@@ -1,0 +1,497 @@
+"""
+Real vectors: each Dedicated cluster is a Milvus Lite, for pymilvus and any other client of Milvus.
+
+It needs the extra ``emulator-data``, and nothing imports it but what was asked for it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import shutil
+import threading
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
+
+import grpc
+from milvus_lite.adapter.grpc.servicer import MilvusServicer
+from milvus_lite.db import MilvusLite
+from pymilvus.grpc_gen import milvus_pb2_grpc
+
+from airflow_provider_zbackup.emulator.data_plane.collection_data import (
+    CollectionData,
+    Field,
+    Index,
+    Key,
+    Row,
+    primary_field,
+)
+from airflow_provider_zbackup.emulator.data_plane.files import (
+    TYPES,
+    collection_directory,
+    database_directory,
+    link_collection,
+    rename_collection,
+    size_of,
+    write_rows,
+)
+from airflow_provider_zbackup.emulator.data_plane.ports import Address, Ports
+from airflow_provider_zbackup.emulator.records import Collection, Databases
+
+_NOT_RUNNING = "The cluster is not running."
+_LARGEST_MESSAGE = 256 * 1024 * 1024
+_OPTIONS = [
+    ("grpc.max_receive_message_length", _LARGEST_MESSAGE),
+    ("grpc.max_send_message_length", _LARGEST_MESSAGE),
+    # pymilvus asks every 10 seconds whether the server lives. The server must not take offence.
+    ("grpc.http2.max_ping_strikes", 0),
+    ("grpc.keepalive_permit_without_calls", 1),
+]
+
+
+class MilvusData:
+    """
+    The data of all clusters, in a temporary directory, until the context ends.
+
+    :param host: where the clusters listen.
+    :ivar web_address: where the emulator serves the API.
+    :ivar is_closed: whether the context has ended.
+    """
+
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.is_closed = False
+        self.web_address: Address | None = None
+        self._host = host
+        self._directory = TemporaryDirectory(prefix="zilliz-emulator-", ignore_cleanup_errors=True)
+        self._paths = 0
+        self._engines: dict[str, Engine] = {}
+        self._written: list[tuple[CollectionData, Path]] = []
+        self._ports = Ports(host, self._find_target)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.is_closed = True
+        self._ports.close()
+        for engine in self._engines.values():
+            engine.drop()
+        self._directory.cleanup()
+
+    def add_engine(
+        self, cluster_id: str, *, is_running: Callable[[], bool], opens: Callable[[str], bool]
+    ) -> Engine:
+        """
+        Return a new engine for a cluster, which is not open yet. A former one is dropped.
+
+        :param is_running: whether the cluster lets anybody in.
+        :param opens: whether it lets those in who have a token: the API key, or a user and a password with a
+            colon between.
+        """
+        self._drop_in_background(cluster_id)
+        address = f"http://{f'[{self._host}]' if ':' in self._host else self._host}"
+        address = f"{address}:{self._ports.port_of(cluster_id)}"
+        engine = Engine(self, address, is_running, opens)
+        self._engines[cluster_id] = engine
+        return engine
+
+    def reset(self) -> None:
+        """Drop all engines."""
+        for cluster_id in list(self._engines):
+            self._drop_in_background(cluster_id)
+
+    def new_path(self) -> Path:
+        """Return a path that nobody uses, in the directory of all data, so that files can be linked."""
+        self._paths += 1
+        return Path(self._directory.name, str(self._paths))
+
+    def files_of(self, collection: Collection) -> Path:
+        """
+        Return the files of a collection of a backup, or of the state at the start.
+
+        :raises ValueError: if it is a collection that lives.
+        """
+        if collection.files is not None:
+            return collection.files
+        if isinstance(collection.data, LiveData):
+            raise ValueError(f"The backup does not have the data of {collection.name} yet.")
+        for data, path in self._written:
+            if data is collection.data:
+                return path
+        path = self.new_path()
+        write_rows(collection.data, path)
+        self._written.append((collection.data, path))
+        return path
+
+    def cluster_at(self, host: str) -> str | None:
+        """
+        Return the id of the cluster with an address.
+
+        :param host: such as ``127.0.0.1:40719``.
+        """
+        _, _, port = host.rpartition(":")
+        return self._ports.cluster_at(int(port)) if port.isdecimal() else None
+
+    def _find_target(self, cluster_id: str, speaks_grpc: bool) -> Address | None:
+        if not speaks_grpc:
+            return self.web_address
+        engine = self._engines.get(cluster_id)
+        return engine.grpc_address if engine is not None else None
+
+    def _drop_in_background(self, cluster_id: str) -> None:
+        engine = self._engines.pop(cluster_id, None)
+        if engine is not None:
+            threading.Thread(target=engine.drop).start()
+
+
+class Engine:
+    """
+    The data of one cluster.
+
+    Milvus Lite lets only one thread write. So each call of a client, and whatever else changes data, holds
+    the lock. The emulator's event loop never waits for it: :meth:`databases` needs no lock, and threads do
+    all that may take long.
+
+    :param data: to which it belongs.
+    :param address: the ``connectAddress`` of the cluster.
+    """
+
+    def __init__(
+        self, data: MilvusData, address: str, is_running: Callable[[], bool], opens: Callable[[str], bool]
+    ) -> None:
+        self.address = address
+        self.grpc_address: Address | None = None
+        self._data = data
+        self._is_running = is_running
+        self._opens = opens
+        self._directory = data.new_path()
+        self._lock = threading.RLock()
+        self._lite: MilvusLite | None = None
+        self._server: grpc.Server | None = None
+        self._shall_be_open = False
+        #: The collections as of the last call. It is replaced, never changed, so it needs no lock.
+        self._known: Mapping[str, Sequence[LiveData]] = {}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether clients can connect."""
+        return self.grpc_address is not None
+
+    def databases(self) -> Databases:
+        """Return the collections that there are now."""
+        return {database: [each.show() for each in group] for database, group in self._known.items()}
+
+    def start(self, databases: Databases) -> None:
+        """Open for the first time, with these collections."""
+        for database, group in databases.items():
+            database_directory(self._directory, database).mkdir(parents=True)
+            for collection in group:
+                self._stage(collection, collection_directory(self._directory, database, collection.name))
+        self._shall_be_open = True
+        self._open(_loaded(databases))
+
+    def start_restored(self, databases: Databases) -> Generator[None]:
+        """
+        Open for the first time, with the collections of a backup, as the work of a job.
+
+        Nothing is left when the job does not end well.
+        """
+        try:
+            self.start(databases)
+            yield
+        except BaseException:
+            self.drop()
+            raise
+
+    def take(self, wanted: Databases | None) -> Databases:
+        """
+        Return collections as they are at one moment, with files that do not change.
+
+        :param wanted: None means all.
+        :raises LookupError: if one of them is gone.
+        """
+        with self._lock:
+            self._opened()
+            names = {(database, each.name) for database, group in (wanted or {}).items() for each in group}
+            known = {(database, each.name): each for database, group in self._known.items() for each in group}
+            if gone := names - set(known):
+                raise LookupError(f"Collection {min(gone)[1]} does not exist any more.")
+            chosen = set(known) if wanted is None else names
+            return {
+                database: [self._take(each) for each in group if (database, each.name) in chosen]
+                for database, group in self._known.items()
+                if wanted is None or database in wanted
+            }
+
+    def restore(self, targets: Sequence[tuple[str, Collection]]) -> Generator[None]:
+        """
+        Add collections of a backup, as the work of a job: all of them, or none.
+
+        :param targets: databases, and collections with their new names.
+        """
+        staging = self._data.new_path()
+        added: list[tuple[str, str]] = []
+        try:
+            for number, (_, collection) in enumerate(targets):
+                self._stage(collection, staging / str(number))
+            yield
+            with self._lock:
+                lite = self._opened()
+                for database, collection in targets:
+                    if lite.has_database(database or "default") and lite.has_collection(
+                        collection.name, database_name=database
+                    ):
+                        raise ValueError(f"Collection {collection.name} exists in the destination.")
+                for number, (database, collection) in enumerate(targets):
+                    place = collection_directory(self._directory, database, collection.name)
+                    if not lite.has_database(database or "default"):
+                        lite.create_database(database)
+                    (staging / str(number)).rename(place)
+                    added.append((database, collection.name))
+                self._look()
+            for database, collection in targets:
+                if collection.status == "LOADED":
+                    self.put(database, collection)
+        except BaseException:
+            for database, name in added:
+                self.remove(database, name)
+            raise
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+    def put(self, database: str, collection: Collection) -> None:
+        """Load or release a collection, as its status says."""
+        # Building an index may take long. It needs only the lock of the collection.
+        self._find(database, collection.name).set_loaded(collection.status == "LOADED")
+
+    def remove(self, database: str, name: str) -> None:
+        """Drop a collection."""
+        with self._lock:
+            self._opened().drop_collection(name, database_name=database)
+            self._look()
+
+    def set_running(self, running: bool) -> None:
+        """Open or close in the background: closing writes what is not on the disk yet."""
+        self._shall_be_open = running
+        threading.Thread(target=self._follow).start()
+
+    def drop_in_background(self) -> None:
+        """Drop all data in the background."""
+        threading.Thread(target=self.drop).start()
+
+    def drop(self) -> None:
+        """Close, and remove all files."""
+        self._shall_be_open = False
+        self._follow()
+        with self._lock:
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+    def answer(self, token: str, behaviour: Callable[[], Any], context: grpc.ServicerContext) -> Any:
+        """Answer a call of a client."""
+        if not self._opens(token):
+            context.abort(grpc.StatusCode.UNAUTHENTICATED, "The API key or the password is wrong.")
+        if not self._is_running():
+            context.abort(grpc.StatusCode.UNAVAILABLE, _NOT_RUNNING)
+        with self._lock:
+            try:
+                return behaviour()
+            finally:
+                self._look()
+
+    def _follow(self) -> None:
+        with self._lock:
+            if self._shall_be_open and self._lite is None:
+                self._open(_loaded(self.databases()))
+            elif not self._shall_be_open and self._lite is not None:
+                self._close()
+
+    def _open(self, loaded: set[tuple[str, str]]) -> None:
+        with self._lock:
+            self._lite = MilvusLite(str(self._directory))
+            self._look()
+            for database, name in loaded:
+                self._find(database, name).set_loaded(True)
+            self._server = grpc.server(
+                ThreadPoolExecutor(10, "zilliz-engine"), interceptors=[_Gate(self)], options=_OPTIONS
+            )
+            milvus_pb2_grpc.add_MilvusServiceServicer_to_server(MilvusServicer(self._lite), self._server)
+            port = self._server.add_insecure_port("127.0.0.1:0")
+            self._server.start()
+            self.grpc_address = "127.0.0.1", port
+
+    def _close(self) -> None:
+        self.grpc_address = None
+        if self._server is not None:
+            self._server.stop(None)
+        if self._lite is not None:
+            self._lite.close()
+        self._server = self._lite = None
+
+    def _opened(self) -> MilvusLite:
+        if self._lite is None:
+            raise RuntimeError(_NOT_RUNNING)
+        return self._lite
+
+    def _look(self) -> None:
+        """Open each collection that there is: two calls that did it at once would make two of one."""
+        lite = self._lite
+        if lite is None:
+            return
+        self._known = {
+            "" if database == "default" else database: [
+                LiveData(lite.get_collection(name, database_name=database), self._lock)
+                for name in lite.list_collections(database_name=database)
+            ]
+            for database in lite.list_databases()
+        }
+
+    def _find(self, database: str, name: str) -> LiveData:
+        for each in self._known.get(database, ()):
+            if each.name == name:
+                return each
+        raise LookupError(f"Collection {name} does not exist any more.")
+
+    def _stage(self, collection: Collection, target: Path) -> None:
+        link_collection(self._data.files_of(collection), target)
+        rename_collection(target, collection.name)
+
+    def _take(self, live: LiveData) -> Collection:
+        files = self._data.new_path()
+        live.flush()
+        link_collection(live.directory, files)
+        shown = live.show()
+        return Collection(shown.name, shown.description, shown.status, size_of(files), files=files)
+
+
+class LiveData:
+    """
+    A collection in an engine.
+
+    :param lite: the collection itself.
+    :param lock: of the engine. Who reads rows holds it too: a flush hides rows for a moment.
+    """
+
+    def __init__(self, lite: Any, lock: threading.RLock) -> None:
+        self._lite = lite
+        self._lock = lock
+        self.name: str = lite.name
+        self.directory = Path(lite.data_dir)
+
+    @property
+    def fields(self) -> Sequence[Field]:
+        return [
+            Field(
+                name=each.name,
+                type=TYPES[each.dtype],
+                is_primary=each.is_primary,
+                nullable=each.nullable,
+                params={
+                    name: str(value)
+                    for name in ("dim", "max_length", "max_capacity")
+                    if (value := getattr(each, name)) is not None
+                },
+                element_type=TYPES[each.element_type] if each.element_type else "",
+            )
+            for each in self._lite.schema.fields
+        ]
+
+    @property
+    def indexes(self) -> Sequence[Index]:
+        found = [self._lite.get_index_info(name) for name in self._lite.list_indexes()]
+        return [
+            Index(
+                name=each["field_name"],
+                field_name=each["field_name"],
+                type=each["index_type"],
+                metric="" if each["metric_type"] == "NONE" else each["metric_type"],
+                params={name: str(value) for name, value in each["build_params"].items()},
+            )
+            for each in found
+        ]
+
+    @property
+    def has_dynamic_fields(self) -> bool:
+        return bool(self._lite.schema.enable_dynamic_field)
+
+    def count(self) -> int:
+        with self._lock:
+            return int(self._lite.num_entities)
+
+    def with_keys(self, keys: Sequence[Key]) -> list[Row]:
+        with self._lock:
+            rows = self._lite.get(sorted(set(keys)))
+        return [self._read(row) for row in rows]
+
+    def page(self, after: Key | None, offset: int, limit: int) -> list[Row]:
+        condition = None if after is None else f"{primary_field(self).name} > {json.dumps(after)}"
+        with self._lock:
+            rows = self._lite.query(condition, limit=limit, offset=offset, order_by_pk=True)
+        return [self._read(row) for row in rows]
+
+    def without(self, keys: Sequence[Key]) -> LiveData:
+        with self._lock:
+            self._lite.delete(list(keys))
+        return self
+
+    def show(self) -> Collection:
+        """Return the collection as it is now."""
+        status = "LOADED" if self._lite.load_state == "loaded" else "UNLOADED"
+        return Collection(self.name, status=status, size=size_of(self.directory), data=self)
+
+    def set_loaded(self, loaded: bool) -> None:
+        """Load or release the collection."""
+        if loaded:
+            self._lite.load()
+        else:
+            self._lite.release()
+
+    def flush(self) -> None:
+        """Write everything into files."""
+        self._lite.flush()
+
+    def _read(self, row: Mapping[str, Any]) -> Row:
+        texts = {field.name for field in self.fields if field.type == "JSON"}
+        return {
+            name: json.loads(value) if name in texts and value is not None else value
+            for name, value in row.items()
+        }
+
+
+class _Gate:
+    """Lets only those in who may enter, and lets the engine answer them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def intercept_service(self, continuation: Callable[[Any], Any], details: grpc.HandlerCallDetails) -> Any:
+        handler = continuation(details)
+        if handler is None or handler.unary_unary is None:
+            return handler
+        token = _read_token(dict(details.invocation_metadata).get("authorization", ""))
+
+        def respond(request: Any, context: grpc.ServicerContext) -> Any:
+            return self._engine.answer(token, lambda: handler.unary_unary(request, context), context)
+
+        return grpc.unary_unary_rpc_method_handler(
+            respond, handler.request_deserializer, handler.response_serializer
+        )
+
+
+def _read_token(header: str) -> str:
+    try:
+        return base64.b64decode(header, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+
+
+def _loaded(databases: Databases) -> set[tuple[str, str]]:
+    return {
+        (database, each.name)
+        for database, group in databases.items()
+        for each in group
+        if each.status == "LOADED"
+    }

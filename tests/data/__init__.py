@@ -1,0 +1,1 @@
+"""The emulator with real vectors: `make test-data` installs what these tests need."""
