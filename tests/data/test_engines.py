@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import grpc
 import httpx
 import pytest
 from pymilvus import MilvusClient, MilvusException
@@ -70,6 +71,11 @@ def test_only_dedicated_clusters_have_an_engine(emulator: RunningEmulator, cloud
         seed.FREE_CLUSTER_ID: False,
     }
     assert cloud.address(seed.FREE_CLUSTER_ID).startswith(emulator.url)
+
+
+def test_what_milvus_lite_cannot_do_is_said(milvus: MilvusClient) -> None:
+    with pytest.raises(grpc.RpcError, match="Milvus Lite cannot do this"):
+        milvus.create_user("someone", "a password")
 
 
 def test_the_same_address_serves_the_api(milvus: MilvusClient, cloud: Cloud) -> None:

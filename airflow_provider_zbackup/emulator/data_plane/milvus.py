@@ -234,39 +234,19 @@ class Engine:
         :param targets: databases, and collections with their new names.
         """
         staging = self._data.new_path()
-        added: list[tuple[str, str]] = []
         try:
             for number, (_, collection) in enumerate(targets):
                 self._stage(collection, staging / str(number))
             yield
             with self._lock:
-                lite = self._opened()
-                for database, collection in targets:
-                    if lite.has_database(database or "default") and lite.has_collection(
-                        collection.name, database_name=database
-                    ):
-                        raise ValueError(f"Collection {collection.name} exists in the destination.")
-                for number, (database, collection) in enumerate(targets):
-                    place = collection_directory(self._directory, database, collection.name)
-                    if not lite.has_database(database or "default"):
-                        lite.create_database(database)
-                    (staging / str(number)).rename(place)
-                    added.append((database, collection.name))
-                self._look()
-            for database, collection in targets:
-                if collection.status == "LOADED":
-                    self.put(database, collection)
-        except BaseException:
-            for database, name in added:
-                self.remove(database, name)
-            raise
+                self._add(targets, staging)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 
     def put(self, database: str, collection: Collection) -> None:
         """Load or release a collection, as its status says."""
-        # Building an index may take long. It needs only the lock of the collection.
-        self._find(database, collection.name).set_loaded(collection.status == "LOADED")
+        with self._lock:
+            self._find(database, collection.name).set_loaded(collection.status == "LOADED")
 
     def remove(self, database: str, name: str) -> None:
         """Drop a collection."""
@@ -288,6 +268,7 @@ class Engine:
         self._shall_be_open = False
         self._follow()
         with self._lock:
+            self._known = {}
             shutil.rmtree(self._directory, ignore_errors=True)
 
     def answer(self, token: str, behaviour: Callable[[], Any], context: grpc.ServicerContext) -> Any:
@@ -299,6 +280,8 @@ class Engine:
         with self._lock:
             try:
                 return behaviour()
+            except NotImplementedError:
+                context.abort(grpc.StatusCode.UNIMPLEMENTED, "Milvus Lite cannot do this.")
             finally:
                 self._look()
 
@@ -348,6 +331,29 @@ class Engine:
             ]
             for database in lite.list_databases()
         }
+
+    def _add(self, targets: Sequence[tuple[str, Collection]], staging: Path) -> None:
+        lite = self._opened()
+        for database, collection in targets:
+            known = lite.has_database(database or "default")
+            if known and lite.has_collection(collection.name, database_name=database):
+                raise ValueError(f"Collection {collection.name} exists in the destination.")
+        added: list[tuple[str, str]] = []
+        try:
+            for number, (database, collection) in enumerate(targets):
+                if not lite.has_database(database or "default"):
+                    lite.create_database(database)
+                place = collection_directory(self._directory, database, collection.name)
+                (staging / str(number)).rename(place)
+                added.append((database, collection.name))
+            self._look()
+            for database, collection in targets:
+                if collection.status == "LOADED":
+                    self._find(database, collection.name).set_loaded(True)
+        except Exception:
+            for database, name in added:
+                self.remove(database, name)
+            raise
 
     def _find(self, database: str, name: str) -> LiveData:
         for each in self._known.get(database, ()):
