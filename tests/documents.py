@@ -111,6 +111,6 @@ def run_shown_test(home: Path, test: str) -> None:
         env=fresh_environment(home),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     assert re.search(r"^1 passed", done.stdout, re.M), done.stdout[-5000:] + done.stderr[-5000:]
