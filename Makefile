@@ -8,7 +8,7 @@ OLDEST := .venv-oldest
 BENCH := .venv-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test test-on test-matrix fault-matrix demo-on test-data test-ui test-ui-on test-e2e test-oldest lint types docs package screenshots bench pins clean
+.PHONY: help demo demo-data ui test test-on test-matrix fault-matrix demo-on test-data test-ui test-ui-on test-e2e test-oldest lint types docs package screenshots bench pins clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ $(BENCH)/installed: pyproject.toml constraints/airflow-3.3.txt
 
 demo: $(VENV)/installed ## Undo a migration with a mistake, in a real Airflow against the emulator
 	$(BIN)/python -m dev.demo
+
+demo-data: $(VENV)/installed-data ## The same with real vectors, as pymilvus sees them (400 MB more to install)
+	$(BIN)/python -m dev.demo --data
 
 ui: $(VENV)/installed ## Show the page "Zilliz backups" in a real Airflow, with 30 days to look at, until Ctrl-C
 	$(BIN)/python -m dev.ui

@@ -8,18 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-import resource
-import statistics
-import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Any
 
+from benchmarks.operator_runs import emulator, execute, run_case, serve, spread, tell
 from benchmarks.report import table, verdict
 
 TITLE = "Pruning a large project"
@@ -44,32 +38,16 @@ With the default limit, a task that deleted {deleted:,} of the backups sent {rat
 newest one of its group: without that one, the others must stay."""
 
 
-def serve(clusters: int, backups_each: int, backup_type: str) -> None:
-    """Serve a project full of backups until the standard input ends. Print the Airflow connection."""
+def full_project(clusters: int, backups_each: int, backup_type: str) -> Any:
+    """Return a cloud with a project full of backups."""
     from airflow_provider_zbackup.emulator import ControlPlane
-    from airflow_provider_zbackup.emulator import serve as serve_emulator
 
     control_plane = ControlPlane()
     control_plane.put_fleet(clusters, backups_each, backup_type=backup_type)
-    with serve_emulator(control_plane) as emulator:
-        print(json.dumps(emulator.connection), flush=True)
-        sys.stdin.read()
+    return control_plane
 
 
-@contextmanager
-def emulator(clusters: int, backups_each: int, backup_type: str) -> Iterator[dict[str, Any]]:
-    """Run an emulator, and give the Airflow connection to it."""
-    command = [sys.executable, "-m", "benchmarks.prune", "serve", str(clusters), str(backups_each)]
-    with subprocess.Popen(
-        [*command, backup_type], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout
-        assert process.stdin
-        yield json.loads(process.stdout.readline())
-        process.stdin.close()
-
-
-def run_case(arguments: dict[str, Any]) -> dict[str, Any]:
+def prune(arguments: dict[str, Any]) -> dict[str, Any]:
     """Run one task in this process, and return what it cost."""
     from airflow_provider_zbackup.emulator.seed import PROJECT_ID
     from airflow_provider_zbackup.operators.backup import ZillizPruneBackupsOperator
@@ -85,52 +63,17 @@ def run_case(arguments: dict[str, Any]) -> dict[str, Any]:
 
     ZillizClient.send = count  # type: ignore[method-assign, assignment]
     task: Any = ZillizPruneBackupsOperator(task_id="prune", project_id=PROJECT_ID, **arguments)
-    context = {"ti": SimpleNamespace(xcom_push=lambda **_: None)}
-    memory, cpu = memory_mb(), time.process_time()
-    result = task.execute(context)
-    cpu = time.process_time() - cpu
+    result, cost = execute(task)
     # Plans of backups of clusters describe nothing, so these requests belong to deletions.
     deleting = [at for at, name in sent if name != "list backups"]
     deleting_seconds = deleting[-1] - deleting[0] if deleting else 0.0
     return {
-        "cpu": cpu,
-        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - memory,
+        **cost,
         "sent": Counter(name for _, name in sent),
         "actions": Counter(backup["action"] for backup in result["backups"]),
         "deleting_seconds": deleting_seconds,
         "rate": (len(deleting) - 1) / deleting_seconds if deleting_seconds else 0.0,
     }
-
-
-def memory_mb() -> float:
-    """Return what this process holds now."""
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize() / 2**20
-
-
-def run_in_new_process(connection: dict[str, Any], rate: float, arguments: dict[str, Any]) -> dict[str, Any]:
-    """
-    Run one task in a new process, and return what it cost.
-
-    :param rate: limit of requests per second
-    :param arguments: those of the operator
-    """
-    limited = connection | {"extra": {"requests_per_second": rate}}
-    with tempfile.TemporaryDirectory() as home:
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.prune", "case", json.dumps(arguments)],
-            env=os.environ | {"AIRFLOW_HOME": home, "AIRFLOW_CONN_ZILLIZ_DEFAULT": json.dumps(limited)},
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-    seen: dict[str, Any] = json.loads(done.stdout.split("RESULT")[1])
-    print(arguments, seen, file=sys.stderr)
-    return seen
-
-
-def spread(values: Sequence[float]) -> str:
-    return f"{statistics.median(values):.2f} [{min(values):.2f} - {max(values):.2f}]"
 
 
 def measure(*, quick: bool) -> str:
@@ -145,13 +88,12 @@ def measure(*, quick: bool) -> str:
     load = os.getloadavg()[0]
     seen: dict[str, list[dict[str, Any]]] = {}
     for name, (backup_type, rules) in plans.items():
-        with emulator(clusters, backups_each, backup_type) as connection:
-            seen[name] = [
-                run_in_new_process(connection, PLAN_RATE, rules | {"dry_run": True}) for _ in range(rounds)
-            ]
-    with emulator(clusters, backups_each, "CLUSTER") as connection:
+        with emulator("prune", clusters, backups_each, backup_type) as connection:
+            case = rules | {"dry_run": True}
+            seen[name] = [run_case("prune", connection, PLAN_RATE, case) for _ in range(rounds)]
+    with emulator("prune", clusters, backups_each, "CLUSTER") as connection:
         # One of each cluster goes.
-        deleting = run_in_new_process(connection, DEFAULT_RATE, {"keep_last": backups_each - 1})
+        deleting = run_case("prune", connection, DEFAULT_RATE, {"keep_last": backups_each - 1})
     rows = [
         [
             name,
@@ -201,9 +143,9 @@ def main() -> None:
     """Serve, or run one case."""
     role, *arguments = sys.argv[1:]
     if role == "serve":
-        serve(int(arguments[0]), int(arguments[1]), arguments[2])
+        serve(full_project(int(arguments[0]), int(arguments[1]), arguments[2]))
     else:
-        print("RESULT", json.dumps(run_case(json.loads(arguments[0]))))
+        tell(prune(json.loads(arguments[0])))
 
 
 if __name__ == "__main__":

@@ -6,20 +6,13 @@ The emulator is a process of its own, and each case is a new process that runs t
 
 from __future__ import annotations
 
-import json
 import os
-import resource
-import subprocess
 import sys
-import tempfile
-import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import SimpleNamespace
+from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.prune import memory_mb, spread
+from benchmarks.operator_runs import emulator, execute, run_case, serve, spread, tell
 from benchmarks.report import table, verdict
 
 TITLE = "Proving a restore"
@@ -77,33 +70,19 @@ class ManyRows:
         return {"id": key, "title": f"Document {key}", "vector": vector}
 
 
-def serve(rows: int) -> None:
-    """Serve two clusters with the same collection until the standard input ends. Print the connection."""
+def two_clusters(rows: int) -> Any:
+    """Return a cloud with two clusters that have the same collection."""
     from airflow_provider_zbackup.emulator import ControlPlane, seed
-    from airflow_provider_zbackup.emulator import serve as serve_emulator
     from airflow_provider_zbackup.emulator.records import Collection
 
     control_plane = ControlPlane()
     for cluster_id in (seed.DEDICATED_CLUSTER_ID, seed.SECOND_DEDICATED_CLUSTER_ID):
         cluster = control_plane.clusters[cluster_id]
         cluster.databases = {"": [Collection(NAME, data=ManyRows(rows))]}
-    with serve_emulator(control_plane) as emulator:
-        print(json.dumps(emulator.connection), flush=True)
-        sys.stdin.read()
+    return control_plane
 
 
-@contextmanager
-def emulator(rows: int) -> Iterator[dict[str, Any]]:
-    """Run an emulator, and give the Airflow connection to it."""
-    command = [sys.executable, "-m", "benchmarks.verify", "serve", str(rows)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        assert process.stdin
-        yield json.loads(process.stdout.readline())
-        process.stdin.close()
-
-
-def run_case(sample_rows: int) -> dict[str, Any]:
+def verify(sample_rows: int) -> dict[str, Any]:
     """Run one task in this process, and return what it cost."""
     from airflow_provider_zbackup.emulator import seed
     from airflow_provider_zbackup.operators.verify import ZillizVerifyCollectionsOperator
@@ -123,42 +102,22 @@ def run_case(sample_rows: int) -> dict[str, Any]:
         source_cluster_id=seed.DEDICATED_CLUSTER_ID,
         sample_rows=sample_rows,
     )
-    context = {"ti": SimpleNamespace(xcom_push=lambda **_: None)}
-    memory, cpu, begun = memory_mb(), time.process_time(), time.monotonic()
-    result = task.execute(context)
+    result, cost = execute(task)
     return {
-        "cpu": time.process_time() - cpu,
-        "seconds": time.monotonic() - begun,
-        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - memory,
+        **cost,
         "requests": max(sent.values()),
         "rows": result["rows"],
         "sampled": result["sampled_rows"],
     }
 
 
-def run_in_new_process(connection: dict[str, Any], sample_rows: int) -> dict[str, Any]:
-    """Run one task in a new process, and return what it cost."""
-    limited = connection | {"extra": {"requests_per_second": RATE}}
-    with tempfile.TemporaryDirectory() as home:
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.verify", "case", str(sample_rows)],
-            env=os.environ | {"AIRFLOW_HOME": home, "AIRFLOW_CONN_ZILLIZ_DEFAULT": json.dumps(limited)},
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-    seen: dict[str, Any] = json.loads(done.stdout.split("RESULT")[1])
-    print(sample_rows, seen, file=sys.stderr)
-    return seen
-
-
 def measure(*, quick: bool) -> str:
     """Run all cases, and return the section."""
     rows, rounds = (100_000, 1) if quick else (ROWS, 3)
     load = os.getloadavg()[0]
-    with emulator(rows) as connection:
+    with emulator("verify", rows) as connection:
         seen = {
-            sample_rows: [run_in_new_process(connection, sample_rows) for _ in range(rounds)]
+            sample_rows: [run_case("verify", connection, RATE, sample_rows) for _ in range(rounds)]
             for sample_rows in (0, 100, SAMPLE_ROWS)
         }
     for runs in seen.values():
@@ -197,9 +156,9 @@ def main() -> None:
     """Serve, or run one case."""
     role, argument = sys.argv[1:]
     if role == "serve":
-        serve(int(argument))
+        serve(two_clusters(int(argument)))
     else:
-        print("RESULT", json.dumps(run_case(int(argument))))
+        tell(verify(int(argument)))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@
 It is shown as it happens, then proved. Exit code 0 means: the backup was waited for in the triggerer, the
 migration began after the backup's end and damaged the collection,
 and what was restored is what was there before.
+
+``make demo-data`` does the same with real vectors, and looks at them with pymilvus.
 """
 
 from __future__ import annotations
@@ -38,16 +40,20 @@ CLOUD_TIME_STEP = timedelta(seconds=1)
 
 def main() -> int:
     """Run the demo and return the exit code."""
-    return run_command(demonstrate)
+    return run_command(lambda: demonstrate(real_vectors="--data" in sys.argv[1:]))
 
 
-def demonstrate() -> None:
-    """Run the DAG and prove that nothing was lost."""
+def demonstrate(real_vectors: bool = False) -> None:
+    """
+    Run the DAG and prove that nothing was lost.
+
+    :param real_vectors: each cluster is a Milvus Lite.
+    """
     begun = time.monotonic()
     say("Starting an emulated Zilliz Cloud and a real Airflow (10 to 20 seconds) ...")
-    with example_airflow(DAG_ID, job_seconds=JOB_SECONDS) as (cloud, stack):
+    with example_airflow(DAG_ID, job_seconds=JOB_SECONDS, real_vectors=real_vectors) as (cloud, stack):
         say(f"Airflow: {stack.base_url}   Zilliz Cloud console: {cloud.base_url}\n")
-        with Data(cloud) as data:
+        with (MilvusData if real_vectors else Data)(cloud) as data:
             before = data.show(COLLECTION)
             manifest = data.manifest()
             run_id = stack.api.trigger_dag_run(DAG_ID, {"fail": True})
@@ -60,12 +66,13 @@ def demonstrate() -> None:
 
 class Data:
     """
-    The data of the cluster, as its data plane shows it.
+    The data of the cluster, as its REST API shows it.
 
     :param cloud: the emulated cloud.
     """
 
     def __init__(self, cloud: EmulatedCloud) -> None:
+        self._api_key = cloud.api_key
         self._client = ZillizClient(ClientSettings(cloud.api_key, cloud.base_url))
 
     def __enter__(self) -> Data:
@@ -106,6 +113,19 @@ class Data:
         return self._client.run(
             verify_with_manifest(DEDICATED_CLUSTER_ID, manifest, scope, Loader()), note=lambda line: None
         )
+
+
+class MilvusData(Data):
+    """The same data, as pymilvus shows it."""
+
+    def show(self, collection: str) -> tuple[int, str]:
+        from pymilvus import MilvusClient
+
+        client = MilvusClient(self._address, token=self._api_key)
+        ((rows,),) = (row.values() for row in client.query(collection, output_fields=["count(*)"]))
+        ((nearest,),) = client.search(collection, [embed(SEARCHED)], limit=1, output_fields=["title"])
+        client.close()
+        return rows, nearest["entity"]["title"]
 
 
 def prove_data(data: Data, before: tuple[int, str], manifest: Manifest, cloud: Json) -> None:

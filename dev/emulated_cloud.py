@@ -24,14 +24,23 @@ class EmulatedCloud:
 
     :param job_seconds: how long backups and other jobs take.
     :param history: start with 30 days of backups.
+    :param real_vectors: each cluster is a Milvus Lite.
     :param extra: more fields of Airflow's connection.
     :ivar base_url: address of the API and of the emulated web console.
     :ivar api_key: the secret that Airflow needs to use it.
     """
 
-    def __init__(self, *, job_seconds: float, history: bool = False, extra: Json | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        job_seconds: float,
+        history: bool = False,
+        real_vectors: bool = False,
+        extra: Json | None = None,
+    ) -> None:
         self._job_seconds = job_seconds
         self._history = history
+        self._real_vectors = real_vectors
         self._extra = extra or {}
         self._processes = Processes()
 
@@ -44,6 +53,7 @@ class EmulatedCloud:
                 "--job-seconds",
                 f"{self._job_seconds:g}",
                 *(["--history"] if self._history else []),
+                *(["--data"] if self._real_vectors else []),
             ]
             self._processes.start(
                 "emulator", [sys.executable, "-m", "airflow_provider_zbackup.emulator", *arguments]

@@ -26,7 +26,11 @@ LAST_LOG_ENTRIES = 10
 
 @contextmanager
 def example_airflow(
-    dag_id: str = DAG_ID, *, job_seconds: float = JOB_SECONDS, history: bool = False
+    dag_id: str = DAG_ID,
+    *,
+    job_seconds: float = JOB_SECONDS,
+    history: bool = False,
+    real_vectors: bool = False,
 ) -> Iterator[tuple[EmulatedCloud, AirflowStack]]:
     """
     Start an emulated cloud and an Airflow that is connected to it.
@@ -34,10 +38,13 @@ def example_airflow(
     :param dag_id: the example that is to run.
     :param job_seconds: how long backups and restores take.
     :param history: the cloud has 30 days of backups, and the connection a price for them.
+    :param real_vectors: each cluster is a Milvus Lite.
     """
     extra = {"price_per_gb_month": PRICE} if history else None
     with (
-        EmulatedCloud(job_seconds=job_seconds, history=history, extra=extra) as cloud,
+        EmulatedCloud(
+            job_seconds=job_seconds, history=history, real_vectors=real_vectors, extra=extra
+        ) as cloud,
         AirflowStack(FOLDER, dag_ids=[dag_id], environment=cloud.environment) as stack,
     ):
         yield cloud, stack

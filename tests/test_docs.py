@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import re
 import shlex
 import signal
@@ -25,6 +26,7 @@ from airflow_provider_zbackup.emulator.api import CONTROL_OPERATIONS
 from airflow_provider_zbackup.emulator.records import Cluster
 from airflow_provider_zbackup.emulator.seed import STORAGE_INTEGRATION_ID
 from airflow_provider_zbackup.hooks.zilliz import ZillizHook
+from airflow_provider_zbackup.task_groups import backup_before
 from airflow_provider_zbackup.version_compat import AIRFLOW_VERSION, HAS_TASK_STATE_STORE
 from tests.documents import (
     EXAMPLE,
@@ -241,9 +243,12 @@ def test_a_command_that_a_page_shows_can_be_run(
             pytest.fail(f"no test of {command!r}")
 
 
+DIRECTIVES = {"{toctree}", "{eval-rst}", "{include}", "{image}"}
+
+
 def test_no_page_shows_code_of_another_kind() -> None:
     kinds = {block.language.partition(" ")[0] for page in PAGES for block in blocks(page)}
-    assert kinds <= {"python", "console", "dockerfile", "text", "{toctree}", "{eval-rst}", "{include}"}
+    assert kinds <= {"python", "console", "dockerfile", "text", *DIRECTIVES}
 
 
 def test_each_public_class_has_a_page() -> None:
@@ -253,6 +258,22 @@ def test_each_public_class_has_a_page() -> None:
         *paths,
         "airflow_provider_zbackup.task_groups.backup_before",
     }
+
+
+DOCUMENTED = {**public_names(), "backup_before": backup_before}
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_each_parameter_has_a_line_of_its_own(name: str) -> None:
+    """In the class itself, or in the base to which its docstring refers."""
+    bases = [
+        base
+        for base in DOCUMENTED[name].__mro__
+        if base.__module__.startswith("airflow_provider_zbackup") and "__init__" in vars(base)
+    ]
+    taken = {parameter for base in bases for parameter in inspect.signature(base.__init__).parameters}
+    text = "".join(inspect.getdoc(base) or "" for base in bases)
+    assert taken - {"self", "kwargs"} <= set(re.findall(r":param (\w+):", text))
 
 
 # The page on testing

@@ -20,10 +20,17 @@ Where to find things:
 * ``app.py``, ``server.py``: HTTP and the socket
 """
 
-from airflow_provider_zbackup.emulator.control_plane import ControlPlane, Settings
-from airflow_provider_zbackup.emulator.data_plane import open_data
-from airflow_provider_zbackup.emulator.faults import FaultRule
-from airflow_provider_zbackup.emulator.jobs import JobPlan
-from airflow_provider_zbackup.emulator.server import RunningEmulator, serve
+try:
+    from airflow_provider_zbackup.emulator.control_plane import ControlPlane, Settings
+    from airflow_provider_zbackup.emulator.data_plane import open_data
+    from airflow_provider_zbackup.emulator.faults import FaultRule
+    from airflow_provider_zbackup.emulator.jobs import JobPlan
+    from airflow_provider_zbackup.emulator.server import RunningEmulator, serve
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] not in ("jinja2", "starlette", "uvicorn"):
+        raise
+    raise ModuleNotFoundError(
+        "The emulator needs its extra: pip install 'airflow-provider-zbackup[emulator]'", name=error.name
+    ) from None
 
 __all__ = ["ControlPlane", "FaultRule", "JobPlan", "RunningEmulator", "Settings", "open_data", "serve"]

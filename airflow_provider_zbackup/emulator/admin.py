@@ -223,7 +223,6 @@ def _show_collection(collection: Collection) -> Json:
         "description": collection.description,
         "status": collection.status,
         "size": collection.size,
-        "rows": collection.data.count(),
     }
 
 

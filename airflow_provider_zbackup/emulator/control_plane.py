@@ -457,7 +457,8 @@ class ControlPlane:
     def _work(self, job: Job, work: Generator[None]) -> None:
         def is_wanted() -> bool:
             with self.lock:
-                return job.is_working and self.jobs.get(job.job_id) is job
+                is_there = self.data is not None and not self.data.is_closed
+                return is_there and job.is_working and self.jobs.get(job.job_id) is job
 
         reason = ""
         try:

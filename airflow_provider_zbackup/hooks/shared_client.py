@@ -49,7 +49,7 @@ class _SharedClient:
         #: Clients to an older address; some triggers still use them.
         self._former: list[AsyncZillizClient] = []
         self._read_at = 0.0
-        self._failure: ZillizTransientError | None = None
+        self._failure: ZillizError | None = None
         self._failed_at = 0.0
         self._lock = asyncio.Lock()
 
@@ -60,8 +60,12 @@ class _SharedClient:
                 if self._failure is not None and self._failed_at >= came_at:
                     # This failure counts for all that waited for the lock: no need to try for each.
                     raise ZillizError.from_dict(self._failure.to_dict())
-                settings = await self._read_patiently(hook, came_at + CONNECTION_PATIENCE)
-                self._client = await self._open(hook, settings)
+                try:
+                    settings = await self._read_patiently(hook, came_at + CONNECTION_PATIENCE)
+                    self._client = await self._open(hook, settings)
+                except ZillizError as error:
+                    self._failure, self._failed_at = error, hook.clock.monotonic()
+                    raise
             elif hook.clock.monotonic() - self._read_at > CONNECTION_LIFETIME:
                 self._client = await self._read_again(hook, self._client)
             return self._client
@@ -80,7 +84,6 @@ class _SharedClient:
             except ZillizTransientError as error:
                 time = hook.clock.monotonic()
                 if time >= until:
-                    self._failure, self._failed_at = error, time
                     raise
                 pause = min(next(pauses), until - time)
                 hook.log.warning("%s Trying again in %.1f s.", error, pause)

@@ -361,8 +361,10 @@ class ZillizPruneBackupsOperator(ZillizOperator):
     :param project_id: the project whose backups are pruned, instead of one cluster (templated)
     :param keep_last: keep this many of the newest (templated)
     :param older_than: delete only those that are older, by the clock of Zilliz Cloud
-    :param keep_daily: keep the newest of each day, for the last so many days that have a backup; likewise
-        ``keep_weekly``, for weeks from Monday, and ``keep_monthly`` (templated)
+    :param keep_daily: keep the newest of each day, for this many of the last days that have a backup
+        (templated)
+    :param keep_weekly: the same for weeks, which begin on Monday (templated)
+    :param keep_monthly: the same for months (templated)
     :param timezone: where those days begin, such as ``"Europe/Paris"``
     :param min_keep: keep at least this many of the newest of each group; at least 1
     :param keep: ids or names of backups to keep (templated)
@@ -371,7 +373,8 @@ class ZillizPruneBackupsOperator(ZillizOperator):
     :param backup_type: ``"CLUSTER"`` or ``"COLLECTION"``; by default both
     :param creation_method: ``"MANUAL"``, or ``"AUTO"`` for the backups of a policy, which expire by
         themselves
-    :param price_per_gb_month: to log what the deleted ones cost
+    :param price_per_gb_month: price of a GB (10^9 bytes) of backups per month, in any currency, to log what
+        the deleted ones cost
     :param dry_run: whether to log the plan and delete nothing
     :param zilliz_conn_id: :ref:`Airflow connection <howto/connection>` of type ``zilliz`` (templated)
     :return: ``deleted`` (their number), ``freed_bytes``, ``dry_run``, ``cluster_id``, ``project_id``, and

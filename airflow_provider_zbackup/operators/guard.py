@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, BaseOperator
 
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
 from airflow_provider_zbackup.operators.restore import (
@@ -75,12 +75,18 @@ class IfFailedOperator(BaseOperator):
         Return the backup that was made before.
 
         :raises AirflowSkipException: when no guarded task has failed
+        :raises AirflowFailException: when there is no backup
         """
         states = states_in_run(context, self.watched)
         failed = sorted(task for task, state in states.items() if state == "failed")
         if not failed:
             raise AirflowSkipException("No guarded task has failed, so there is nothing to restore.")
-        backup: Mapping[str, Any] = self.backup_id
+        backup = self.backup_id
+        if not isinstance(backup, Mapping):
+            raise AirflowFailException(
+                f"No backup to restore, after {', '.join(failed)} failed: the backup task has no result. "
+                "Perhaps somebody marked it as success."
+            )
         self.log.info("Failed: %s. The backup made before is %s.", ", ".join(failed), backup["backup_id"])
         earlier = backup["earlier_backup_ids"]
         if earlier:

@@ -57,7 +57,8 @@ class ZillizJobSensor(ZillizSensor):
                 )
             return {"job_id": given, "cluster_id": None, "backup_id": None}
         target = {name: given.get(name) for name in ("job_id", "cluster_id", "backup_id")}
-        for name in ("cluster_id", "backup_id") if target["job_id"] is None else ("job_id",):
+        is_backup = target["job_id"] is None and target["backup_id"] is not None
+        for name in ("cluster_id", "backup_id") if is_backup else ("job_id",):
             check_field("job_id", given, name)
         return target
 

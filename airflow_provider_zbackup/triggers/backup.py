@@ -11,7 +11,12 @@ from airflow_provider_zbackup.zilliz.flows.copies import wait_for_copies
 from airflow_provider_zbackup.zilliz.flows.freshness import FreshnessRule, wait_for_fresh_backup
 from airflow_provider_zbackup.zilliz.flows.polling import Wait
 from airflow_provider_zbackup.zilliz.flows.steps import Flow
-from airflow_provider_zbackup.zilliz.flows.waiting import check_cluster, wait_for_backup, wait_until_free
+from airflow_provider_zbackup.zilliz.flows.waiting import (
+    check_cluster,
+    check_project,
+    wait_for_backup,
+    wait_until_free,
+)
 from airflow_provider_zbackup.zilliz.models import Backup
 
 
@@ -181,5 +186,7 @@ class ZillizNoActiveBackupTrigger(ZillizTrigger):
             project_id=self.project_id,
             before_submission=self.before_submission,
         )
+        if self.project_id and end == {"backups": 0}:
+            yield from check_project(self.project_id)
         result = end and (self.result or end)
         return {"result": result, "deadline": self.deadline, "guessing_since": self.guessing_since}

@@ -23,7 +23,7 @@ from airflow_provider_zbackup.ui.connections import known_connections, may_read
 from airflow_provider_zbackup.ui.filters import FILTERS
 from airflow_provider_zbackup.ui.plugin import PREFIX
 from airflow_provider_zbackup.ui.schedule import schedule_of
-from airflow_provider_zbackup.ui.timeline import days_of, describe_days, growth_of
+from airflow_provider_zbackup.ui.timeline import days_of, draw, growth_of
 from airflow_provider_zbackup.ui.view import ROWS, collection_names, copies_of, monthly_cost, page_of
 from airflow_provider_zbackup.ui.watch import Watch
 from airflow_provider_zbackup.zilliz.models import Backup
@@ -45,7 +45,7 @@ _TEMPLATES = Environment(
     lstrip_blocks=True,
 )
 _TEMPLATES.filters.update(FILTERS)
-_TEMPLATES.globals.update(days_of=days_of, describe_days=describe_days, schedule_of=schedule_of)
+_TEMPLATES.globals.update(days_of=days_of, draw=draw, schedule_of=schedule_of)
 
 
 def make_app() -> FastAPI:

@@ -46,7 +46,7 @@ POLICY_LIFETIME = 600.0
 JOB_LIFETIME = 10.0
 #: What Zilliz Cloud did not answer is asked for again after this long, in seconds.
 FAILURE_LIFETIME = 60.0
-#: A backup's region and collections never change. So many are remembered.
+#: A backup's region and collections never change. Those of this many backups are remembered.
 MOST_DETAILS = 5000
 
 

@@ -37,6 +37,9 @@ EARLIEST_EVENT = 6.0
 DEFER_AFTER = 2.0
 #: If the trigger is gone, Airflow ends the deferral this long after the trigger's deadline, in seconds.
 BACKSTOP = 180.0
+PACKAGE = "airflow-provider-zbackup"
+#: Part of the error of a triggerer that cannot import the trigger.
+_UNKNOWN_PACKAGE = f"No module named '{__name__.partition('.')[0]}"
 NO_CANCEL = "Only Zilliz Cloud's web console can cancel a job: there is no API for it."
 
 
@@ -153,6 +156,7 @@ class ZillizWaitingTask(ZillizTask):
                 "Ending in the triggerer would lose %s, so this task returns to a worker.",
                 ", ".join(lost),
             )
+        self.log.info("Waiting in the triggerer, which must run.")  # type: ignore[attr-defined]
         self.defer_to(trigger, then)
 
     def defer_to(self, trigger: ZillizTrigger, then: Callable[..., Any]) -> NoReturn:
@@ -199,6 +203,8 @@ class ZillizWaitingTask(ZillizTask):
             if next_method != "__fail__":
                 raise
             cause = str(error).rstrip(".")
+            if _UNKNOWN_PACKAGE in str((next_kwargs or {}).get("traceback")):
+                cause += f": the triggerer does not have {PACKAGE}. Install the same version there"
             text = f"{cause}. {self._what_is_known(context)} {NO_CANCEL}"
             log_and_raise(cast("BaseOperator", self), type(error)(text), error)
 

@@ -52,9 +52,10 @@ def check_field(name: str, result: Mapping[str, Any], field: str) -> None:
     :raises ArgumentError: when the result does not have it, or it is no id
     """
     if result.get(field) is None:
+        known = [str(key) for key, value in result.items() if value is not None]
         raise ArgumentError(
-            f"{name} is a result without {field}; it has {', '.join(map(str, result)) or 'nothing'}. "
-            "Is it of the right task?"
+            f"{name} is a result without {field}; it has {', '.join(known) or 'nothing'}. Check from which "
+            "task it comes"
         )
     check_id(f"{field}, in {name},", result[field])
 

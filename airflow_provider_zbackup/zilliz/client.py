@@ -16,6 +16,8 @@ import threading
 import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar
 
@@ -27,6 +29,7 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizAuthenticationError,
     ZillizConfigurationError,
     ZillizConnectionError,
+    ZillizError,
     ZillizProtocolError,
     ZillizRefusedError,
     ZillizServerError,
@@ -219,36 +222,49 @@ class _Exchange:
 
     def _read(self, operation: Operation[T], response: httpx.Response, content: bytes) -> Reply[T]:
         """Return the answer of a success; raise the error of anything else."""
-        status = response.status_code
-        request_id = self._scrub(response.headers.get("requestid", ""))[:100] or None
-        server_time = parse_http_date(response.headers.get("date"))
         envelope, code = read_envelope(content)
-        if status < 300 and code in _SUCCESS_CODES and envelope is not None:
+        if response.status_code >= 400:
+            raise self._refusal(operation, response, envelope, code)
+        if response.status_code >= 300 or envelope is None or code is None:
+            raise self._unreadable(operation, response, content)
+        if code not in _SUCCESS_CODES:
+            raise self._refusal(operation, response, envelope, code)
+        # An error that says what could not be read would say what the answer holds, such as a password.
+        with suppress(ValidationError):
             # The reference shows the fields of one answer beside `code` instead of under `data`.
-            data = envelope.get("data", envelope)
-            try:
-                answer = operation.read(data)
-            except ValidationError:
-                envelope = None
-            else:
-                if operation.is_answered_by(answer):
-                    return Reply(answer, server_time)
-                raise ZillizProtocolError(
-                    "Zilliz Cloud's answer has another id than the request.",
-                    operation=str(operation),
-                    request_id=request_id,
-                )
-        if 300 <= status < 400 or (status < 300 and (envelope is None or code is None)):
+            answer = operation.read(envelope.get("data", envelope))
+            if operation.is_answered_by(answer):
+                return Reply(answer, _server_time(response))
             raise ZillizProtocolError(
-                "Zilliz Cloud's answer cannot be read: "
-                f"{len(content)} bytes of {self._scrub(response.headers.get('content-type', '?'))[:100]}.",
+                "Zilliz Cloud's answer has another id than the request.",
                 operation=str(operation),
-                http_status=status,
-                request_id=request_id,
-                # A redirect means that nothing was done.
-                unprocessed=300 <= status < 400,
+                request_id=self._request_id(response),
             )
+        raise self._unreadable(operation, response, content)
+
+    def _unreadable(
+        self, operation: Operation[Any], response: httpx.Response, content: bytes
+    ) -> ZillizProtocolError:
+        content_type = self._scrub(response.headers.get("content-type", "?"))[:100]
+        return ZillizProtocolError(
+            f"Zilliz Cloud's answer cannot be read: {len(content)} bytes of {content_type}.",
+            operation=str(operation),
+            http_status=response.status_code,
+            request_id=self._request_id(response),
+            # A redirect means that nothing was done.
+            unprocessed=300 <= response.status_code < 400,
+        )
+
+    def _refusal(
+        self,
+        operation: Operation[Any],
+        response: httpx.Response,
+        envelope: dict[str, Any] | None,
+        code: int | None,
+    ) -> ZillizError:
+        status = response.status_code
         kind = operation.classify(status, code or 0)
+        server_time = _server_time(response)
         retry_after = parse_retry_after(
             response.headers.get("retry-after"),
             server_time.timestamp() if server_time else self._clock.time(),
@@ -261,20 +277,27 @@ class _Exchange:
         if status == 404 and code in (None, 0, 404):
             # The API itself answers HTTP 200 to what it does not find.
             detail += f". Check {self.settings.address}: the API may not be there"
-        raise kind(
+        return kind(
             f"{kind.reason}{whose}: {detail}",
             operation=str(operation),
             code=code or None,
             http_status=status,
-            request_id=request_id,
+            request_id=self._request_id(response),
             retry_after=retry_after,
             # A refusal means that nothing was done. Trouble in the server may come after the work was done.
             unprocessed=not (kind is ZillizServerError or (kind is ZillizRefusedError and status >= 500)),
         )
 
+    def _request_id(self, response: httpx.Response) -> str | None:
+        return self._scrub(response.headers.get("requestid", ""))[:100] or None
+
     def _scrub(self, text: str) -> str:
         """Remove the key, since a server or a proxy may repeat it in a text that is logged."""
         return text.replace(self.settings.api_key, "***")
+
+
+def _server_time(response: httpx.Response) -> datetime | None:
+    return parse_http_date(response.headers.get("date"))
 
 
 class ZillizClient:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Frame, FrameLocator, Page
+from playwright.sync_api import Browser, BrowserContext, Frame, FrameLocator, Page, expect
 
 from airflow_provider_zbackup.emulator import ControlPlane, serve
 from airflow_provider_zbackup.emulator.server import RunningEmulator
@@ -105,6 +105,8 @@ class Person:
     def open_inside(self, path: str) -> None:
         """Open a page of ours in Airflow's frame. Before Airflow 3.3, it has no address in the window."""
         self.open()
+        # What the frame is still loading would come in between.
+        expect(self.frame.get_by_role("heading", name="Zilliz Cloud backups")).to_be_visible()
         self.document.goto(f"{self._site.url}{PREFIX}{path}")
 
     def open_cluster(self, cluster_id: str, conn_id: str = CONN_ID) -> None:

@@ -84,7 +84,7 @@ def test_a_backup_that_is_being_made_is_not_deleted(world: World) -> None:
         ({"backup": {"backup_id": 5}}, "backup_id, in backup, must be a string"),
         (
             {"backup": {"job_id": "j"}},
-            "backup is a result without backup_id; it has job_id. Is it of the right",
+            "backup is a result without backup_id; it has job_id. Check from which",
         ),
         ({"cluster_id": "in01-x", "backup_id": " b"}, "white space"),
     ],

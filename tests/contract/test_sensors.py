@@ -179,6 +179,28 @@ def test_the_gate_opens_when_no_backup_runs(world: World, deferrable: bool) -> N
     assert 0 < world.clock.now - begin < 5, "it looks twice, and not at once"
 
 
+NO_BACKUPS = {"code": 0, "data": {"count": 0, "backups": []}}
+EMPTY = {"code": 0, "data": []}
+
+
+@MODES
+def test_a_project_that_does_not_exist_is_not_free(world: World, deferrable: bool) -> None:
+    # No document says whether the list of its backups is refused or just empty.
+    world.fault("list_backups", status=200, body=NO_BACKUPS, times=None)
+    with pytest.raises(AirflowFailException, match=r"Project proj-wrong is not among those .* can see"):
+        gate(project_id="proj-wrong", deferrable=deferrable).run()
+    assert gate(project_id=PROJECT_ID, deferrable=deferrable).run() == {"backups": 0}
+
+
+@pytest.mark.parametrize(
+    "answer", [{"code": 96014, "message": "No permission"}, {"status": 503}, {"status": 200, "body": EMPTY}]
+)
+def test_a_key_that_may_not_list_projects_waits_all_the_same(world: World, answer: dict[str, Any]) -> None:
+    world.fault("list_backups", status=200, body=NO_BACKUPS, times=None)
+    world.fault("list_projects", times=None, **answer)
+    assert gate(project_id=PROJECT_ID).run() == {"backups": 0}
+
+
 @MODES
 @pytest.mark.parametrize("where", [{"cluster_id": CLUSTER_ID}, {"project_id": PROJECT_ID}])
 @pytest.mark.parametrize("creation_method", ["AUTO", "MANUAL"])

@@ -481,7 +481,7 @@ TWO = {"cluster_id": "a", "source_cluster_id": "b"}
         ({}, "give either restored or cluster_id"),
         ({"cluster_id": "a", "restored": {"cluster_id": "b"}}, "give either restored or cluster_id"),
         ({"cluster_id": "a"}, "give either manifest or source_cluster_id"),
-        ({"restored": {}, "source_cluster_id": "a"}, "cluster_id, in restored, must be a string"),
+        ({"restored": {}, "source_cluster_id": "a"}, "restored is a result without cluster_id"),
         (
             {"cluster_id": "a", "manifest": {"collections": []}},
             "manifest is no manifest: cluster_id: Field required",

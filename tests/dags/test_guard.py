@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, BaseOperator, TaskGroup
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException, BaseOperator, TaskGroup
 
 from airflow_provider_zbackup.emulator import ControlPlane
 from airflow_provider_zbackup.emulator.seed import DEDICATED_CLUSTER_ID
@@ -173,6 +174,22 @@ def test_groups_around_the_guard_prefix_its_tasks_and_the_guard_none(
 
 def guard(**arguments: Any) -> backup_before:
     return backup_before(**{"cluster_id": "in01-1"} | arguments)
+
+
+@pytest.mark.parametrize("restore_on_failure", [True, False, "cluster"])
+def test_a_backup_that_was_only_marked_as_made_is_told(restore_on_failure: bool | str) -> None:
+    with DAG("dag", schedule=None), guard(restore_on_failure=restore_on_failure, settle_time=0) as group:
+        BaseOperator(task_id="work")
+    restore: Any = group.restore
+    # As Airflow renders the output of a task that has none.
+    restore.backup_id = None
+    ti = SimpleNamespace(
+        dag_id="dag", run_id="run", map_index=-1, get_task_states=lambda **_: {"run": {"work": "failed"}}
+    )
+    with pytest.raises(
+        AirflowFailException, match="No backup to restore, after work failed: the backup task has"
+    ):
+        restore.execute({"ti": ti})
 
 
 def test_an_empty_guard_is_refused() -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
+import grpc
 import httpx
 import pytest
 from pymilvus import MilvusClient, MilvusException
 
-from airflow_provider_zbackup.emulator import RunningEmulator, seed
+from airflow_provider_zbackup.emulator import ControlPlane, RunningEmulator, Settings, open_data, seed
 from airflow_provider_zbackup.emulator.data_plane.sample import articles, embed
 from airflow_provider_zbackup.zilliz.client import ZillizClient
 from airflow_provider_zbackup.zilliz.flows.collections import Loader, take_manifest
@@ -71,6 +73,11 @@ def test_only_dedicated_clusters_have_an_engine(emulator: RunningEmulator, cloud
     assert cloud.address(seed.FREE_CLUSTER_ID).startswith(emulator.url)
 
 
+def test_what_milvus_lite_cannot_do_is_said(milvus: MilvusClient) -> None:
+    with pytest.raises(grpc.RpcError, match="Milvus Lite cannot do this"):
+        milvus.create_user("someone", "a password")
+
+
 def test_the_same_address_serves_the_api(milvus: MilvusClient, cloud: Cloud) -> None:
     def ask(path: str, **body: Any) -> Any:
         address = cloud.address(CLUSTER)
@@ -85,6 +92,8 @@ def test_the_same_address_serves_the_api(milvus: MilvusClient, cloud: Cloud) -> 
     assert ask("entities/query", **name, outputFields=["count(*)"]) == [{"count(*)": 119}]
     rows = ask("entities/query", **name, filter="id > 1", outputFields=["title"], limit=2)
     assert [row["id"] for row in rows] == [2, 4]
+    (row,) = ask("entities/query", **name, filter="id in [5]", outputFields=["*"])
+    assert set(row) == set(articles().rows[5]), "also those that are not in the schema"
     ask("entities/delete", **name, filter="id in [4]")
     assert count(milvus, "medium_articles") == 118
     ask("collections/release", **name)
@@ -206,6 +215,16 @@ def test_a_dropped_cluster_is_closed_and_its_backups_stay(connect: Connect, clou
 
     cloud.end_of(restored["jobId"])
     assert count(connect(restored["clusterId"]), "medium_articles") == 120
+
+
+def test_nothing_goes_on_after_the_end() -> None:
+    with open_data() as data:
+        control_plane = ControlPlane(settings=Settings(job_seconds=3600), data=data)
+        cluster = control_plane.clusters[CLUSTER]
+        job = control_plane.start_backup(cluster, operation="create_backup").job
+        (thread,) = (each for each in threading.enumerate() if each.name == job.job_id)
+    thread.join(60)
+    assert not thread.is_alive()
 
 
 def test_a_reset_brings_back_the_start(connect: Connect, cloud: Cloud, emulator: RunningEmulator) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 from pymilvus import DataType, MilvusClient
@@ -40,15 +42,21 @@ def write(number: int) -> tuple[str, list[Row]]:
 
 def rows_after(writes: int) -> dict[int, Row]:
     """Return the rows after so many writes, by key."""
+    return next(moments(writes, writes))
+
+
+def moments(first: int, last: int) -> Iterator[dict[int, Row]]:
+    """Yield the rows, by key, after so many writes, after one more, and so on. It is the same dictionary."""
     rows: dict[int, Row] = {}
-    for number in range(writes):
+    for number in range(last + 1):
+        if number >= first:
+            yield rows
         kind, changed = write(number)
         for each in changed:
             if kind == "delete":
                 del rows[each["id"]]
             else:
                 rows[each["id"]] = each
-    return rows
 
 
 def make_collection(client: MilvusClient, name: str) -> None:
@@ -81,8 +89,6 @@ def main() -> None:
 
     Each line of the output is one write that was acknowledged; an empty one says that the writer has stopped.
     """
-    import threading
-
     address, token, writer = sys.argv[1:]
     client = MilvusClient(address, token=token)
     print("ready", flush=True)

@@ -107,3 +107,11 @@ def test_without_real_data_nothing_of_them_is_imported() -> None:
     code = "import sys, airflow_provider_zbackup.emulator.__main__; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not {"milvus_lite", "pymilvus", "grpc", "numpy"} & set(loaded.split())
+
+
+def test_without_its_extra_it_says_what_to_install() -> None:
+    code = "import sys; sys.modules['starlette'] = None; import airflow_provider_zbackup.emulator"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1] == (
+        "ModuleNotFoundError: The emulator needs its extra: pip install 'airflow-provider-zbackup[emulator]'"
+    )

@@ -417,6 +417,25 @@ def test_an_open_that_fails_leaves_nothing_behind(world: World) -> None:
     asyncio.run(use())
 
 
+def test_all_who_wait_in_line_learn_from_one_reading_that_a_connection_is_unusable(
+    world: World, mocker: MockerFixture
+) -> None:
+    world.connect(password="no key")
+    reads = mocker.spy(ZillizHook, "read_settings")
+
+    async def one() -> None:
+        async with world.hook.async_client():
+            pass
+
+    async def use() -> list[Any]:
+        return await asyncio.gather(*(one() for _ in range(50)), return_exceptions=True)
+
+    failures = asyncio.run(use())
+    assert {type(failure) for failure in failures} == {ZillizConfigurationError}
+    assert len({id(failure) for failure in failures}) == 50, "One error in many places mixes up tracebacks."
+    assert reads.call_count == 1
+
+
 def test_a_user_who_fails_does_not_take_the_client_from_the_others(world: World) -> None:
     async def use() -> None:
         async with world.hook.async_client() as client:

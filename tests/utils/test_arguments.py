@@ -120,14 +120,14 @@ BAD_RESULT = [
         "backup0_1e3c0988ecb7f0d",
         "job_id is 'backup0_1e3c0988ecb7f0d', which looks like a backup's id: pass the w",
     ),
-    ({}, "job_id is a result without cluster_id; it has nothing"),
+    ({}, "job_id is a result without job_id; it has nothing"),
     (
         {"status": "AVAILABLE"},
-        "job_id is a result without cluster_id; it has status. Is it of the right task?",
+        "job_id is a result without job_id; it has status. Check from which task",
     ),
     (
         {"job_id": None, "cluster_id": "in01-1"},
-        "job_id is a result without backup_id; it has job_id, cluster_id. Is it of the right task?",
+        "job_id is a result without job_id; it has cluster_id. Check from which",
     ),
     ({"job_id": None, "cluster_id": "", "backup_id": "b"}, "cluster_id, in job_id, must not be empty"),
     *(
@@ -136,7 +136,7 @@ BAD_RESULT = [
     ),
     ("{'job_id': 'job-1'}", "job_id is a string that is not JSON. .*{{ … }}.*task.output.*tojson"),
     ('  {"job_id": ', "job_id is a string that is not JSON"),
-    ('{"cluster_id": null}', "job_id is a result without cluster_id; it has cluster_id. "),
+    ('{"cluster_id": null}', "job_id is a result without job_id; it has nothing. "),
 ]
 YEAR = 366 * 24 * 60 * 60
 BAD_NUMBERS = [
@@ -163,13 +163,13 @@ BAD_VALUES: dict[Any, list[tuple[Any, str]]] = {
     checks.check_id_or_result: [
         *((value, text) for value, text in BAD_ID if value != ["in01-1"]),
         *(({"backup_id": value}, text) for value, text in [*BAD_ID, *BAD_TEMPLATES]),
-        ({"backup_id": None}, "is a result without backup_id; it has backup_id. "),
+        ({"backup_id": None}, "is a result without backup_id; it has nothing. "),
         ("{'backup_id': 'backup1'}", "is a string that is not JSON"),
     ],
     checks.check_result: [
         ("in01-1", "must be the result of another task, not 'in01-1'"),
         ("{'cluster_id': 'in01-1'}", "is a string that is not JSON"),
-        ({"cluster_id": "in01-1"}, "cluster is a result without cluster_name; it has cluster_id. Is it"),
+        ({"cluster_id": "in01-1"}, "cluster is a result without cluster_name; it has cluster_id. Check"),
         ({"cluster_id": "", "cluster_name": "scratch"}, "cluster_id, in cluster, must not be empty"),
     ],
     checks.check_renaming: [

@@ -362,6 +362,18 @@ def test_the_end_of_a_deferral_says_what_goes_on(
     assert type(error) is type(error.__context__)
 
 
+@TASKS
+def test_a_triggerer_without_the_package_is_named(make: Callable[..., Any]) -> None:
+    cause = "ModuleNotFoundError: No module named 'airflow_provider_zbackup'\n"
+    failed = {"error": "Trigger failure", "traceback": ["Traceback (most recent call last):\n", cause]}
+    with pytest.raises(Exception, match="Trigger failure") as caught:
+        make().resume_execution("__fail__", failed, TaskInstance(make).context)
+    assert str(caught.value).startswith(
+        "Trigger failure: the triggerer does not have airflow-provider-zbackup. "
+        "Install the same version there."
+    )
+
+
 class BrokenStore(Store):
     """A store that cannot be reached."""
 

@@ -299,6 +299,13 @@ def test_what_has_no_type_is_no_answer(send: Send) -> None:
     assert "cannot be read: 0 bytes of ?." in failure(send, answer(b"")).message
 
 
+def test_the_error_for_an_answer_that_cannot_be_read_does_not_hold_it(send: Send) -> None:
+    error: BaseException | None = failure(send, answer({"code": 0, "data": ["one-time-password"]}))
+    while error is not None:
+        assert "one-time-password" not in repr(error)
+        error = error.__context__
+
+
 @pytest.mark.parametrize("body", [b'{"code": 1e400}', b"[" * 100_000], ids=["infinite code", "deep nesting"])
 def test_hostile_documents(body: bytes) -> None:
     assert isinstance(failure(send_sync, answer(body)), ZillizProtocolError)

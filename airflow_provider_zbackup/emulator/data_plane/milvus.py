@@ -59,9 +59,11 @@ class MilvusData:
 
     :param host: where the clusters listen.
     :ivar web_address: where the emulator serves the API.
+    :ivar is_closed: whether the context has ended.
     """
 
     def __init__(self, host: str = "127.0.0.1") -> None:
+        self.is_closed = False
         self.web_address: Address | None = None
         self._host = host
         self._directory = TemporaryDirectory(prefix="zilliz-emulator-", ignore_cleanup_errors=True)
@@ -74,6 +76,7 @@ class MilvusData:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.is_closed = True
         self._ports.close()
         for engine in self._engines.values():
             engine.drop()
@@ -151,7 +154,7 @@ class Engine:
 
     Milvus Lite lets only one thread write. So each call of a client, and whatever else changes data, holds
     the lock. The emulator's event loop never waits for it: :meth:`databases` needs no lock, and threads do
-    the rest.
+    all that may take long.
 
     :param data: to which it belongs.
     :param address: the ``connectAddress`` of the cluster.
@@ -231,39 +234,19 @@ class Engine:
         :param targets: databases, and collections with their new names.
         """
         staging = self._data.new_path()
-        added: list[tuple[str, str]] = []
         try:
             for number, (_, collection) in enumerate(targets):
                 self._stage(collection, staging / str(number))
             yield
             with self._lock:
-                lite = self._opened()
-                for database, collection in targets:
-                    if lite.has_database(database or "default") and lite.has_collection(
-                        collection.name, database_name=database
-                    ):
-                        raise ValueError(f"Collection {collection.name} exists in the destination.")
-                for number, (database, collection) in enumerate(targets):
-                    place = collection_directory(self._directory, database, collection.name)
-                    if not lite.has_database(database or "default"):
-                        lite.create_database(database)
-                    (staging / str(number)).rename(place)
-                    added.append((database, collection.name))
-                self._look()
-            for database, collection in targets:
-                if collection.status == "LOADED":
-                    self.put(database, collection)
-        except BaseException:
-            for database, name in added:
-                self.remove(database, name)
-            raise
+                self._add(targets, staging)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 
     def put(self, database: str, collection: Collection) -> None:
         """Load or release a collection, as its status says."""
-        # Building an index may take long. It needs only the lock of the collection.
-        self._find(database, collection.name).set_loaded(collection.status == "LOADED")
+        with self._lock:
+            self._find(database, collection.name).set_loaded(collection.status == "LOADED")
 
     def remove(self, database: str, name: str) -> None:
         """Drop a collection."""
@@ -285,6 +268,7 @@ class Engine:
         self._shall_be_open = False
         self._follow()
         with self._lock:
+            self._known = {}
             shutil.rmtree(self._directory, ignore_errors=True)
 
     def answer(self, token: str, behaviour: Callable[[], Any], context: grpc.ServicerContext) -> Any:
@@ -296,6 +280,8 @@ class Engine:
         with self._lock:
             try:
                 return behaviour()
+            except NotImplementedError:
+                context.abort(grpc.StatusCode.UNIMPLEMENTED, "Milvus Lite cannot do this.")
             finally:
                 self._look()
 
@@ -346,6 +332,29 @@ class Engine:
             for database in lite.list_databases()
         }
 
+    def _add(self, targets: Sequence[tuple[str, Collection]], staging: Path) -> None:
+        lite = self._opened()
+        for database, collection in targets:
+            known = lite.has_database(database or "default")
+            if known and lite.has_collection(collection.name, database_name=database):
+                raise ValueError(f"Collection {collection.name} exists in the destination.")
+        added: list[tuple[str, str]] = []
+        try:
+            for number, (database, collection) in enumerate(targets):
+                if not lite.has_database(database or "default"):
+                    lite.create_database(database)
+                place = collection_directory(self._directory, database, collection.name)
+                (staging / str(number)).rename(place)
+                added.append((database, collection.name))
+            self._look()
+            for database, collection in targets:
+                if collection.status == "LOADED":
+                    self._find(database, collection.name).set_loaded(True)
+        except Exception:
+            for database, name in added:
+                self.remove(database, name)
+            raise
+
     def _find(self, database: str, name: str) -> LiveData:
         for each in self._known.get(database, ()):
             if each.name == name:
@@ -369,7 +378,7 @@ class LiveData:
     A collection in an engine.
 
     :param lite: the collection itself.
-    :param lock: of the engine. Milvus Lite reads without a lock.
+    :param lock: of the engine. Who reads rows holds it too: a flush hides rows for a moment.
     """
 
     def __init__(self, lite: Any, lock: threading.RLock) -> None:
@@ -415,14 +424,18 @@ class LiveData:
         return bool(self._lite.schema.enable_dynamic_field)
 
     def count(self) -> int:
-        return int(self._lite.num_entities)
+        with self._lock:
+            return int(self._lite.num_entities)
 
     def with_keys(self, keys: Sequence[Key]) -> list[Row]:
-        return [self._read(row) for row in self._lite.get(sorted(set(keys)))]
+        with self._lock:
+            rows = self._lite.get(sorted(set(keys)))
+        return [self._read(row) for row in rows]
 
     def page(self, after: Key | None, offset: int, limit: int) -> list[Row]:
         condition = None if after is None else f"{primary_field(self).name} > {json.dumps(after)}"
-        rows = self._lite.query(condition, limit=limit, offset=offset, order_by_pk=True)
+        with self._lock:
+            rows = self._lite.query(condition, limit=limit, offset=offset, order_by_pk=True)
         return [self._read(row) for row in rows]
 
     def without(self, keys: Sequence[Key]) -> LiveData:

@@ -75,9 +75,10 @@ class Ports:
             other_writer.write(start)
             there = asyncio.create_task(_copy(reader, other_writer))
             back = asyncio.create_task(_copy(other_reader, writer))
-            _, pending = await asyncio.wait((there, back), return_when=asyncio.FIRST_COMPLETED)
-            for each in pending:
+            await asyncio.wait((there, back), return_when=asyncio.FIRST_COMPLETED)
+            for each in (there, back):
                 each.cancel()
+            await asyncio.gather(there, back, return_exceptions=True)
         finally:
             other_writer.close()
 

@@ -44,7 +44,7 @@ from airflow_provider_zbackup.zilliz.rows import (
     read_key,
 )
 
-#: At most so many pages of primary keys are read to choose a sample of rows: 1,048,576 keys.
+#: At most this many pages of primary keys are read to choose a sample of rows: 1,048,576 keys.
 KEY_PAGES = 64
 LARGEST_INTEGER = 2**63 - 1
 #: How long to wait until a collection is loaded, in seconds.

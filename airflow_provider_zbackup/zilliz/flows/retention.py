@@ -25,8 +25,9 @@ class RetentionRules:
 
     :param keep_last: keep this many of the newest
     :param older_than: keep those that are not older
-    :param keep_daily: keep the newest of each day, for the last so many days that have one; likewise
-        ``keep_weekly``, for weeks from Monday, and ``keep_monthly``
+    :param keep_daily: keep the newest of each day, for this many of the last days that have one
+    :param keep_weekly: the same for weeks, which begin on Monday
+    :param keep_monthly: the same for months
     :param timezone: where those days, weeks and months begin
     :param min_keep: keep this many of the newest, whatever the other rules say
     :param keep: keep the backups with these ids or names

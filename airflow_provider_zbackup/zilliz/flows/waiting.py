@@ -29,7 +29,7 @@ from airflow_provider_zbackup.zilliz.flows.steps import (
     send,
 )
 from airflow_provider_zbackup.zilliz.models import Backup, Cluster, Job
-from airflow_provider_zbackup.zilliz.operations import describe_cluster, describe_job
+from airflow_provider_zbackup.zilliz.operations import describe_cluster, describe_job, list_projects
 from airflow_provider_zbackup.zilliz.pacing import jitter
 
 T = TypeVar("T")
@@ -235,6 +235,25 @@ def check_cluster(cluster_id: str) -> Flow[None]:
     if not cluster.can_have_backups:
         raise ZillizUnsupportedClusterError(
             f"Cluster {cluster_id} is {cluster.deployment_option or cluster.plan}, so it has no backups."
+        )
+
+
+def check_project(project_id: str) -> Flow[None]:
+    """
+    Check that a project exists: if not, its list of backups may be just empty.
+
+    :raises ZillizNotFoundError: when there is no such project
+    """
+    try:
+        projects = (yield from send(list_projects())).value
+    except ZillizError as error:
+        # The key may be for backups alone.
+        yield Pause(0, f"{error} Going on without checking project {project_id}.", is_trouble=True)
+        return
+    if projects and project_id not in {project.project_id for project in projects}:
+        raise ZillizNotFoundError(
+            f"Project {project_id} is not among those that the API key can see. ZillizHook().list_projects() "
+            "shows them."
         )
 
 
