@@ -21,17 +21,16 @@ def dag(dag_id: str, *, deferrable: bool) -> DAG:
         def read(*, inlet_events: Any) -> None:
             print("READ", json.dumps([inlet_events[asset][-1].extra for asset in (FIXED, RENDERED)]))
 
-        (
-            ZillizCreateBackupOperator(
-                task_id="backup",
-                cluster_id=DEDICATED_CLUSTER_ID,
-                collections="{{ ['medium_articles'] }}",
-                deferrable=deferrable,
-                defer_after=0,
-                outlets=[FIXED, AssetAlias("zilliz_backups")],
-            )
-            >> read()
+        backup = ZillizCreateBackupOperator(
+            task_id="backup",
+            cluster_id=DEDICATED_CLUSTER_ID,
+            collections="{{ ['medium_articles'] }}",
+            deferrable=deferrable,
+            defer_after=0,
+            outlets=[FIXED, AssetAlias("zilliz_backups")],
         )
+        # Airflow gives it the events.
+        backup >> read()  # type: ignore[call-arg]
     return made
 
 
