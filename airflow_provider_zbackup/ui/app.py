@@ -66,6 +66,7 @@ class Board:
 
     def __init__(self) -> None:
         self._watches: dict[str, Watch] = {}
+        self._reading: asyncio.Task[list[str]] | None = None
 
     async def show_overview(
         self,
@@ -186,16 +187,23 @@ class Board:
     async def _watches_for(self, user: BaseUser) -> tuple[Sequence[str], list[Watch]]:
         """Return the ids of all connections, and the watches of those that a user may read."""
 
-        def read() -> tuple[list[str], list[str]]:
-            known = known_connections()
-            return known, [conn_id for conn_id in known if may_read(user, conn_id)]
+        def allowed_of(known: Sequence[str]) -> list[str]:
+            return [conn_id for conn_id in known if may_read(user, conn_id)]
 
-        known, allowed = await asyncio.to_thread(read)
+        known = await self.known()
+        allowed = await asyncio.to_thread(allowed_of, known)
         for conn_id in self._watches.keys() - set(known):
             del self._watches[conn_id]
         for conn_id in set(allowed) - self._watches.keys():
             self._watches[conn_id] = Watch(conn_id)
         return known, [self._watches[conn_id] for conn_id in allowed]
+
+    async def known(self) -> list[str]:
+        """Return the ids of all connections. Viewers who ask at the same time share one read."""
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(asyncio.to_thread(known_connections))
+        # A viewer who leaves does not end the read of the others.
+        return await asyncio.shield(self._reading)
 
     async def _watch_for(self, user: BaseUser, conn_id: str) -> Watch:
         _, watches = await self._watches_for(user)

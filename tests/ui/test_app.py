@@ -314,6 +314,27 @@ def test_when_zilliz_cloud_is_down_the_last_answer_is_shown_with_its_age(
     assert "Dedicated-01" in text
 
 
+def test_viewers_who_come_at_the_same_time_share_one_read_of_the_connections(
+    runner: asyncio.Runner, mocker: MockerFixture
+) -> None:
+    from airflow_provider_zbackup.ui.app import Board
+
+    read = mocker.patch("airflow_provider_zbackup.ui.app.known_connections", return_value=["eu"])
+
+    async def look() -> None:
+        board = Board()
+        leaving, *viewers = (asyncio.create_task(board.known()) for _ in range(60))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        assert await asyncio.gather(*viewers) == [["eu"]] * 59
+        assert read.call_count == 1
+        # Who comes later sees what is there by then.
+        read.return_value = ["eu", "us"]
+        assert await board.known() == ["eu", "us"]
+
+    runner.run(look())
+
+
 def test_a_connection_that_is_gone_is_forgotten(world: World, visitor: Visitor) -> None:
     visitor.settle(OVERVIEW)
     world.monkeypatch.delenv("AIRFLOW_CONN_ZILLIZ_DEFAULT")
