@@ -115,7 +115,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_zbackup.emulator",
-        description="Serve an emulator of Zilliz Cloud on this machine. It keeps its state in memory only.",
+        description="Serve an emulator of Zilliz Cloud on this machine. Its state is gone when it ends.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
