@@ -100,9 +100,9 @@ def control_plane(emulator: RunningEmulator) -> ControlPlane:
 
 @pytest.fixture
 def run(runner: subprocess.Popen[str], emulator: RunningEmulator) -> Run:
-    """Run an example with a conf, and return all that it wrote."""
+    """Run an example with a conf, and return all that it wrote; ``on_line`` gets each line at once."""
 
-    def run(example: str, **conf: Any) -> str:
+    def run(example: str, on_line: Callable[[str], None] | None = None, **conf: Any) -> str:
         assert runner.stdin
         assert runner.stdout
         print(json.dumps([example, conf, json.dumps(emulator.connection)]), file=runner.stdin, flush=True)
@@ -113,6 +113,8 @@ def run(runner: subprocess.Popen[str], emulator: RunningEmulator) -> Run:
             if line.startswith(END):
                 break
             said += line
+            if on_line:
+                on_line(line)
         too_late.cancel()
         return said
 
