@@ -183,6 +183,9 @@ class TaskRun:
 
         :param only_failed: leave those alone that have not failed.
         """
+        if self.details()["state"] in FINAL_STATES:
+            # If the scheduler ends the run at the same moment, it stays ended, and nothing runs again.
+            self.states()
         before = self.details()["id"]
         self._stack.api.clear_task(self.dag_id, self.run_id, self.task_id, only_failed=only_failed)
         wait_until(lambda: self.details()["id"] != before, WAIT_SECONDS, f"{self} is cleared")
