@@ -34,7 +34,8 @@ from airflow_provider_zbackup.emulator.records import (
 from airflow_provider_zbackup.emulator.request_log import RequestLog
 
 if TYPE_CHECKING:
-    from airflow_provider_zbackup.emulator.data_plane.milvus import Engine, MilvusData
+    from airflow_provider_zbackup.emulator.data_plane.engine import Engine
+    from airflow_provider_zbackup.emulator.data_plane.milvus import MilvusData
 
 ConflictScope = Literal["cluster", "organisation"]
 CopiesListed = Literal["own_id", "same_id", "not_listed"]

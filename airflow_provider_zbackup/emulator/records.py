@@ -15,7 +15,7 @@ from airflow_provider_zbackup.emulator.formats import DAY
 from airflow_provider_zbackup.emulator.jobs import Job
 
 if TYPE_CHECKING:
-    from airflow_provider_zbackup.emulator.data_plane.milvus import Engine
+    from airflow_provider_zbackup.emulator.data_plane.engine import Engine
 
 DEFAULT_DATABASE = ""
 CreationMethod = Literal["MANUAL", "AUTO"]

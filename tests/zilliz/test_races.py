@@ -26,7 +26,7 @@ from tests.clock import START
 from tests.zilliz.driver import CLUSTER
 from tests.zilliz.model_cloud import ModelCloud, Work
 
-RUNS = 100
+RUNS = 50
 SECONDS = (0.0, 1.0, 2.0, 5.0, 10.0, 14.0)
 SUBMISSION = CreateBackupSubmission(CLUSTER, CreateBackupRequest.of())
 #: As long as the operator waits after a conflict, in seconds.

@@ -159,7 +159,7 @@ RULES = st.builds(
     keep_monthly=COUNTS,
     timezone=st.sampled_from(["UTC", "Asia/Kolkata", "America/New_York"]),
     min_keep=st.integers(1, 3),
-    keep=st.lists(st.integers(0, 30).map(str), max_size=2),
+    keep=st.lists(st.integers(0, 15).map(str), max_size=2),
     keep_names=st.none() | st.just("keep-*"),
 )
 CONTENTS = st.sampled_from([None, ARTICLES, USERS])
@@ -177,7 +177,7 @@ def stocks(draw: st.DrawFn) -> tuple[list[Backup], dict[str, Contents | None]]:
             status=draw(st.sampled_from(["AVAILABLE", "AVAILABLE", "AVAILABLE", "CREATING"])),
             create_time=draw(st.none() | st.integers(-20, 24 * 80).map(lambda h: NOW - timedelta(hours=h))),
         )
-        for number in range(draw(st.integers(0, 30)))
+        for number in range(draw(st.integers(0, 15)))
     ]
     return backups, {backup.backup_id: draw(CONTENTS) for backup in backups}
 

@@ -3,7 +3,8 @@ What stands behind the clusters: the collections' fields, indexes and rows.
 
 * ``collection_data.py``: what the emulator has to know of a collection's data, and a form of it in memory
 * ``sample.py``: the data at the start
-* ``milvus.py``, ``files.py``, ``ports.py``: data in real Milvus Lites, on demand
+* ``milvus.py``: real data, on demand. Each cluster has an ``engine.py``, a Milvus Lite, whose collections are
+  ``live_data.py`` in ``files.py``. ``ports.py`` leads to it
 """
 
 from __future__ import annotations
