@@ -318,9 +318,7 @@ def test_times_are_utc(text: Any, time: datetime | None) -> None:
             None,
             id="a part that cannot be read",
         ),
-        pytest.param(
-            [{"collections": [{"collectionName": "a"}]}, {"dbName": "x"}], None, id="a database without a list"
-        ),
+        pytest.param([{"collections": [{"collectionName": "a"}]}, {"dbName": "x"}], None, id="no list"),
     ],
 )
 def test_contents_are_shown_in_full_or_not_at_all(databases: Any, contents: Contents | None) -> None:
