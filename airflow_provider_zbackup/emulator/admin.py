@@ -19,7 +19,7 @@ from starlette.routing import Route
 from airflow_provider_zbackup.emulator.api import backups, catalogue, policies
 from airflow_provider_zbackup.emulator.api.request import ApiRequest
 from airflow_provider_zbackup.emulator.checked_model import CheckedModel, Seconds, explain
-from airflow_provider_zbackup.emulator.control_plane import ControlPlane, Settings
+from airflow_provider_zbackup.emulator.control_plane import ControlPlane, Settings, database_name
 from airflow_provider_zbackup.emulator.faults import FaultRule
 from airflow_provider_zbackup.emulator.formats import Json, iso_time
 from airflow_provider_zbackup.emulator.jobs import JobPlan
@@ -34,12 +34,17 @@ from airflow_provider_zbackup.emulator.seed import PROJECT_ID
 
 
 class NewBackup(CheckedModel):
-    """A backup to start. Only automatic backups have a retention."""
+    """
+    A backup to start.
+
+    :param retention_days: only of automatic backups.
+    :param job: None leaves it to the fault rules.
+    """
 
     cluster_id: str
     creation_method: CreationMethod = "MANUAL"
     retention_days: int | None = Field(default=7, ge=1, le=30)
-    job: JobPlan = JobPlan()
+    job: JobPlan | None = None
 
 
 class JobEnd(CheckedModel):
@@ -248,7 +253,7 @@ def start_backup(control_plane: ControlPlane, new: NewBackup) -> Json:
         raise ValueError(f"cluster_id: There is no cluster {new.cluster_id}.")
     backup = control_plane.start_backup(
         control_plane.clusters[new.cluster_id],
-        operation="automatic_backup",
+        operation="automatic_backup" if new.creation_method == "AUTO" else "create_backup",
         creation_method=new.creation_method,
         retention_days=new.retention_days if new.creation_method == "AUTO" else None,
         plan=new.job,
@@ -276,7 +281,7 @@ def put_cluster(control_plane: ControlPlane, body: ClusterChanges) -> Json:
     cluster = control_plane.clusters.get(cluster_id) or Cluster(cluster_id, cluster_id, PROJECT_ID, now)
     if body.databases is not None:
         changes["databases"] = {
-            database: [Collection(**new.model_dump()) for new in group]
+            database_name(database): [Collection(**new.model_dump()) for new in group]
             for database, group in body.databases.items()
         }
         # These are all collections of now: what was restored before is among them or gone.
