@@ -68,6 +68,8 @@ class ZillizCloud:
         another, and your Airflow's database is left alone. From Airflow 3.0 on the DAG is put into it, so
         the DAG may be made anywhere, also in the test.
 
+        The test must not be ``async``: for a task that defers, ``dag.test()`` runs an event loop of its own.
+
         :param dag: the DAG
         :param arguments: what ``dag.test()`` takes, such as ``run_conf``
         :return: the DAG run, which has a ``state``
