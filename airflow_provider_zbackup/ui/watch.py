@@ -3,7 +3,7 @@ Looks at Zilliz Cloud for the page: one for all viewers of a connection, and nev
 
 A request of a viewer never waits for Zilliz Cloud. It starts a look where one is due, shows what is known,
 and the browser asks again. A look is due after 30 s, or after ten times as long as the last one took: with
-10,000 backups a look needs 100 requests.
+10,000 backups a look needs 100 requests. After one that failed it is 30 s: most of that time was waiting.
 """
 
 from __future__ import annotations
@@ -202,9 +202,13 @@ class Watch:
         return any(not details.is_known(key) for key in keys)
 
     async def _take_look(self) -> None:
-        began = self._time()
+        began, pause = self._time(), LIFETIME
         try:
-            await self._read()
+            try:
+                await self._read()
+            finally:
+                # Also after a failure: backups go on ageing.
+                await self._sum_up()
         except ZillizError as error:
             self.error, self.is_wrong = str(error), not isinstance(error, ZillizTransientError)
         except Exception as error:
@@ -213,9 +217,8 @@ class Watch:
             self.error, self.is_wrong = f"{type(error).__name__}; the log of the API server says more.", True
         else:
             self.error, self.is_wrong = "", False
-        # Also after a failure: backups go on ageing.
-        await self._sum_up()
-        self._due_at = self._time() + max(LIFETIME, SHARE * (self._time() - began))
+            pause = max(LIFETIME, SHARE * (self._time() - began))
+        self._due_at = self._time() + pause
 
     async def _read(self) -> None:
         connection = await self._hook.read_connection()
@@ -224,6 +227,7 @@ class Watch:
             self._answers = self.overview = None
             self.policies.clear()
             self.backups.clear()
+            self.jobs.clear()
         self.connection = connection
         async with self._hook.async_client() as client:
             self._answers = await client.run(_everything(), note=log.debug)

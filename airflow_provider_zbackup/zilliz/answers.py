@@ -23,6 +23,9 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core.core_schema import ValidationInfo
 
+#: Zilliz Cloud is younger.
+OLDEST_YEAR = 2000
+
 
 def normalise_state(value: str) -> str:
     """Return a state in one spelling: the documents write both ``IN_PROGRESS`` and ``IN PROGRESS``."""
@@ -30,7 +33,13 @@ def normalise_state(value: str) -> str:
 
 
 def as_utc(value: datetime) -> datetime:
-    """Return the time in UTC; the API's times without a zone are UTC too."""
+    """
+    Return the time in UTC; the API's times without a zone are UTC too.
+
+    :raises ValueError: when it is how a server writes that there is none: year 1, or 1970
+    """
+    if value.year < OLDEST_YEAR:
+        raise ValueError("no time")
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 

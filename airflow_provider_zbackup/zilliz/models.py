@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from pydantic import (
     ConfigDict,
+    Field,
     SecretStr,
     model_validator,
 )
@@ -57,14 +58,23 @@ class StartedJob(Answer):
 class BackedUpCollection(Answer):
     """One collection inside a backup."""
 
-    collection_name: str = ""
+    collection_name: str = Field(min_length=1)
 
 
 class BackedUpDatabase(Answer):
-    """The collections of one database inside a backup."""
+    """
+    The collections of one database inside a backup.
+
+    What it holds must be read in full: backups that seem to hold the same can push each other out.
+    """
 
     db_name: str = ""
-    collections: tuple[BackedUpCollection, ...] = ()
+    collections: tuple[BackedUpCollection, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_empty(cls, data: Any) -> Any:
+        return with_empty_list(data, "collections")
 
 
 #: Collections, each with its database; ``None`` is the default database.
@@ -128,7 +138,7 @@ class Backup(Answer):
 
     @property
     def contents(self) -> Contents | None:
-        """The collections that it holds; ``None`` if it shows none, as in a list."""
+        """The collections that it holds; ``None`` if it does not show them all, as in a list."""
         return (
             contents_of(
                 (held.db_name, item.collection_name)

@@ -94,6 +94,19 @@ def test_a_look_that_takes_long_is_taken_less_often(world: World, mocker: Mocker
     assert sent(world)["list_backups"] == 2
 
 
+def test_a_look_that_has_waited_long_for_nothing_is_soon_taken_again(world: World) -> None:
+    world.fault("list_clusters", times=2, status=503, headers={"Retry-After": "60"})
+
+    async def scenario(watch: Watch) -> None:
+        await look(watch)
+        assert watch.error
+        world.clock.sleep(LIFETIME)
+        await look(watch)
+        assert not watch.error
+
+    run(scenario)
+
+
 @pytest.mark.parametrize(
     ("fault", "is_wrong", "words"),
     [
@@ -177,6 +190,20 @@ def test_an_unexpected_error_shows_only_its_type(world: World, mocker: MockerFix
         assert watch.error == "ValueError; the log of the API server says more."
 
     run(scenario)
+
+
+def test_an_answer_that_cannot_be_summed_up_is_an_error_and_not_asked_for_at_once_again(
+    world: World, mocker: MockerFixture
+) -> None:
+    mocker.patch.object(module, "overview_of", autospec=True, side_effect=ValueError)
+
+    async def scenario(watch: Watch) -> None:
+        for _ in range(3):
+            await look(watch)
+        assert watch.error == "ValueError; the log of the API server says more."
+
+    run(scenario)
+    assert sent(world) == ONE_LOOK
 
 
 def test_another_key_forgets_what_the_old_one_saw(world: World) -> None:

@@ -15,6 +15,7 @@ from airflow_provider_zbackup.zilliz.models import (
     BackupPage,
     Cluster,
     ClusterPage,
+    Contents,
     Job,
     Project,
 )
@@ -292,13 +293,36 @@ def test_progress(text: Any, progress: int | None) -> None:
         ("2024-07-30T16:49:50", datetime(2024, 7, 30, 16, 49, 50, tzinfo=UTC)),
         ("2024-07-30 18:49:50+02:00", datetime(2024, 7, 30, 16, 49, 50, tzinfo=UTC)),
         ("0001-01-01T00:00:00+14:00", None),
+        pytest.param("0001-01-01T00:00:00Z", None, id="how Go writes no time"),
+        pytest.param(0, None, id="no time as a number"),
+        pytest.param("1970-01-01T00:00:00Z", None, id="no time as a number, written out"),
         ("yesterday", None),
         ("", None),
         ("9" * 40, None),
     ],
 )
-def test_times_are_utc(text: str, time: datetime | None) -> None:
+def test_times_are_utc(text: Any, time: datetime | None) -> None:
     assert Backup.model_validate({"createTime": text}).create_time == time
+
+
+@pytest.mark.parametrize(
+    ("databases", "contents"),
+    [
+        ([{"dbName": "", "collections": [{"collectionName": "a"}]}], {(None, "a")}),
+        ([{"dbName": "x", "collections": None}, {"collections": [{"collectionName": "a"}]}], {(None, "a")}),
+        ([{"dbName": "x", "collections": []}], None),
+        pytest.param([{"collections": [{"name": "a"}]}], None, id="no name that is known"),
+        pytest.param([{"collections": [{"collectionName": ""}]}], None, id="an empty name"),
+        pytest.param(
+            [{"collections": [{"collectionName": "a"}]}, {"dbName": "x", "collections": ["b"]}],
+            None,
+            id="a part that cannot be read",
+        ),
+        pytest.param([{"collections": [{"collectionName": "a"}]}, {"dbName": "x"}], None, id="no list"),
+    ],
+)
+def test_contents_are_shown_in_full_or_not_at_all(databases: Any, contents: Contents | None) -> None:
+    assert Backup.model_validate({"dbCollections": databases}).contents == contents
 
 
 @pytest.mark.parametrize(
