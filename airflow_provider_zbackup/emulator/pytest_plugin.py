@@ -164,7 +164,7 @@ def _airflow_settings(database: Path) -> dict[str, str]:
 
 
 def _ask_only_the_environment(patch: pytest.MonkeyPatch) -> None:
-    """Switch off your secrets backend. Airflow asks it first, and its ``zilliz_default`` may be the real one."""
+    """Switch off the user's secrets backend: Airflow asks it first, and it may lead to the real service."""
     patch.setenv("AIRFLOW__SECRETS__BACKEND", "")
     patch.setenv("AIRFLOW__WORKERS__SECRETS_BACKEND", "")
     # What is already imported forgets the backend. Afterwards it looks again by itself.
