@@ -96,12 +96,15 @@ class Board:
         if part:
             await asyncio.gather(*(watch.wait(PATIENCE) for watch in chosen))
         sections = []
+        # The chosen one is there also while nobody knows yet which there are.
+        projects = {project} - {""}
         is_complete = True
         for watch in chosen:
             rows = page_of(watch.overview.rows if watch.overview else (), text, project, page)
             is_complete &= not watch.is_looking
             is_complete &= not watch.want_policies([row.cluster_id for row in rows.rows if row.has_schedule])
             sections.append((watch, rows))
+            projects.update(watch.overview.projects if watch.overview else ())
         return _answer(
             request,
             "overview.html",
@@ -110,7 +113,7 @@ class Board:
             known=known,
             watches=watches,
             sections=sections,
-            projects=sorted({name for watch in chosen if watch.overview for name in watch.overview.projects}),
+            projects=sorted(projects),
             query={"connection": connection, "text": text, "project": project},
             zone=_zone(zone),
         )
@@ -163,9 +166,7 @@ class Board:
             page=page,
             pages=pages,
             growth=growth_of(row.backups) if row else None,
-            cost=monthly_cost(row.size, watch.connection.price_per_gb_month)
-            if row and watch.connection
-            else None,
+            cost=monthly_cost(row.size, watch.price) if row else None,
             described=[each for each in map(watch.backups.get, asked) if each],
             collection_names=collection_names,
             copies_of=copies_of,

@@ -9,6 +9,8 @@ from typing import Any
 from airflow_provider_zbackup.hooks.zilliz import ZillizHook
 
 _PREFIX = "AIRFLOW_CONN_"
+#: What stands in a variable between the name of a team and the id of its connection.
+_OF_A_TEAM = "___"
 #: Ids of connections in secrets backends, which cannot list them; separated by commas.
 _OPTION = ("zilliz", "connections")
 
@@ -18,7 +20,7 @@ def known_connections() -> list[str]:
     Return the ids of all connections of type ``zilliz``.
 
     They come from Airflow's database, from the environment and, since secrets backends cannot list what they
-    hold, from the option ``[zilliz] connections``.
+    hold, from the option ``[zilliz] connections``. Those of a team are left out: only its tasks can use them.
     """
     from airflow.configuration import conf
 
@@ -32,6 +34,9 @@ def _stored() -> list[str]:
     from sqlalchemy import select
 
     ours = select(Connection.conn_id).where(Connection.conn_type == ZillizHook.conn_type)
+    for team in ("team_name", "team_id"):  # Airflow 3.1 knows only the latter, Airflow 2.11 neither.
+        if hasattr(Connection, team):
+            ours = ours.where(getattr(Connection, team).is_(None))
     with create_session() as session:
         return list(session.scalars(ours))
 
@@ -40,7 +45,7 @@ def _from_environment() -> list[str]:
     return [
         name.removeprefix(_PREFIX).lower()
         for name, value in os.environ.items()
-        if name.startswith(_PREFIX) and _is_ours(value)
+        if name.startswith(_PREFIX) and _OF_A_TEAM not in name and _is_ours(value)
     ]
 
 

@@ -92,6 +92,7 @@ def test_it_describes_a_collection(open_cluster: Callable[..., DataPlane]) -> No
     (tags,) = (field for field in described["fields"] if field["name"] == "tags")
     assert tags["elementType"] == "VarChar"
     assert cluster.code("collections/describe", collectionName="nothing") == 100
+    assert cluster.code("collections/describe", collectionName="products", dbName="nothing") == 800
     assert cluster.code("collections/describe") == 1802
 
 

@@ -250,6 +250,13 @@ def test_a_filter_and_a_project_choose_clusters(world: World, visitor: Visitor) 
     assert "<option selected>Default Project</option>" in whole
 
 
+def test_a_chosen_project_stays_chosen_until_it_is_known(world: World, visitor: Visitor) -> None:
+    html = visitor.get("/backups?project=Default Project")
+    assert "<option selected>Default Project</option>" in html
+    # From this the script makes the options anew.
+    assert 'data-projects="[&#34;Default Project&#34;]"' in html
+
+
 def test_many_clusters_come_in_pages_and_only_those_that_are_seen_cost_a_request(
     world: World, visitor: Visitor
 ) -> None:

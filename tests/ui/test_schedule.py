@@ -31,6 +31,7 @@ def policy(**fields: Any) -> BackupPolicy:
         ),
         ({"startTime": "10:31-12:31"}, "Mon, Wed 10:31-12:31 UTC, kept 7 days", "2026-03-02T10:31"),
         ({"startTime": "08:30-10:30"}, "Mon, Wed 08:30-10:30 UTC, kept 7 days", "2026-03-04T08:30"),
+        ({"startTime": "24:00-02:00"}, "Mon, Wed 00:00-02:00 UTC, kept 7 days", "2026-03-04T00:00"),
     ],
 )
 def test_the_next_run_is_when_the_next_window_opens(

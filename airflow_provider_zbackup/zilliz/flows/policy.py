@@ -14,7 +14,7 @@ from airflow_provider_zbackup.zilliz.requests import RegionRetention, SetBackupP
 
 #: Fields with such names speak of a schedule that only the web console can make.
 _FOREIGN_FIELD = re.compile("cron|month|zone", re.IGNORECASE)
-_WINDOW = re.compile(r"(\d\d?):(\d\d) ?- ?(\d\d?):(\d\d)", re.ASCII)
+_WINDOW = re.compile(r"(\d\d?):([0-5]\d) ?- ?(\d\d?):([0-5]\d)", re.ASCII)
 
 
 def set_policy(cluster_id: str, wanted: SetBackupPolicyRequest, *, overwrite: bool = False) -> Flow[bool]:
@@ -74,7 +74,7 @@ def as_request(policy: BackupPolicy) -> SetBackupPolicyRequest | None:
     return SetBackupPolicyRequest(
         enabled=True,
         frequency=",".join(sorted(days)),
-        start_time=f"{hour:02}:{minute:02}-{end_hour % 24:02}:{end_minute:02}",
+        start_time=f"{hour % 24:02}:{minute:02}-{end_hour % 24:02}:{end_minute:02}",
         retention_days=policy.retention_days,
         cross_region_copies=tuple(
             RegionRetention(region_id=region, retention_days=days) for region, days in copies
