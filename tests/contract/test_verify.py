@@ -301,6 +301,28 @@ def test_restored_copies_are_compared_with_the_collections_that_they_are_copies_
         assert differences(**arguments, sample_rows=0) == [(copied, "rows", "120", "119")]
 
 
+@pytest.mark.parametrize(
+    ("restore", "database"),
+    [
+        ({"collections": [ARTICLES], "destination_database": "sales"}, "default"),
+        ({"collections": ["orders"], "database": "sales", "destination_database": "default"}, "sales"),
+        ({"collections": [ARTICLES], "database": "default"}, None),
+    ],
+    ids=["out of the default database", "into the default database", "in the default database, by its name"],
+)
+def test_a_collection_may_have_been_restored_into_another_database(
+    world: World, manifest: dict[str, Any], restore: dict[str, Any], database: str | None
+) -> None:
+    backup = world.someone_backs_up(seconds=0)
+    result = TaskInstance(
+        lambda: ZillizRestoreCollectionsOperator(
+            task_id="task", cluster_id=CLUSTER_ID, backup_id=backup.backup_id, suffix="_copy", **restore
+        )
+    ).run()
+    for expected in ({"manifest": manifest}, {"source_cluster_id": CLUSTER_ID}):
+        assert differences(restored=result, database=database, **expected) == []
+
+
 def test_collections_that_were_restored_as_they_are_may_have_others_beside_them(
     world: World, manifest: dict[str, Any]
 ) -> None:
