@@ -92,11 +92,12 @@ def plant(world: World, cluster_id: str, database: str, name: str | None, change
     :param change: changes its data, and adds the collection if there is none; None removes it
     """
     cluster, now = world.control_plane.clusters[cluster_id], world.clock.time()
-    for each in cluster.databases_at(now)[database]:
+    group = cluster.databases_at(now)[database]
+    for each in group:
         if change is None and (each.name == name or (database and name is None)):
             cluster.remove_collection(database, each.name, now)
     if change is not None and name is not None:
-        collection = cluster.find(database, name, now) or Collection(name)
+        collection = next((each for each in group if each.name == name), Collection(name))
         assert isinstance(collection.data, RowsInMemory)
         cluster.put_collection(database, replace(collection, data=change(collection.data)), now)
 
