@@ -347,6 +347,19 @@ def load_states(world: World, cluster_id: str) -> dict[str, str]:
     return {each.name: each.status for group in groups.values() for each in group}
 
 
+@pytest.mark.parametrize("answer", [{}, {"loadState": None}, {"loadState": "LoadStateUnheardOf"}], ids=str)
+def test_a_collection_that_somebody_may_use_is_not_released(
+    world: World, restored: dict[str, Any], answer: dict[str, Any]
+) -> None:
+    """What does not show whether it is loaded may be in use."""
+    before = load_states(world, CLUSTER_ID)
+    world.fault("get_load_state", status=200, body={"code": 0, "data": answer}, times=None)
+    with pytest.raises(ZillizError, match="cannot be read"):
+        verify(restored=restored, source_cluster_id=CLUSTER_ID).run()
+    assert load_states(world, CLUSTER_ID) == before
+    assert not world.requests("release_collection")
+
+
 def test_what_was_loaded_to_count_its_rows_is_released_again(
     world: World, restored: dict[str, Any], logged: pytest.LogCaptureFixture
 ) -> None:
