@@ -1,7 +1,8 @@
 """
 A local emulator of Zilliz Cloud, to try and to test DAGs without an account.
 
-It imports nothing from the rest of this package. So a mistake of the package cannot hide in the emulator.
+Its API imports nothing from the rest of this package. So a mistake of the package cannot hide in the
+emulator.
 
 * ``python -m airflow_provider_zbackup.emulator`` serves it. ``--help`` shows the options and the admin API.
 * :func:`serve` serves it inside a test. The test can change the clock, the faults and the state of its

@@ -39,7 +39,7 @@ admin API (JSON, no key needed), below /_emulator:
   PATCH  /settings  changes any of these settings:
                     {{"job_seconds": 60, "list_lag": 5, "job_lag": 2, "conflict_scope": "organisation",
                      "conflict_code": 1, "conflict_message": "Busy. {{}}",
-                     "restore_policies": ["LATEST"], "copies_listed": "same_id",
+                     "restore_policies": ["LATEST"], "copies_listed": "same_id", "copies_block": true,
                      "console_policies": "null", "load_seconds": 2}}
   POST   /backups   starts a backup as a policy does, or with MANUAL as a colleague does:
                     {{"cluster_id": "...", "creation_method": "AUTO", "job": {{"seconds": 60}}}}

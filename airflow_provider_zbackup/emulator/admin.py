@@ -11,16 +11,16 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from airflow_provider_zbackup.emulator.api import OPERATIONS, backups, catalogue, policies
+from airflow_provider_zbackup.emulator.api import backups, catalogue, policies
 from airflow_provider_zbackup.emulator.api.request import ApiRequest
 from airflow_provider_zbackup.emulator.checked_model import CheckedModel, Seconds, explain
 from airflow_provider_zbackup.emulator.control_plane import ControlPlane, Settings
-from airflow_provider_zbackup.emulator.faults import ANY_OPERATION, BACKGROUND_OPERATIONS, FaultRule
+from airflow_provider_zbackup.emulator.faults import FaultRule
 from airflow_provider_zbackup.emulator.formats import Json, iso_time
 from airflow_provider_zbackup.emulator.jobs import JobPlan
 from airflow_provider_zbackup.emulator.records import (
@@ -33,25 +33,18 @@ from airflow_provider_zbackup.emulator.records import (
 from airflow_provider_zbackup.emulator.seed import PROJECT_ID
 
 
-class NewFaultRule(FaultRule):
-    """A fault rule, with a check of the operation's name. Python tests may use other names."""
-
-    @field_validator("operation")
-    @classmethod
-    def _operation_exists(cls, operation: str) -> str:
-        known = {operation.name for operation in OPERATIONS} | BACKGROUND_OPERATIONS | {ANY_OPERATION}
-        if operation not in known:
-            raise ValueError(f"must be one of {', '.join(sorted(known))}")
-        return operation
-
-
 class NewBackup(CheckedModel):
-    """A backup to start. Only automatic backups have a retention."""
+    """
+    A backup to start.
+
+    :param retention_days: only of automatic backups.
+    :param job: None leaves it to the fault rules.
+    """
 
     cluster_id: str
     creation_method: CreationMethod = "MANUAL"
     retention_days: int | None = Field(default=7, ge=1, le=30)
-    job: JobPlan = JobPlan()
+    job: JobPlan | None = None
 
 
 class JobEnd(CheckedModel):
@@ -154,7 +147,7 @@ def routes(control_plane: ControlPlane) -> list[Route]:
         route("GET", "/state", show_state),
         route("POST", "/reset", reset),
         route("GET", "/faults", show_faults),
-        route("POST", "/faults", add_fault, NewFaultRule),
+        route("POST", "/faults", add_fault, FaultRule),
         route("DELETE", "/faults", clear_faults),
         route("PATCH", "/settings", change_settings, Settings),
         route("POST", "/backups", start_backup, NewBackup),
@@ -237,7 +230,7 @@ def show_faults(control_plane: ControlPlane) -> Json:
     return control_plane.faults.to_json()
 
 
-def add_fault(control_plane: ControlPlane, rule: NewFaultRule) -> Json:
+def add_fault(control_plane: ControlPlane, rule: FaultRule) -> Json:
     """Add one fault rule."""
     return control_plane.faults.add(**rule.given()).model_dump()
 
@@ -260,7 +253,7 @@ def start_backup(control_plane: ControlPlane, new: NewBackup) -> Json:
         raise ValueError(f"cluster_id: There is no cluster {new.cluster_id}.")
     backup = control_plane.start_backup(
         control_plane.clusters[new.cluster_id],
-        operation="automatic_backup",
+        operation="automatic_backup" if new.creation_method == "AUTO" else "create_backup",
         creation_method=new.creation_method,
         retention_days=new.retention_days if new.creation_method == "AUTO" else None,
         plan=new.job,

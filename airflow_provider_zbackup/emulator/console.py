@@ -172,9 +172,7 @@ def _endpoint(control_plane: ControlPlane, page: Page) -> Callable[[Request], Aw
 
 def _redirect_to_project(control_plane: ControlPlane) -> Callable[[Request], Awaitable[Response]]:
     async def respond(request: Request) -> Response:
-        projects = control_plane.projects
-        project_id = PROJECT_ID if PROJECT_ID in projects else next(iter(projects))
-        return RedirectResponse(_url_of(control_plane, project_id) + "/clusters")
+        return RedirectResponse(_url_of(control_plane, PROJECT_ID) + "/clusters")
 
     return respond
 

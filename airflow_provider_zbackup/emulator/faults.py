@@ -58,6 +58,17 @@ class FaultRule(CheckedModel):
     job: JobPlan | None = None
     fired: int = 0
 
+    @field_validator("operation")
+    @classmethod
+    def _operation_exists(cls, operation: str) -> str:
+        # The operations need the control plane, which needs this module.
+        from airflow_provider_zbackup.emulator.api import OPERATIONS
+
+        known = {each.name for each in OPERATIONS} | BACKGROUND_OPERATIONS | {ANY_OPERATION}
+        if operation not in known:
+            raise ValueError(f"must be one of {', '.join(sorted(known))}")
+        return operation
+
     @field_validator("status")
     @classmethod
     def _status_has_a_body(cls, status: int | None) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import secrets
 import string
 from calendar import timegm
@@ -14,6 +15,8 @@ Json: TypeAlias = Any
 
 DAY = 86_400
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+#: Milvus takes no other names of databases and collections.
+_NAME = re.compile(r"[A-Za-z_]\w{0,254}", re.ASCII)
 
 
 def iso_time(seconds: float) -> str:
@@ -28,6 +31,11 @@ def parse_time(text: str) -> float:
     :raises ValueError: for any other form.
     """
     return timegm(strptime(text, _TIME_FORMAT))
+
+
+def is_name(text: str) -> bool:
+    """Return whether a database or a collection can have this name."""
+    return _NAME.fullmatch(text) is not None
 
 
 def new_backup_id(number: int) -> str:

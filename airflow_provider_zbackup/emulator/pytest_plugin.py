@@ -37,7 +37,8 @@ class ZillizCloud:
     """
     A local Zilliz Cloud, to which the Airflow connection ``zilliz_default`` leads.
 
-    Its jobs take two seconds; ``control_plane.configure(job_seconds=…)`` changes that.
+    Meanwhile, Airflow asks no secrets backend: connections and Variables come from environment variables and
+    its database. Its jobs take two seconds; ``control_plane.configure(job_seconds=…)`` changes that.
     """
 
     def __init__(self, emulator: RunningEmulator, prepare_airflow: Callable[[], None]) -> None:
@@ -66,6 +67,8 @@ class ZillizCloud:
         Airflow has an empty database of its own for each test: no test sees the Variables or runs of
         another, and your Airflow's database is left alone. From Airflow 3.0 on the DAG is put into it, so
         the DAG may be made anywhere, also in the test.
+
+        The test must not be ``async``: for a task that defers, ``dag.test()`` runs an event loop of its own.
 
         :param dag: the DAG
         :param arguments: what ``dag.test()`` takes, such as ``run_conf``
@@ -117,6 +120,7 @@ def _serve_cloud(
         pytest.MonkeyPatch.context() as patch,
         serve(ControlPlane(settings=Settings(job_seconds=2), data=data)) as emulator,
     ):
+        _ask_only_the_environment(patch)
         patch.setenv("AIRFLOW_CONN_ZILLIZ_DEFAULT", json.dumps(emulator.connection))
         yield ZillizCloud(emulator, prepare_airflow)
     if prepared:
@@ -157,6 +161,19 @@ def _airflow_settings(database: Path) -> dict[str, str]:
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([bundle]),
     }
+
+
+def _ask_only_the_environment(patch: pytest.MonkeyPatch) -> None:
+    """Switch off the user's secrets backend: Airflow asks it first, and it may lead to the real service."""
+    patch.setenv("AIRFLOW__SECRETS__BACKEND", "")
+    patch.setenv("AIRFLOW__WORKERS__SECRETS_BACKEND", "")
+    # What is already imported forgets the backend. Afterwards it looks again by itself.
+    imported: Any = sys.modules.get("airflow.configuration")
+    if imported is not None:
+        imported.secrets_backend_list[:] = imported.initialize_secrets_backends()
+    imported = sys.modules.get("airflow.sdk.configuration")
+    if hasattr(imported, "clear_secrets_backends_cache"):
+        imported.clear_secrets_backends_cache()  # Airflow 3.3
 
 
 def _reconnect() -> None:

@@ -116,11 +116,6 @@ class Cluster:
                 databases.setdefault(each.database, []).append(each.collection)
         return databases
 
-    def find(self, database: str, name: str, now: float) -> Collection | None:
-        """Return a collection; None if there is none of that name."""
-        group = self.databases_at(now).get(database, [])
-        return next((collection for collection in group if collection.name == name), None)
-
     def put_collection(self, database: str, collection: Collection, now: float) -> None:
         """Add a collection, or replace the one with the same name."""
         if self.engine is not None:

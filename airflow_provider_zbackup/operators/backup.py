@@ -351,11 +351,14 @@ class ZillizPruneBackupsOperator(ZillizOperator):
     Delete the backups that no rule keeps. The log shows the whole plan before anything is deleted.
 
     A backup goes only if every given rule lets it go. The rules count per group: backups of one cluster with
-    the same type, creation method and collections. Of each group the newest ``min_keep`` stay, whatever the
-    rules say. A backup that is being made, or that shows no usable creation time, stays and is not counted.
+    the same type, creation method, region and collections. Of each group the newest ``min_keep`` stay,
+    whatever the rules say. A backup that is being made, or that shows no usable creation time, stays and is
+    not counted.
 
-    The task may be interrupted at any time; the next run finds the same backups to keep. A backup in another
-    region counts like any other.
+    The task may be interrupted at any time; the next run finds the same backups to keep.
+
+    Nothing in the API shows that a backup is in use. Give an ``older_than`` that is longer than your longest
+    migration, restore and export: they fail without their backup.
 
     :param cluster_id: the cluster whose backups are pruned (templated)
     :param project_id: the project whose backups are pruned, instead of one cluster (templated)

@@ -93,7 +93,8 @@ class ZillizVerifyCollectionsOperator(ZillizOperator):
     :param collections: names of the collections to compare, or a mapping of what they were called to what
         they are called now; by default those of ``restored``, or else all of the cluster (templated)
     :param database: database of the collections; by default the default database, or all of them if no
-        ``collections`` are given (templated)
+        ``collections`` are given. With ``restored``, that from which they come; by default where they are
+        now (templated)
     :param sample_rows: the most rows of each collection to compare with those of ``source_cluster_id``; a
         manifest has its own sample. They are taken at even distances; if primary keys are texts, from the
         1,048,576 smallest ones
@@ -229,9 +230,9 @@ class ZillizVerifyCollectionsOperator(ZillizOperator):
             return Scope(None, self.database)
         if not restored:
             raise ArgumentError("restored does not say which collections were restored: give collections")
-        return Scope(
-            [
-                Pair((database or item["database"], item["name"]), (item["database"], item["restored_as"]))
-                for item in restored
-            ]
-        )
+        pairs = []
+        for item in restored:
+            place = read_database(item["database"])
+            source = place if self.database is None else database
+            pairs.append(Pair((source, item["name"]), (place, item["restored_as"])))
+        return Scope(pairs)

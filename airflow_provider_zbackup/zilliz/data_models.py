@@ -7,7 +7,7 @@ Like those of the API in ``models.py`` they are read leniently. Only what is com
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -61,9 +61,11 @@ class LoadState(Answer):
     """
     Whether a collection is loaded:
     https://docs.zilliz.com/reference/restful/get-collection-load-state-v2
+
+    It must be read: what seems not to be loaded is loaded and released again.
     """
 
-    load_state: str = ""
+    load_state: Literal["LoadStateNotLoad", "LoadStateLoading", "LoadStateLoaded"]
     load_progress: int | None = None
 
     @property

@@ -74,7 +74,9 @@ class BackedUpDatabase(Answer):
     @model_validator(mode="before")
     @classmethod
     def _accept_empty(cls, data: Any) -> Any:
-        return with_empty_list(data, "collections")
+        """Accept a database without collections in any form."""
+        is_empty = isinstance(data, dict) and data.get("collections") is None
+        return data | {"collections": []} if is_empty else data
 
 
 #: Collections, each with its database; ``None`` is the default database.

@@ -229,6 +229,10 @@ def test_whatever_fails_only_what_was_meant_goes(
         assert len(str(error)) > 40, "the error says what is the matter"
         heal(world)
         result = task.run()
+    elif there(world) > set(ids[going:]):
+        # What could not be read stays until the next run.
+        assert (case, operation) == ("prune", "describe_backup")
+        result = task.run()
     assert there(world) == set(ids[going:])
     assert int(result["deleted"]) in range(going + 1)
     assert API_KEY not in "".join(capfd.readouterr()) + repr(error) + repr(result)

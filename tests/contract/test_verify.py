@@ -92,11 +92,12 @@ def plant(world: World, cluster_id: str, database: str, name: str | None, change
     :param change: changes its data, and adds the collection if there is none; None removes it
     """
     cluster, now = world.control_plane.clusters[cluster_id], world.clock.time()
-    for each in cluster.databases_at(now)[database]:
+    group = cluster.databases_at(now)[database]
+    for each in group:
         if change is None and (each.name == name or (database and name is None)):
             cluster.remove_collection(database, each.name, now)
     if change is not None and name is not None:
-        collection = cluster.find(database, name, now) or Collection(name)
+        collection = next((each for each in group if each.name == name), Collection(name))
         assert isinstance(collection.data, RowsInMemory)
         cluster.put_collection(database, replace(collection, data=change(collection.data)), now)
 
@@ -300,6 +301,28 @@ def test_restored_copies_are_compared_with_the_collections_that_they_are_copies_
         assert differences(**arguments, sample_rows=0) == [(copied, "rows", "120", "119")]
 
 
+@pytest.mark.parametrize(
+    ("restore", "database"),
+    [
+        ({"collections": [ARTICLES], "destination_database": "sales"}, "default"),
+        ({"collections": ["orders"], "database": "sales", "destination_database": "default"}, "sales"),
+        ({"collections": [ARTICLES], "database": "default"}, None),
+    ],
+    ids=["out of the default database", "into the default database", "in the default database, by its name"],
+)
+def test_a_collection_may_have_been_restored_into_another_database(
+    world: World, manifest: dict[str, Any], restore: dict[str, Any], database: str | None
+) -> None:
+    backup = world.someone_backs_up(seconds=0)
+    result = TaskInstance(
+        lambda: ZillizRestoreCollectionsOperator(
+            task_id="task", cluster_id=CLUSTER_ID, backup_id=backup.backup_id, suffix="_copy", **restore
+        )
+    ).run()
+    for expected in ({"manifest": manifest}, {"source_cluster_id": CLUSTER_ID}):
+        assert differences(restored=result, database=database, **expected) == []
+
+
 def test_collections_that_were_restored_as_they_are_may_have_others_beside_them(
     world: World, manifest: dict[str, Any]
 ) -> None:
@@ -322,6 +345,19 @@ def test_collections_that_were_restored_as_they_are_may_have_others_beside_them(
 def load_states(world: World, cluster_id: str) -> dict[str, str]:
     groups = world.control_plane.clusters[cluster_id].databases_at(world.clock.time())
     return {each.name: each.status for group in groups.values() for each in group}
+
+
+@pytest.mark.parametrize("answer", [{}, {"loadState": None}, {"loadState": "LoadStateUnheardOf"}], ids=str)
+def test_a_collection_that_somebody_may_use_is_not_released(
+    world: World, restored: dict[str, Any], answer: dict[str, Any]
+) -> None:
+    """What does not show whether it is loaded may be in use."""
+    before = load_states(world, CLUSTER_ID)
+    world.fault("get_load_state", status=200, body={"code": 0, "data": answer}, times=None)
+    with pytest.raises(ZillizError, match="cannot be read"):
+        verify(restored=restored, source_cluster_id=CLUSTER_ID).run()
+    assert load_states(world, CLUSTER_ID) == before
+    assert not world.requests("release_collection")
 
 
 def test_what_was_loaded_to_count_its_rows_is_released_again(

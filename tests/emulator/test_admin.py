@@ -200,6 +200,29 @@ def test_a_backup_can_be_put_in_the_way(
     assert api.job(backup["jobId"])["status"] == "SUCCESSFUL"
 
 
+@pytest.mark.parametrize(
+    ("operation", "creation_method"), [("create_backup", "MANUAL"), ("automatic_backup", "AUTO")]
+)
+def test_a_fault_rule_plans_the_job_of_a_backup_unless_the_backup_has_a_plan(
+    visitor: httpx.Client, operation: str, creation_method: str
+) -> None:
+    ask(visitor, "POST", "faults", {"operation": operation, "job": {"status": "FAILED", "seconds": 0}})
+    body = {"cluster_id": CLUSTER, "creation_method": creation_method}
+
+    ask(visitor, "POST", "backups", body)
+    ask(visitor, "POST", "backups", body | {"job": {"seconds": 0}})
+
+    jobs = ask(visitor, "GET", "state")["jobs"]
+    assert [job["status"] for job in jobs] == ["FAILED", "SUCCESSFUL"]
+
+
+@pytest.mark.parametrize("database", ["", "default"])
+def test_the_default_database_has_two_names(visitor: httpx.Client, api: Api, database: str) -> None:
+    ask(visitor, "POST", "clusters", {"cluster_id": CLUSTER, "databases": {database: ["films"]}})
+
+    api.create(CLUSTER, backupType="COLLECTION", dbCollections=[{"collectionNames": ["films"]}])
+
+
 def test_clusters_can_be_added_and_changed(visitor: httpx.Client, api: Api, clock: VirtualClock) -> None:
     databases = {"": ["films", {"name": "books", "status": "UNLOADED", "size": 7}]}
     body = {"cluster_id": "in01-5555", "cluster_name": "Added", "databases": databases}

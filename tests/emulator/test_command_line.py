@@ -10,7 +10,7 @@ import sys
 import httpx
 import pytest
 
-from airflow_provider_zbackup.emulator import seed
+from airflow_provider_zbackup.emulator import Settings, seed
 
 COMMAND = [sys.executable, "-m", "airflow_provider_zbackup.emulator"]
 PREFIX = "export AIRFLOW_CONN_ZILLIZ_DEFAULT="
@@ -79,6 +79,8 @@ def test_help_tells_the_ids_and_the_operations() -> None:
 
     for word in (seed.DEDICATED_CLUSTER_ID, "/_emulator", "restore_collection_backup", "--job-seconds"):
         assert word in text
+    for name in Settings.model_fields:
+        assert f'"{name}": ' in text
 
 
 def test_without_the_extra_it_says_what_real_data_need() -> None:

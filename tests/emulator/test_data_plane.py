@@ -92,6 +92,7 @@ def test_it_describes_a_collection(open_cluster: Callable[..., DataPlane]) -> No
     (tags,) = (field for field in described["fields"] if field["name"] == "tags")
     assert tags["elementType"] == "VarChar"
     assert cluster.code("collections/describe", collectionName="nothing") == 100
+    assert cluster.code("collections/describe", collectionName="products", dbName="nothing") == 800
     assert cluster.code("collections/describe") == 1802
 
 
@@ -135,8 +136,7 @@ def test_collections_can_be_loaded_and_released(
 
 def test_a_collection_without_index_cannot_be_loaded(cluster: DataPlane, control_plane: ControlPlane) -> None:
     source, now = control_plane.clusters[CLUSTER], control_plane.now()
-    collection = source.find("", "quick_setup", now)
-    assert collection is not None
+    collection = next(each for each in source.databases_at(now)[""] if each.name == "quick_setup")
     data = replace(collection.data, indexes=())  # type: ignore[type-var]
     source.put_collection("", replace(collection, data=data), now)
     assert cluster.code("collections/load", collectionName="quick_setup") == 700
@@ -285,8 +285,9 @@ def test_a_restored_collection_has_the_rows_of_its_backup(
     backup = api.create(CLUSTER)
     clock.sleep(10)
     source = control_plane.clusters[CLUSTER]
-    live = source.find("", "medium_articles", control_plane.now())
-    assert live is not None
+    live = next(
+        each for each in source.databases_at(control_plane.now())[""] if each.name == "medium_articles"
+    )
     broken = RowsInMemory(articles().fields, {0: articles().rows[0]}, articles().indexes)
     source.put_collection("", replace(live, data=broken), control_plane.now())
     names = {"collectionName": live.name, "destCollectionName": "back", "destCollectionStatus": "LOADED"}

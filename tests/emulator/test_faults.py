@@ -170,6 +170,7 @@ def test_an_automatic_backup_can_fail(api: Api, control_plane: ControlPlane, clo
 @pytest.mark.parametrize(
     ("effect", "problem"),
     [
+        ({"operation": "create_backups", "drop": True}, "operation\n.*must be one of .*create_backup"),
         ({}, "exactly one effect"),
         ({"status": 500, "drop": True}, "exactly one effect"),
         ({"status": 999}, "status"),
@@ -182,7 +183,7 @@ def test_an_automatic_backup_can_fail(api: Api, control_plane: ControlPlane, clo
 )
 def test_impossible_rules_are_refused(effect: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
-        FaultRule(operation="create_backup", **effect)
+        FaultRule(**{"operation": "create_backup", **effect})
 
 
 def test_a_hanging_request_does_not_stop_others(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -18,7 +19,7 @@ from pathlib import Path
 import pytest
 
 assert "airflow" not in sys.modules, "the plugin imports Airflow"
-from airflow.providers.common.compat.sdk import DAG, Variable, task
+from airflow.providers.common.compat.sdk import DAG, BaseHook, Variable, task
 from airflow import settings
 from airflow_provider_zbackup.hooks.zilliz import ZillizHook
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
@@ -26,6 +27,7 @@ from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
 CONNECTION = "AIRFLOW_CONN_ZILLIZ_DEFAULT"
 CLUSTER_ID = "in01-31a6b840e50b72d"
 ours = settings.SQL_ALCHEMY_CONN
+assert BaseHook.get_connection("zilliz_default").host == "https://production.example"
 
 
 def nightly(**arguments):
@@ -77,6 +79,7 @@ def test_a_dag_twice_with_a_configuration(zilliz_cloud):
 
 def test_nothing_is_left():
     assert CONNECTION not in os.environ
+    assert BaseHook.get_connection("zilliz_default").host == "https://production.example"
     assert settings.SQL_ALCHEMY_CONN == ours == str(settings.engine.url)
     assert not Path(ours.removeprefix("sqlite:///")).exists()
 '''
@@ -85,11 +88,20 @@ def test_nothing_is_left():
 def test_it_gives_each_test_a_cloud_and_a_database_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "test_mine.py").write_text(TESTS)
+    # Airflow asks it before the environment, so without care the tests would back up the real cluster.
+    secrets = {"zilliz_default": {"conn_type": "zilliz", "host": "https://production.example"}}
+    (tmp_path / "secrets.json").write_text(json.dumps(secrets))
+    backend = {
+        "AIRFLOW__SECRETS__BACKEND": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
+        "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps(
+            {"connections_file_path": str(tmp_path / "secrets.json")}
+        ),
+    }
     kept = {name: value for name, value in os.environ.items() if "AIRFLOW" not in name}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"],
         cwd=tmp_path,
-        env=kept | {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
+        env=kept | backend | {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=300,

@@ -286,6 +286,10 @@ def test_what_backups_offer_can_be_set(api: Api, visitor: httpx.Client, path: st
         (collection(collectionName="orders", destCollectionStatus="KEEP"), 96037),
         (collection(collectionName="nowhere"), 96039),
         (collection("nowhere", collectionName="orders"), 96039),
+        (collection(collectionName="orders", destCollectionName="orders-2026-03-02"), 96039),
+        (collection(collectionName="orders", destCollectionName="2026_orders"), 96039),
+        (collection(collectionName="orders", destCollectionName="o" * 256), 96039),
+        ({"destClusterId": SECOND, "dbCollections": [{"dbName": "sales", "destDbName": "a-b"}]}, 96039),
         (
             {
                 "destClusterId": CLUSTER,

@@ -140,7 +140,9 @@ def test_what_is_sent(operation: Operation[Any], path: str, body: dict[str, Any]
     data: Any = [{"count(*)": 1}] if operation.answer is RowCount else []
     if operation.answer in (CollectionDescription,):
         data = {"fields": []}
-    elif path in ("collections/get_load_state", "collections/load", "collections/release"):
+    elif path == "collections/get_load_state":
+        data = {"loadState": "LoadStateLoaded"}
+    elif path in ("collections/load", "collections/release"):
         data = {}
     _, (request,) = send(operation, ok(data))
     assert str(request.url) == f"{ADDRESS}/v2/vectordb/{path}"

@@ -67,7 +67,8 @@ class Stock:
                 if self.ignores_filter or query.get("clusterId") in (None, b.cluster_id)
             ]
             start = (int(query["currentPage"]) - 1) * 100
-            bare = [b.model_copy(update={"db_collections": ()}) for b in shown if not b.is_deleted]
+            hidden = {"db_collections": (), "region_id": None}
+            bare = [b.model_copy(update=hidden) for b in shown if not b.is_deleted]
             return BackupPage(page_size=100, backups=tuple(bare[start : start + 100]))
         for number, held in enumerate(self.backups):
             if (held.cluster_id, held.backup_id) == (cluster_id, backup_id):
@@ -207,19 +208,20 @@ def test_pruning_deletes_the_oldest_first_and_shows_the_plan_before() -> None:
     first_delete = stock.worker.calls.index("delete backup")
     assert stock.worker.calls[:first_delete].count("list backups") == 1
     notes = stock.worker.notes
-    assert notes[:2] == [
+    assert notes[:3] == [
+        "Reading the regions and collections of 5 backups.",
         "PLAN                 AGE      SIZE    NAME  COLLECTIONS  BACKUP  CLUSTER",
         "keep: keep_last=2    0 s      2.0 GB  -     all          b0      in01-cluster",
     ]
     assert "DELETE: keep_last=2  2 d 0 h  2.0 GB  -     all          b2      in01-cluster" in notes
-    assert notes[6] == "Keeping 2 backups, deleting 3: 6.0 GB, about 0.15 less a month."
+    assert notes[7] == "Keeping 2 backups, deleting 3: 6.0 GB, about 0.15 less a month."
     assert notes[-1] == "Deleted 3 of 5 backups: 6.0 GB."
 
 
 def test_a_dry_run_deletes_nothing() -> None:
     stock = five()
     result = stock.prune(dry_run=True)
-    assert stock.worker.calls == ["list backups"]
+    assert stock.worker.calls == ["list backups"] + ["describe backup"] * 5
     assert [held["action"] for held in result["backups"]] == ["kept", "kept"] + ["would be deleted"] * 3
     assert (result["deleted"], result["freed_bytes"], result["dry_run"]) == (0, 0, True)
     assert "Nothing was deleted: dry_run is set." in stock.worker.notes
@@ -289,10 +291,35 @@ def test_backups_of_other_collections_do_not_count() -> None:
     stock = Stock([of("a1", 1, "a"), of("a2", 2, "a"), of("ab", 3, "a", "b"), of("abcd", 4, *"abcd")])
     stock.prune(RetentionRules(keep_last=1))
     assert stock.deleted == ["a2"]
-    assert "Reading the collections of 4 backups." in stock.worker.notes
+    assert "Reading the regions and collections of 4 backups." in stock.worker.notes
     table = "\n".join(stock.worker.notes)
     assert "a, b " in table
     assert "a, b, c and 1 more" in table
+
+
+def test_a_copy_in_another_region_does_not_push_out_the_backup_at_home() -> None:
+    """A copy is made after its backup, so it is always the newer one."""
+    home = [aged(f"home{days}", days + 0.1, region_id="aws-us-west-2") for days in range(3)]
+    copies = [aged(f"copy{days}", days, region_id="aws-us-east-1") for days in range(3)]
+    stock = Stock([*home, *copies])
+    stock.prune(RetentionRules(keep_last=1))
+    assert {held.backup_id for held in stock.backups} == {"home0", "copy0"}
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_backup_whose_region_cannot_be_read_stays(number: int) -> None:
+    stock = Stock([aged(f"b{days}", days, region_id="aws-us-west-2") for days in range(3)])
+    refusals = [ZillizRefusedError("No.", code=99)]
+
+    def act(operation: Operation[Any]) -> None:
+        if operation.name == "describe backup" and operation.path.endswith(f"b{number}") and refusals:
+            stock.faults["describe backup"] = [refusals.pop()]
+
+    stock.before = act
+    stock.prune(RetentionRules(keep_last=1))
+    assert {f"b{number}"} <= {held.backup_id for held in stock.backups}
+    stock.prune(RetentionRules(keep_last=1))
+    assert {held.backup_id for held in stock.backups} == {"b0"}
 
 
 def test_a_backup_whose_collections_cannot_be_read_stays() -> None:
@@ -311,14 +338,14 @@ def test_a_long_reading_says_how_far_it_is() -> None:
 
     stock.before = take_time
     stock.prune(RetentionRules(keep_last=1))
-    assert "Read the collections of 3 of 9 backups." in stock.worker.notes
+    assert "Read the regions and collections of 3 of 9 backups." in stock.worker.notes
 
 
 def change(stock: Stock, number: int, **facts: Any) -> None:
     """Change a backup right after the plan."""
 
     def act(operation: Operation[Any]) -> None:
-        if operation.name != "list backups":
+        if any(note.startswith("Keeping ") for note in stock.worker.notes):
             stock.backups[number] = stock.backups[number].model_copy(update=facts)
             stock.before = lambda operation: None
 

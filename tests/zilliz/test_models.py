@@ -310,6 +310,7 @@ def test_times_are_utc(text: Any, time: datetime | None) -> None:
     [
         ([{"dbName": "", "collections": [{"collectionName": "a"}]}], {(None, "a")}),
         ([{"dbName": "x", "collections": None}, {"collections": [{"collectionName": "a"}]}], {(None, "a")}),
+        ([{"dbName": "x"}, {"collections": [{"collectionName": "a"}]}], {(None, "a")}),
         ([{"dbName": "x", "collections": []}], None),
         pytest.param([{"collections": [{"name": "a"}]}], None, id="no name that is known"),
         pytest.param([{"collections": [{"collectionName": ""}]}], None, id="an empty name"),
@@ -318,7 +319,6 @@ def test_times_are_utc(text: Any, time: datetime | None) -> None:
             None,
             id="a part that cannot be read",
         ),
-        pytest.param([{"collections": [{"collectionName": "a"}]}, {"dbName": "x"}], None, id="no list"),
     ],
 )
 def test_contents_are_shown_in_full_or_not_at_all(databases: Any, contents: Contents | None) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_zbackup.zilliz.flows.retention import RetentionRules, needs_contents, plan_retention
+from airflow_provider_zbackup.zilliz.flows.retention import RetentionRules, needs_details, plan_retention
 from airflow_provider_zbackup.zilliz.models import Backup, Contents
 from tests.zilliz.driver import backup
 
@@ -29,8 +29,18 @@ def daily(count: int, **facts: Any) -> list[Backup]:
     return [aged(f"b{days}", days, **facts) for days in range(count)]
 
 
-def kept(backups: list[Backup], contents: dict[str, Contents | None] | None = None, **rules: Any) -> set[str]:
-    plan = plan_retention(backups, RetentionRules(**rules), NOW, contents or {})
+def holding(backup: Backup, contents: Contents | None) -> Backup:
+    """Return a backup that shows what it holds."""
+    held = [
+        {"dbName": database or "", "collections": [{"collectionName": name}]}
+        for database, name in contents or ()
+    ]
+    shown = Backup.model_validate({"dbCollections": held})
+    return backup.model_copy(update={"db_collections": shown.db_collections})
+
+
+def kept(backups: list[Backup], **rules: Any) -> set[str]:
+    plan = plan_retention(backups, RetentionRules(**rules), NOW)
     assert sorted(verdict.backup.backup_id for verdict in plan) == sorted(b.backup_id for b in backups)
     return {verdict.backup.backup_id for verdict in plan if verdict.is_kept}
 
@@ -102,12 +112,16 @@ def test_groups_are_counted_by_themselves() -> None:
         aged("c2", 2),
         aged("other", 9, cluster_id="in01-other"),
         aged("auto", 9, creation_method="AUTO"),
-        aged("a1", 3, backup_type="COLLECTION"),
-        aged("a2", 4, backup_type="COLLECTION"),
-        aged("u", 9, backup_type="COLLECTION"),
+        aged("copy", 9, region_id="aws-us-east-1"),
+        holding(aged("a1", 3, backup_type="COLLECTION"), ARTICLES),
+        holding(aged("a2", 4, backup_type="COLLECTION"), ARTICLES),
+        holding(aged("u", 9, backup_type="COLLECTION"), USERS),
     ]
-    contents: dict[str, Contents | None] = {"a1": ARTICLES, "a2": ARTICLES, "u": USERS}
-    assert kept(backups, contents, keep_last=1) == {"c1", "other", "auto", "a1", "u"}
+    assert kept(backups, keep_last=1) == {"c1", "other", "auto", "copy", "a1", "u"}
+
+
+def test_what_a_cluster_held_when_it_was_backed_up_makes_no_group() -> None:
+    assert kept([holding(aged("a", 1), ARTICLES), holding(aged("b", 2), USERS)], keep_last=1) == {"a"}
 
 
 def test_some_are_kept_by_id_or_name() -> None:
@@ -121,7 +135,7 @@ def test_some_are_kept_by_id_or_name() -> None:
 
 def test_a_verdict_says_which_rule_it_follows() -> None:
     rules = RetentionRules(keep_last=1, older_than=timedelta(days=1), keep_weekly=2, keep=["b9"])
-    plan = plan_retention(daily(10), rules, NOW, {})
+    plan = plan_retention(daily(10), rules, NOW)
     reasons = {verdict.backup.backup_id: verdict.reason for verdict in plan}
     assert reasons["b0"] == "keep_last=1"
     assert reasons["b1"] == "keep_weekly=2"
@@ -136,17 +150,20 @@ def test_of_the_same_second_the_higher_id_is_the_newest() -> None:
     assert kept([aged("a", 1), aged("b", 1)], keep_last=1) == {"b"}
 
 
-def test_collections_are_asked_for_only_where_they_decide() -> None:
-    collections = [
+def test_details_are_asked_for_only_where_they_decide() -> None:
+    backups = [
         aged("young", 1, backup_type="COLLECTION"),
         aged("old", 9, backup_type="COLLECTION"),
         aged("elsewhere", 9, backup_type="COLLECTION", cluster_id="in01-other"),
         aged("whole", 9),
         aged("creating", 9, backup_type="COLLECTION", status="CREATING"),
+        aged("young whole", 1, cluster_id="in01-whole"),
+        aged("old whole", 9, cluster_id="in01-whole"),
     ]
     rules = RetentionRules(older_than=timedelta(days=7))
-    assert [b.backup_id for b in needs_contents(collections, rules, NOW)] == ["young", "old"]
-    assert needs_contents(collections, replace(rules, min_keep=2), NOW) == []
+    needed = [b.backup_id for b in needs_details(backups, rules, NOW)]
+    assert needed == ["young", "old", "young whole", "old whole"]
+    assert needs_details(backups, replace(rules, min_keep=2), NOW) == []
 
 
 COUNTS = st.none() | st.integers(1, 4)
@@ -166,36 +183,39 @@ CONTENTS = st.sampled_from([None, ARTICLES, USERS])
 
 
 @st.composite
-def stocks(draw: st.DrawFn) -> tuple[list[Backup], dict[str, Contents | None]]:
-    backups = [
-        Backup(
-            backup_id=str(number),
-            backup_name=draw(st.sampled_from(["keep-me", "backup"])),
-            cluster_id=draw(st.sampled_from(["in01-a", "in01-b"])),
-            backup_type=draw(st.sampled_from(["CLUSTER", "COLLECTION"])),
-            creation_method=draw(st.sampled_from(["MANUAL", "AUTO"])),
-            status=draw(st.sampled_from(["AVAILABLE", "AVAILABLE", "AVAILABLE", "CREATING"])),
-            create_time=draw(st.none() | st.integers(-20, 24 * 80).map(lambda h: NOW - timedelta(hours=h))),
+def stocks(draw: st.DrawFn) -> list[Backup]:
+    return [
+        holding(
+            Backup(
+                backup_id=str(number),
+                backup_name=draw(st.sampled_from(["keep-me", "backup"])),
+                cluster_id=draw(st.sampled_from(["in01-a", "in01-b"])),
+                backup_type=draw(st.sampled_from(["CLUSTER", "COLLECTION"])),
+                creation_method=draw(st.sampled_from(["MANUAL", "AUTO"])),
+                region_id=draw(st.sampled_from([None, "aws-us-west-2", "aws-us-east-1"])),
+                status=draw(st.sampled_from(["AVAILABLE", "AVAILABLE", "AVAILABLE", "CREATING"])),
+                create_time=draw(
+                    st.none() | st.integers(-20, 24 * 80).map(lambda h: NOW - timedelta(hours=h))
+                ),
+            ),
+            draw(CONTENTS),
         )
         for number in range(draw(st.integers(0, 15)))
     ]
-    return backups, {backup.backup_id: draw(CONTENTS) for backup in backups}
 
 
 STOCKS = stocks()
 
 
 @given(STOCKS, RULES)
-def test_of_each_group_the_newest_usable_ones_stay(
-    stock: tuple[list[Backup], dict[str, Contents | None]], rules: RetentionRules
-) -> None:
-    backups, contents = stock
-    staying = kept_by(backups, contents, rules)
+def test_of_each_group_the_newest_usable_ones_stay(backups: list[Backup], rules: RetentionRules) -> None:
+    staying = kept_by(backups, rules)
     groups: dict[Any, list[Backup]] = {}
     for b in backups:
         if b.is_available and b.create_time and b.create_time <= NOW:
-            held = contents[b.backup_id] if b.backup_type == "COLLECTION" else None
-            groups.setdefault((b.cluster_id, b.backup_type, b.creation_method, held), []).append(b)
+            held = b.contents if b.backup_type == "COLLECTION" else None
+            key = (b.cluster_id, b.backup_type, b.creation_method, b.region_id, held)
+            groups.setdefault(key, []).append(b)
     for group in groups.values():
         newest_first = sorted(group, key=lambda b: (b.create_time, b.backup_id), reverse=True)
         for b in newest_first[: rules.min_keep]:
@@ -204,34 +224,33 @@ def test_of_each_group_the_newest_usable_ones_stay(
 
 @given(STOCKS, RULES, st.data())
 def test_a_further_rule_never_deletes_more(
-    stock: tuple[list[Backup], dict[str, Contents | None]], rules: RetentionRules, data: st.DataObject
+    backups: list[Backup], rules: RetentionRules, data: st.DataObject
 ) -> None:
     given_rules = [n for n in ("keep_last", "older_than", "keep_daily", "keep_weekly") if getattr(rules, n)]
     dropped: dict[str, Any] = {name: None for name in given_rules if data.draw(st.booleans())}
     fewer = replace(rules, **dropped)
-    assert kept_by(*stock, fewer) <= kept_by(*stock, rules)
+    assert kept_by(backups, fewer) <= kept_by(backups, rules)
 
 
 @given(STOCKS, RULES, st.data())
 def test_after_an_interruption_the_same_ones_stay(
-    stock: tuple[list[Backup], dict[str, Contents | None]], rules: RetentionRules, data: st.DataObject
+    backups: list[Backup], rules: RetentionRules, data: st.DataObject
 ) -> None:
-    backups, contents = stock
-    staying = kept_by(backups, contents, rules)
+    staying = kept_by(backups, rules)
     left = [b for b in backups if b.backup_id in staying or data.draw(st.booleans())]
-    assert kept_by(left, contents, rules) == staying
+    assert kept_by(left, rules) == staying
 
 
 @given(STOCKS, RULES)
-def test_without_the_collections_nothing_changes_for_those_that_do_not_need_them(
-    stock: tuple[list[Backup], dict[str, Contents | None]], rules: RetentionRules
+def test_without_the_details_nothing_changes_for_those_that_do_not_need_them(
+    backups: list[Backup], rules: RetentionRules
 ) -> None:
-    backups, contents = stock
-    needed = {b.backup_id for b in needs_contents(backups, rules, NOW)}
-    read = {backup_id: held for backup_id, held in contents.items() if backup_id in needed}
-    assert kept_by(backups, read, rules) == kept_by(backups, contents, rules)
+    needed = {b.backup_id for b in needs_details(backups, rules, NOW)}
+    hidden = {"region_id": None, "db_collections": ()}
+    read = [b if b.backup_id in needed else b.model_copy(update=hidden) for b in backups]
+    assert kept_by(read, rules) == kept_by(backups, rules)
 
 
-def kept_by(backups: list[Backup], contents: dict[str, Contents | None], rules: RetentionRules) -> set[str]:
-    plan = plan_retention(backups, rules, NOW, contents)
+def kept_by(backups: list[Backup], rules: RetentionRules) -> set[str]:
+    plan = plan_retention(backups, rules, NOW)
     return {verdict.backup.backup_id for verdict in plan if verdict.is_kept}

@@ -61,11 +61,7 @@ def list_databases(control_plane: ControlPlane, request: ApiRequest) -> Json:
 
 def list_collections(control_plane: ControlPlane, request: ApiRequest) -> Json:
     """https://docs.zilliz.com/reference/restful/list-collections-v2"""
-    database = _database(_body(request))
-    groups = _cluster(control_plane, request).databases_at(control_plane.now())
-    if database and database not in groups:
-        raise ApiError(NO_DATABASE, f"database not found[database={database}]")
-    return [collection.name for collection in groups.get(database, [])]
+    return [collection.name for collection in _group(control_plane, request)]
 
 
 def describe_collection(control_plane: ControlPlane, request: ApiRequest) -> Json:
@@ -228,12 +224,20 @@ def _cluster(control_plane: ControlPlane, request: ApiRequest) -> Cluster:
 
 
 def _find(control_plane: ControlPlane, request: ApiRequest) -> Collection:
-    body = _body(request)
-    name = _text(body, "collectionName")
-    found = _cluster(control_plane, request).find(_database(body), name, control_plane.now())
-    if found is None:
-        raise ApiError(NO_COLLECTION, f"can't find collection[collection={name}]")
-    return found
+    name = _text(_body(request), "collectionName")
+    for collection in _group(control_plane, request):
+        if collection.name == name:
+            return collection
+    raise ApiError(NO_COLLECTION, f"can't find collection[collection={name}]")
+
+
+def _group(control_plane: ControlPlane, request: ApiRequest) -> Sequence[Collection]:
+    """Return the collections of a database."""
+    database = _database(_body(request))
+    groups = _cluster(control_plane, request).databases_at(control_plane.now())
+    if database and database not in groups:
+        raise ApiError(NO_DATABASE, f"database not found[database={database}]")
+    return groups.get(database, [])
 
 
 def _put(control_plane: ControlPlane, request: ApiRequest, collection: Collection) -> None:

@@ -19,7 +19,7 @@ from airflow_provider_zbackup.emulator.errors import (
     documented_error,
     not_found,
 )
-from airflow_provider_zbackup.emulator.formats import Json, new_cluster_id
+from airflow_provider_zbackup.emulator.formats import Json, is_name, new_cluster_id
 from airflow_provider_zbackup.emulator.records import (
     DEFAULT_DATABASE,
     Backup,
@@ -87,7 +87,8 @@ def restore_collection_backup(control_plane: ControlPlane, request: ApiRequest) 
     """
     https://docs.zilliz.com/reference/restful/restore-collection-backup-v2
 
-    The refusal of a name that exists is a guess: it is not documented.
+    The refusals of a name that exists, and of one that Milvus does not take, are guesses: they are not
+    documented.
     """
     backup = _find_backup(control_plane, request)
     destination = find_dedicated_cluster(control_plane, request.body.text("destClusterId", default=""))
@@ -102,6 +103,12 @@ def restore_collection_backup(control_plane: ControlPlane, request: ApiRequest) 
         raise documented_error(RESTORE_COLLECTION_FAILED, "The destination cluster is not running.")
     taken = destination.taken_names(now)
     for database, collection in wanted:
+        for name in (database or "default", collection.name):
+            if not is_name(name):
+                raise documented_error(
+                    RESTORE_COLLECTION_FAILED,
+                    f"Invalid name {name}: use letters, digits and underscores, and no digit first.",
+                )
         if (database, collection.name) in taken:
             raise documented_error(
                 RESTORE_COLLECTION_FAILED, f"Collection {collection.name} exists in the destination."

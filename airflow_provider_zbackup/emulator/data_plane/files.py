@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +14,10 @@ from milvus_lite.db import MilvusLite
 from milvus_lite.schema.types import CollectionSchema, DataType, FieldSchema
 
 from airflow_provider_zbackup.emulator.data_plane.collection_data import CollectionData, Field
+from airflow_provider_zbackup.emulator.formats import is_name
 
 MANIFEST = "manifest.json"
 SCHEMA = "schema.json"
-_NAME = re.compile(r"[A-Za-z_]\w{0,254}", re.ASCII)
 #: The API's names of Milvus Lite's types.
 TYPES = {
     DataType.BOOL: "Bool",
@@ -46,7 +45,7 @@ def collection_directory(engine: Path, database: str, name: str) -> Path:
     :param engine: the directory of the engine.
     :raises ValueError: if the names can be none of a database and a collection.
     """
-    if (database and not _NAME.fullmatch(database)) or not _NAME.fullmatch(name):
+    if (database and not is_name(database)) or not is_name(name):
         raise ValueError(f"Invalid name of a collection: {database}.{name}.")
     return database_directory(engine, database) / name
 

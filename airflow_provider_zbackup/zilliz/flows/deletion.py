@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from airflow_provider_zbackup.zilliz.errors import (
 from airflow_provider_zbackup.zilliz.flows.retention import (
     RetentionRules,
     Verdict,
-    needs_contents,
+    needs_details,
     plan_retention,
 )
 from airflow_provider_zbackup.zilliz.flows.steps import (
@@ -30,7 +30,7 @@ from airflow_provider_zbackup.zilliz.flows.steps import (
     retrying,
     server_now,
 )
-from airflow_provider_zbackup.zilliz.models import Backup, Contents
+from airflow_provider_zbackup.zilliz.models import Backup
 from airflow_provider_zbackup.zilliz.operations import delete_backup, describe_backup
 from airflow_provider_zbackup.zilliz.texts import format_age, format_size, format_table
 
@@ -170,9 +170,9 @@ def prune(
             "check the id and the API key.",
             is_trouble=True,
         )
-    contents = yield from _read_contents(needs_contents(backups.values(), rules, time))
-    plan = plan_retention(backups.values(), rules, time, contents)
-    yield from _show(plan, contents, time, price_per_gb_month)
+    backups |= yield from _read_details(needs_details(backups.values(), rules, time))
+    plan = plan_retention(backups.values(), rules, time)
+    yield from _show(plan, time, price_per_gb_month)
     outcomes = {verdict.backup.backup_id: Outcome("kept", verdict.reason) for verdict in plan}
     going = sorted((verdict for verdict in plan if not verdict.is_kept), key=_oldest_first)
     if dry_run:
@@ -214,31 +214,28 @@ def _total_size(backups: Iterable[Backup]) -> int:
     return sum(backup.size or 0 for backup in backups)
 
 
-def _read_contents(backups: Sequence[Backup]) -> Flow[dict[str, Contents | None]]:
-    """Describe backups, since lists show no collections."""
-    contents: dict[str, Contents | None] = {}
+def _read_details(backups: Sequence[Backup]) -> Flow[dict[str, Backup]]:
+    """Describe backups, since lists show neither regions nor collections."""
+    detailed: dict[str, Backup] = {}
     logged_at = yield from now()
     if backups:
-        yield Pause(0, f"Reading the collections of {len(backups)} backups.")
+        yield Pause(0, f"Reading the regions and collections of {len(backups)} backups.")
     for backup in backups:
         try:
             reply = yield from retrying(describe_backup(backup.cluster_id, backup.backup_id))
         except (ZillizNotFoundError, ZillizRefusedError):
-            # It stays, and is not counted.
+            # It stays.
             continue
-        contents[backup.backup_id] = reply.value.contents
+        details = {name: getattr(reply.value, name) for name in ("region_id", "db_collections")}
+        detailed[backup.backup_id] = backup.model_copy(update=details)
         time = yield from now()
         if time - logged_at >= PROGRESS_PAUSE:
-            logged_at = yield Pause(0, f"Read the collections of {len(contents)} of {len(backups)} backups.")
-    return contents
+            text = f"Read the regions and collections of {len(detailed)} of {len(backups)} backups."
+            logged_at = yield Pause(0, text)
+    return detailed
 
 
-def _show(
-    plan: Sequence[Verdict],
-    contents: Mapping[str, Contents | None],
-    time: datetime,
-    price_per_gb_month: float | None,
-) -> Flow[None]:
+def _show(plan: Sequence[Verdict], time: datetime, price_per_gb_month: float | None) -> Flow[None]:
     """Log the plan as a table, and its totals."""
     # The plan comes first: Airflow's page of a log cuts long lines.
     rows = [
@@ -247,7 +244,7 @@ def _show(
             format_age(time - verdict.backup.create_time if verdict.backup.create_time else None),
             format_size(verdict.backup.size),
             verdict.backup.backup_name or "-",
-            _describe_contents(verdict.backup, contents),
+            _describe_contents(verdict.backup),
             verdict.backup.backup_id,
             verdict.backup.cluster_id,
         )
@@ -265,10 +262,10 @@ def _show(
     )
 
 
-def _describe_contents(backup: Backup, contents: Mapping[str, Contents | None]) -> str:
+def _describe_contents(backup: Backup) -> str:
     if backup.backup_type == "CLUSTER":
         return "all"
-    held = contents.get(backup.backup_id)
+    held = backup.contents
     if not held:
         return "not read"
     names = sorted(name if database is None else f"{database}.{name}" for database, name in held)
@@ -315,7 +312,7 @@ def _obstacle(verdict: Verdict, rules: RetentionRules, seen_at: dict[str, float]
         return "it is already gone"
     if rules.protect(found):
         return f"it is now called {found.backup_name}"
-    for name in ("status", "backup_type", "creation_method", "create_time"):
+    for name in ("status", "backup_type", "creation_method", "create_time", "region_id"):
         # What Describe Backup does not show has not changed.
         if getattr(found, name) not in (getattr(planned, name), "", None):
             return "it has changed since the plan"

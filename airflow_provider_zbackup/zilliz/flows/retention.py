@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 
 from airflow_provider_zbackup.zilliz.models import Backup, Contents
 
-#: Backups that can stand in for each other: they hold the same of the same cluster, made in the same way.
-Group: TypeAlias = tuple[str, str, str, Contents]
+#: Backups that can stand in for each other: they hold the same of the same cluster, made in the same way, and
+#: lie in the same region.
+Group: TypeAlias = tuple[str, str, str, str | None, Contents | None]
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class RetentionRules:
     """
     The rules. A backup is kept if any of them keeps it; where none is given, it keeps nothing.
 
-    Counts are per group: backups of one cluster with the same type, creation method and collections.
+    Counts are per group: backups of one cluster with the same type, creation method, region and collections.
 
     :param keep_last: keep this many of the newest
     :param older_than: keep those that are not older
@@ -67,9 +68,7 @@ class Verdict(NamedTuple):
     guards: tuple[Backup, ...] = ()
 
 
-def plan_retention(
-    backups: Iterable[Backup], rules: RetentionRules, now: datetime, contents: Mapping[str, Contents | None]
-) -> list[Verdict]:
+def plan_retention(backups: Iterable[Backup], rules: RetentionRules, now: datetime) -> list[Verdict]:
     """
     Decide which backups go. Each rule must let a backup go; one that is not clear is kept.
 
@@ -83,36 +82,39 @@ def plan_retention(
     is none of these                                    deleted
     ==================================================  ==========================
 
+    :param backups: with the details of those that :func:`needs_details` returns
     :param now: the server's time
-    :param contents: the collections of backups of type COLLECTION, by backup id
     :return: a verdict for each backup, the newest of each group first
     """
     unclear: list[Verdict] = []
     groups: dict[Group, list[Backup]] = {}
     for backup in backups:
-        held: Contents | None = frozenset()
-        if backup.backup_type != "CLUSTER":
-            held = contents.get(backup.backup_id)
-        if doubt := _doubt(backup, now, held):
+        is_whole = backup.backup_type == "CLUSTER"
+        held = None if is_whole else backup.contents
+        doubt = _doubt(backup, now)
+        if not (doubt or is_whole or held):
+            doubt = "does not show its collections"
+        if doubt:
             unclear.append(Verdict(backup, True, doubt))
         else:
-            key = (backup.cluster_id, backup.backup_type, backup.creation_method, held or frozenset())
+            key = (backup.cluster_id, backup.backup_type, backup.creation_method, backup.region_id, held)
             groups.setdefault(key, []).append(backup)
     verdicts = [verdict for group in groups.values() for verdict in _evaluate_group(group, rules, now)]
     return verdicts + unclear
 
 
-def needs_contents(backups: Iterable[Backup], rules: RetentionRules, now: datetime) -> list[Backup]:
+def needs_details(backups: Iterable[Backup], rules: RetentionRules, now: datetime) -> list[Backup]:
     """
-    Return the backups whose collections must be known before any of them can go.
+    Return the backups whose region and collections must be known before any of them can go.
 
-    If all collection backups of a cluster were one group, the rules would keep the fewest. So if none of them
-    would go even then, their collections do not matter.
+    If all backups of a cluster that hold collections were one group, the rules would keep the fewest. So if
+    none of them would go even then, their details do not matter. The same is true of those that hold all.
     """
-    by_cluster: dict[tuple[str, str], list[Backup]] = {}
+    by_cluster: dict[tuple[str, str, bool], list[Backup]] = {}
     for backup in backups:
-        if backup.backup_type != "CLUSTER" and not _doubt(backup, now, frozenset()):
-            by_cluster.setdefault((backup.cluster_id, backup.creation_method), []).append(backup)
+        if not _doubt(backup, now):
+            key = (backup.cluster_id, backup.creation_method, backup.backup_type == "CLUSTER")
+            by_cluster.setdefault(key, []).append(backup)
     return [
         backup
         for whole in by_cluster.values()
@@ -121,7 +123,7 @@ def needs_contents(backups: Iterable[Backup], rules: RetentionRules, now: dateti
     ]
 
 
-def _doubt(backup: Backup, now: datetime, held: Contents | None) -> str:
+def _doubt(backup: Backup, now: datetime) -> str:
     """Return why a backup is neither deleted nor counted, or an empty text."""
     if not backup.is_available:
         return f"is {backup.status or 'without a status'}"
@@ -131,8 +133,6 @@ def _doubt(backup: Backup, now: datetime, held: Contents | None) -> str:
         return "has no creation time"
     if backup.create_time > now:
         return "was created in the future"
-    if held is None:
-        return "does not show its collections"
     return ""
 
 
