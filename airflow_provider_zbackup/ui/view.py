@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Generic, TypeVar
 
 from airflow_provider_zbackup.zilliz.flows.freshness import FreshnessRule
@@ -48,6 +49,7 @@ class ClusterRow:
     :param share: how much of the target the age is, 0 to 100
     :param newest: that backup
     :param running: backups in the making
+    :param made: how many were made by hand or by a task, and how many by the policy; failed ones are none
     """
 
     cluster_id: str
@@ -86,8 +88,9 @@ class ClusterRow:
 
     @property
     def newest_ids(self) -> str:
-        """Ids of its newest backups, for finding the tasks that made them."""
-        return " ".join(backup.backup_id for backup in self.backups[:MAKERS])
+        """Ids of the newest backups that count in ``made``, for finding the tasks that made them."""
+        made = (backup.backup_id for backup in self.backups if not backup.is_failed)
+        return " ".join(islice(made, MAKERS))
 
 
 @dataclass(frozen=True)
@@ -190,7 +193,11 @@ def _row(
         running=running,
         count=len(usable),
         size=sum(backup.size or 0 for backup in usable),
-        made=Counter("policy" if backup.creation_method == "AUTO" else "manual" for backup in usable),
+        made=Counter(
+            "policy" if backup.creation_method == "AUTO" else "manual"
+            for backup in newest_first
+            if not backup.is_failed
+        ),
         backups=newest_first,
     )
 

@@ -145,6 +145,14 @@ def test_a_row_says_who_made_its_backups_and_names_the_newest() -> None:
     assert row.newest_ids == f"{new.backup_id} {old.backup_id}"
 
 
+def test_a_running_backup_has_a_maker_and_a_failed_one_is_none() -> None:
+    running, usable = a_backup(HOUR, status="CREATING"), a_backup(2 * HOUR)
+    row = row_of(running, usable, a_backup(DAY, status="FAILED"))
+    # The script takes away from this number what tasks have made, so both must count the same.
+    assert row.made == {"manual": 2}
+    assert row.newest_ids == f"{running.backup_id} {usable.backup_id}"
+
+
 def test_a_status_is_shown_only_if_it_is_unusual() -> None:
     assert [row_of(status=status).status for status in ("RUNNING", "", "STOPPED")] == ["", "", "STOPPED"]
 
