@@ -19,7 +19,7 @@ from starlette.routing import Route
 from airflow_provider_zbackup.emulator.api import backups, catalogue, policies
 from airflow_provider_zbackup.emulator.api.request import ApiRequest
 from airflow_provider_zbackup.emulator.checked_model import CheckedModel, Seconds, explain
-from airflow_provider_zbackup.emulator.control_plane import ControlPlane, Settings, database_name
+from airflow_provider_zbackup.emulator.control_plane import ControlPlane, Settings
 from airflow_provider_zbackup.emulator.faults import FaultRule
 from airflow_provider_zbackup.emulator.formats import Json, iso_time
 from airflow_provider_zbackup.emulator.jobs import JobPlan
@@ -281,7 +281,7 @@ def put_cluster(control_plane: ControlPlane, body: ClusterChanges) -> Json:
     cluster = control_plane.clusters.get(cluster_id) or Cluster(cluster_id, cluster_id, PROJECT_ID, now)
     if body.databases is not None:
         changes["databases"] = {
-            database_name(database): [Collection(**new.model_dump()) for new in group]
+            database: [Collection(**new.model_dump()) for new in group]
             for database, group in body.databases.items()
         }
         # These are all collections of now: what was restored before is among them or gone.

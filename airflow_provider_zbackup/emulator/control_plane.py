@@ -174,6 +174,8 @@ class ControlPlane:
             if cluster.project_id not in self.projects:
                 raise ValueError(f"project_id: There is no project {cluster.project_id}.")
             self.now()
+            if "default" in cluster.databases:
+                cluster.databases = {database_name(name): group for name, group in cluster.databases.items()}
             former = self.clusters.get(cluster.cluster_id)
             self.clusters[cluster.cluster_id] = cluster
             is_new = former is None or former.databases is not cluster.databases
@@ -498,5 +500,5 @@ def _expiry(started: float, retention_days: int | None) -> float | None:
 
 
 def database_name(name: str) -> str:
-    """Return the name of a database in answers. Requests may call the default database ``default``."""
+    """Return the name of a database in answers. Users may call the default database ``default``."""
     return DEFAULT_DATABASE if name == "default" else name

@@ -84,7 +84,7 @@ def _uses(control_plane: ControlPlane, now: float) -> list[_Use]:
         for cluster_id in (seed.DEDICATED_CLUSTER_ID, seed.SECOND_DEDICATED_CLUSTER_ID)
     )
     recommendations = cluster(BUSY_CLUSTER_ID, "recommendations", "Enterprise")
-    images = cluster(LARGE_CLUSTER_ID, "image-search", "Business Critical")
+    images = cluster(LARGE_CLUSTER_ID, "image-search", "BusinessCritical")
     answers = cluster("in01-08d5b2f7a13c9e6", "support-answers", "Standard", "aws-us-east-1")
     return [
         _Use(first, 41 * GB, 0.2, (5 * 24 + 3, 12 * 24, 19 * 24), ("02:00-04:00", daily, 7)),
@@ -118,7 +118,7 @@ def _automatic_backups(
         window,
         weekdays,
         retention,
-        [RegionCopy("aws-us-east-1", 7)] if use.cluster.plan == "Business Critical" else [],
+        [RegionCopy("aws-us-east-1", 7)] if use.cluster.plan == "BusinessCritical" else [],
         started_until=now - 30 * DAY,
     )
     due = list(policy.due(now))

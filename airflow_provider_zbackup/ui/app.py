@@ -24,9 +24,8 @@ from airflow_provider_zbackup.ui.filters import FILTERS
 from airflow_provider_zbackup.ui.plugin import PREFIX
 from airflow_provider_zbackup.ui.schedule import schedule_of
 from airflow_provider_zbackup.ui.timeline import days_of, draw, growth_of
-from airflow_provider_zbackup.ui.view import ROWS, collection_names, copies_of, monthly_cost, page_of
+from airflow_provider_zbackup.ui.view import collection_names, copies_of, matching, monthly_cost, page_of
 from airflow_provider_zbackup.ui.watch import Watch
-from airflow_provider_zbackup.zilliz.models import Backup
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +99,7 @@ class Board:
         projects = {project} - {""}
         is_complete = True
         for watch in chosen:
-            rows = page_of(watch.overview.rows if watch.overview else (), text, project, page)
+            rows = page_of(matching(watch.overview.rows if watch.overview else (), text, project), page)
             is_complete &= not watch.is_looking
             is_complete &= not watch.want_policies([row.cluster_id for row in rows.rows if row.has_schedule])
             sections.append((watch, rows))
@@ -143,17 +142,11 @@ class Board:
         rows = watch.overview.rows if watch.overview else ()
         row = next((row for row in rows if row.cluster_id == cluster_id), None)
         is_complete = not watch.is_looking
-        backups: Sequence[Backup] = ()
-        asked: list[tuple[str, str]] = []
-        pages = 1
-        if row is not None:
-            pages = max(1, -(-len(row.backups) // ROWS))
-            page = min(max(1, page), pages)
-            backups = row.backups[(page - 1) * ROWS : page * ROWS]
-            asked = [(cluster_id, backup.backup_id) for backup in backups if backup.is_available]
-            if not watch.error:
-                is_complete &= not watch.want_backups(asked)
-                is_complete &= not watch.want_policies([cluster_id] if row.has_schedule else [])
+        found = page_of(row.backups if row else (), page)
+        asked = [(cluster_id, backup.backup_id) for backup in found.rows if backup.is_available]
+        if row and not watch.error:
+            is_complete &= not watch.want_backups(asked)
+            is_complete &= not watch.want_policies([cluster_id] if row.has_schedule else [])
         return _answer(
             request,
             "cluster.html",
@@ -162,9 +155,7 @@ class Board:
             watch=watch,
             cluster_id=cluster_id,
             row=row,
-            backups=backups,
-            page=page,
-            pages=pages,
+            found=found,
             growth=growth_of(row.backups) if row else None,
             cost=monthly_cost(row.size, watch.price) if row else None,
             described=[each for each in map(watch.backups.get, asked) if each],

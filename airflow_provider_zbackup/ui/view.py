@@ -6,10 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
+from typing import Generic, TypeVar
 
 from airflow_provider_zbackup.zilliz.flows.freshness import FreshnessRule
 from airflow_provider_zbackup.zilliz.models import Backup, Cluster
 from airflow_provider_zbackup.zilliz.texts import format_age
+
+T = TypeVar("T")
 
 #: Rows on one screen: of clusters, and of the backups of one cluster.
 ROWS = 50
@@ -45,6 +49,7 @@ class ClusterRow:
     :param share: how much of the target the age is, 0 to 100
     :param newest: that backup
     :param running: backups in the making
+    :param made: how many were made by hand or by a task, and how many by the policy; failed ones are none
     """
 
     cluster_id: str
@@ -83,8 +88,9 @@ class ClusterRow:
 
     @property
     def newest_ids(self) -> str:
-        """Ids of its newest backups, for finding the tasks that made them."""
-        return " ".join(backup.backup_id for backup in self.backups[:MAKERS])
+        """Ids of the newest backups that count in ``made``, for finding the tasks that made them."""
+        made = (backup.backup_id for backup in self.backups if not backup.is_failed)
+        return " ".join(islice(made, MAKERS))
 
 
 @dataclass(frozen=True)
@@ -187,7 +193,11 @@ def _row(
         running=running,
         count=len(usable),
         size=sum(backup.size or 0 for backup in usable),
-        made=Counter("policy" if backup.creation_method == "AUTO" else "manual" for backup in usable),
+        made=Counter(
+            "policy" if backup.creation_method == "AUTO" else "manual"
+            for backup in newest_first
+            if not backup.is_failed
+        ),
         backups=newest_first,
     )
 
@@ -200,28 +210,36 @@ _LONG_AGO = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
 @dataclass(frozen=True)
-class Page:
+class Page(Generic[T]):
     """
     A part of the rows.
 
+    :param found: how many there are in all
     :param number: from 1
     """
 
-    rows: Sequence[ClusterRow]
+    rows: Sequence[T]
     found: int
     number: int
     pages: int
 
 
-def page_of(rows: Iterable[ClusterRow], text: str = "", project: str = "", number: int = 1) -> Page:
+def page_of(rows: Sequence[T], number: int) -> Page[T]:
+    """Return at most 50 of the rows; the number of a page that does not exist means the nearest one."""
+    pages = max(1, -(-len(rows) // ROWS))
+    number = min(max(1, number), pages)
+    return Page(rows[(number - 1) * ROWS : number * ROWS], len(rows), number, pages)
+
+
+def matching(rows: Iterable[ClusterRow], text: str = "", project: str = "") -> list[ClusterRow]:
     """
-    Return the rows that match, at most 50 of them.
+    Return the rows that match.
 
     :param text: a part of the name, the id, the plan, the region or the state; case does not matter
     :param project: its name
     """
     words = text.casefold().split()
-    matching = [
+    return [
         row
         for row in rows
         if project in ("", row.project)
@@ -230,9 +248,6 @@ def page_of(rows: Iterable[ClusterRow], text: str = "", project: str = "", numbe
             for word in words
         )
     ]
-    pages = max(1, -(-len(matching) // ROWS))
-    number = min(max(1, number), pages)
-    return Page(matching[(number - 1) * ROWS : number * ROWS], len(matching), number, pages)
 
 
 def monthly_cost(size: int, price: float | None) -> float | None:

@@ -160,6 +160,11 @@ class Watch:
         return timedelta(seconds=max(0.0, self._time() - self._answered_at))
 
     @property
+    def answered(self) -> datetime | None:
+        """When the answers came, by the server's clock."""
+        return self._answers.time if self._answers else None
+
+    @property
     def price(self) -> float | None:
         """What a GB of backups costs per month."""
         return self.connection.price_per_gb_month if self.connection else None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Frame, FrameLocator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Frame, FrameLocator, Page, Route, expect
 
 from airflow_provider_zbackup.emulator import ControlPlane, serve
 from airflow_provider_zbackup.emulator.server import RunningEmulator
@@ -125,6 +126,11 @@ class Person:
         assert frame is not None
         return frame
 
+    @property
+    def notice(self) -> Any:
+        """What the page says of something unusual."""
+        return self.frame.locator(".notice:visible")
+
     def row(self, cluster: str) -> Any:
         """Return the row of a cluster in the overview."""
         return self.frame.get_by_role("row").filter(
@@ -134,6 +140,17 @@ class Person:
     def look_again(self) -> None:
         """Let the page ask for news, as it does when its tab is shown again."""
         self.document.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+    def hear_news(self) -> None:
+        """Let the page ask for news, and get some."""
+
+        def add_news(route: Route) -> None:
+            response = route.fetch()
+            route.fulfill(response=response, body=f"{response.text()}<p>News</p>")
+
+        self.page.route(re.compile("part=true"), add_news)
+        self.look_again()
+        expect(self.frame.get_by_text("News")).to_be_visible()
 
     def check_layout(self) -> None:
         """Check that nothing is wider than the window."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import expect
 
 from airflow_provider_zbackup.emulator.history import DROPPED_CLUSTER_ID, LARGE_CLUSTER_ID
 from airflow_provider_zbackup.emulator.seed import FREE_CLUSTER_ID
@@ -68,19 +68,36 @@ def test_what_is_open_stays_open_when_news_come(meet: Meet) -> None:
 @pytest.mark.parametrize("element", ["summary", "button", "pre"])
 def test_the_focus_stays_when_news_come(meet: Meet, element: str) -> None:
     admin = meet()
-
-    def add_news(route: Route) -> None:
-        response = route.fetch()
-        route.fulfill(response=response, body=f"{response.text()}<p>News</p>")
-
     admin.open_cluster(LARGE_CLUSTER_ID)
     place = admin.frame.locator("tr.more details").nth(1)
     place.locator("summary").click()
     place.locator(element).focus()
-    admin.page.route(re.compile("part=true"), add_news)
-    admin.look_again()
-    expect(admin.frame.get_by_text("News")).to_be_visible()
+    admin.hear_news()
     expect(place.locator(element)).to_be_focused()
+
+
+def test_the_focus_stays_on_the_link_to_a_task(meet: Meet) -> None:
+    admin = meet()
+    admin.open_cluster(LARGE_CLUSTER_ID)
+    link = admin.frame.get_by_role("link", name="nightly").first
+    link.focus()
+    admin.hear_news()
+    expect(link).to_be_focused()
+
+
+def test_the_page_stays_where_the_user_has_scrolled_it(meet: Meet) -> None:
+    admin = meet(width=ZOOMED)
+    admin.open_cluster(LARGE_CLUSTER_ID)
+    admin.frame.locator("tr.more summary").first.focus()
+    place = """() => {
+        const box = document.querySelector(".scroll");
+        return [Math.round(scrollY), Math.round(box.scrollLeft)];
+    }"""
+    admin.document.evaluate("scrollTo(0, 700); document.querySelector('.scroll').scrollLeft = 100")
+    before = admin.document.evaluate(place)
+    assert before == [700, 100]
+    admin.hear_news()
+    assert admin.document.evaluate(place) == before
 
 
 def test_a_dropped_cluster_keeps_its_backups(meet: Meet) -> None:
@@ -94,11 +111,12 @@ def test_a_free_cluster_cannot_have_backups(meet: Meet) -> None:
     admin = meet()
     admin.open_cluster(FREE_CLUSTER_ID)
     expect(admin.frame.get_by_text("Cannot have backups")).to_be_visible()
-    expect(admin.frame.get_by_role("alert")).to_have_count(0)
+    expect(admin.notice).to_have_count(0)
 
 
 def test_a_cluster_that_nobody_knows(meet: Meet) -> None:
     admin = meet()
     admin.open_cluster("in01-nowhere")
-    expect(admin.frame.get_by_role("alert")).to_contain_text("No cluster in01-nowhere")
+    expect(admin.notice).to_contain_text("No cluster in01-nowhere")
+    expect(admin.frame.get_by_role("status")).to_have_text("No cluster in01-nowhere")
     admin.check_accessibility()

@@ -93,9 +93,8 @@ def test_what_is_wrong_is_said_in_words(
         admin.open()
         # The other connection is shown as ever.
         expect(admin.row("Dedicated-02")).to_be_visible()
-        alert = admin.frame.get_by_role("alert")
-        expect(alert).to_have_count(1)
-        expect(alert).to_contain_text(words)
+        expect(admin.notice).to_have_count(1)
+        expect(admin.notice).to_contain_text(words)
         assert "wrong-key" not in admin.page.content()
         admin.check_layout()
         admin.check_accessibility()
@@ -108,13 +107,22 @@ def test_when_zilliz_cloud_goes_down_the_last_answer_stays_with_its_age(site: Si
         expect(admin.row("Dedicated-01")).to_be_visible()
         cloud.faults.add("*", status=503)
         # The page looks again after 30 s.
-        alert = admin.frame.get_by_role("alert")
-        expect(alert).to_contain_text("Zilliz Cloud does not answer. What you see is")
+        expect(admin.notice).to_contain_text("Zilliz Cloud does not answer. What you see is")
         expect(admin.row("Dedicated-01")).to_be_visible()
+        # A screen reader says so once, and not each time the age is written.
+        expect(admin.frame.get_by_role("status")).to_contain_text("ageing: Zilliz Cloud does not answer.")
+        admin.document.evaluate("""() => {
+            window.said = 0;
+            const observer = new MutationObserver(() => window.said += 1);
+            observer.observe(document.querySelector("[role=status]"), { childList: true });
+        }""")
+        admin.hear_news()
+        assert admin.document.evaluate("window.said") == 0
+        admin.page.unroute_all()
         admin.check_layout()
         admin.check_accessibility()
         cloud.faults.clear()
-        expect(alert).to_have_count(0)
+        expect(admin.notice).to_have_count(0)
         expect(admin.row("Dedicated-01")).to_be_visible()
 
 
@@ -139,6 +147,14 @@ def test_when_airflow_does_not_answer_what_was_shown_stays(meet: Meet, status: i
     admin.check_accessibility()
     admin.page.unroute(re.compile("part=true"))
     expect(alert).to_have_count(0)
+
+
+def test_a_page_that_only_says_what_is_wrong_is_right_when_one_comes_back_to_it(meet: Meet) -> None:
+    admin = meet()
+    admin.open_inside("/backups?page=x")
+    with admin.page.expect_response(re.compile("page=x")):
+        admin.look_again()
+    expect(admin.frame.get_by_role("alert")).to_have_text(re.compile("This address is not complete"))
 
 
 def test_a_connection_that_goes_away_is_no_longer_shown(site: Site, meet: Meet) -> None:

@@ -135,7 +135,7 @@ def test_who_may_read_no_connection_learns_not_even_its_name(
     for path in (OVERVIEW, PART, f"{PART}&connection=zilliz_default"):
         html = visitor.get(path)
         assert "You may not read any connection" in html
-        assert "value" not in html or "zilliz_default" not in text_of(html)
+        assert "zilliz_default" not in html
     assert world.requests() == []
 
 
@@ -287,7 +287,7 @@ def test_a_wrong_key_is_said_at_once(world: World, visitor: Visitor) -> None:
     html = visitor.settle(OVERVIEW)
     assert "does not accept the API key" in html
     assert "wrong-key" not in html
-    assert 'class="notice bad" role="alert"' in html
+    assert 'class="notice bad"' in html
 
 
 def test_of_several_connections_only_the_broken_one_is_red(
@@ -300,7 +300,7 @@ def test_of_several_connections_only_the_broken_one_is_red(
     html = visitor.settle(OVERVIEW)
     text = text_of(html)
     assert html.count("<section") == 2
-    assert html.count('role="alert"') == 1
+    assert html.count('class="notice bad"') == 1
     assert "eu: Zilliz Cloud cannot be asked." in text
     assert "Connection zilliz_default" in text
     assert "secret" not in text
@@ -375,6 +375,7 @@ def test_the_page_of_a_cluster_shows_its_backups(world: World, visitor: Visitor)
     html = visitor.settle(CLUSTER)
     text = text_of(html)
     assert "4 backups, the newest first" in text
+    assert "as of 2026-03-02 10:02 UTC" in text
     assert "sales.customers, sales.orders" in text
     assert text.count("aws-us-west-2") == 4
     assert "never" in text

@@ -170,8 +170,7 @@ def test_a_key_that_sees_no_projects_shows_their_ids(world: World) -> None:
     run(scenario)
 
 
-def test_a_connection_that_does_not_exist_is_said(world: World) -> None:
-    world.monkeypatch.delenv("AIRFLOW_CONN_ZILLIZ_DEFAULT")
+def test_a_connection_without_a_key_is_said(world: World) -> None:
     world.monkeypatch.setenv("AIRFLOW_CONN_ZILLIZ_DEFAULT", '{"conn_type": "zilliz"}')
 
     async def scenario(watch: Watch) -> None:

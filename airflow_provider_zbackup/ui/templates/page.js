@@ -2,7 +2,7 @@
 (() => {
   const base = document.body.dataset.base, prefix = document.body.dataset.prefix;
   const content = document.getElementById("content"), form = document.getElementById("filter");
-  const lost = document.getElementById("lost");
+  const lost = document.getElementById("lost"), said = document.getElementById("said");
   // Airflow's own window, if the page is shown in it.
   let outer = null;
   try { if (parent !== window && parent.document) outer = parent; } catch { /* Another origin. */ }
@@ -82,7 +82,6 @@
       else time.textContent = short.format(moment);
     }
   };
-
 
   // Who made a backup: the browser asks Airflow, which answers what this user may see.
   const ask = async (path) => {
@@ -234,22 +233,41 @@
     return href ? `a[href="${CSS.escape(href)}"]` : `#${CSS.escape(id)} ${element.localName}`;
   };
   let timer, loading, last = content.innerHTML;
-  const decorate = () => { writeTimes(); writeMakers(); writeFailures(); writeProgress(); };
+  // A screen reader says whatever is put into the page anew. So it hears from here what matters, once.
+  const say = () => {
+    const text = [...content.querySelectorAll("[data-say]")].map((each) => each.textContent).join(" ");
+    if (said.textContent !== text) said.textContent = text;
+  };
+  const decorate = () => {
+    say();
+    writeTimes();
+    writeProgress();
+    return Promise.all([writeMakers(), writeFailures()]);
+  };
   const show = (html) => {
+    const focused = content.contains(document.activeElement) ? placeOf(document.activeElement) : null;
+    const focusAgain = () => {
+      // The user may have gone elsewhere, or scrolled away.
+      if (focused && document.activeElement === document.body) {
+        content.querySelector(focused)?.focus({ preventScroll: true });
+      }
+    };
     if (html !== last) {
       last = html;
       const opened = [...content.querySelectorAll("details[open]")].map((each) => each.id);
-      const focused = content.contains(document.activeElement) ? placeOf(document.activeElement) : null;
+      const scrolled = [...content.querySelectorAll(".scroll")].map((each) => each.scrollLeft);
       content.innerHTML = html;
       for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
-      if (focused) content.querySelector(focused)?.focus();
+      for (const box of content.querySelectorAll(".scroll")) box.scrollLeft = scrolled.shift() ?? 0;
     }
+    focusAgain();
     const projects = JSON.parse(content.firstElementChild?.dataset.projects ?? "[]");
     const select = form?.elements.project, chosen = select?.value;
     if (select && projects.join() !== [...select.options].slice(1).map((each) => each.value).join()) {
       select.replaceChildren(select.options[0], ...projects.map((name) => new Option(name, name, false, name === chosen)));
     }
-    decorate();
+    // Links to tasks are written anew.
+    decorate().then(focusAgain);
     plan();
   };
   const plan = () => {
@@ -262,6 +280,8 @@
     // An answer that is still to come would show what the user has looked for before.
     loading?.abort();
     if (document.hidden) return;
+    // A page that only says what is wrong.
+    if (content.querySelector('[data-again="0"]')) { location.reload(); return; }
     const own = loading = new AbortController();
     const address = new URL(location.href);
     address.searchParams.set("part", "true");
