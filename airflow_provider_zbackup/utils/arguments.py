@@ -38,6 +38,19 @@ def check_id(name: str, value: Any, *, rendered: bool = False) -> None:
         checks.check_id(name, value)
 
 
+def check_pattern(name: str, value: Any, *, rendered: bool = False) -> None:
+    """
+    Check a shell pattern, unless it is known only later.
+
+    :raises ArgumentError: when it is a list that a template made a text: it would match nothing
+    """
+    if not rendered and is_rendered_later(value):
+        return
+    checks.check_id(name, value)
+    if value == "[]" or value.startswith(("['", '["')):
+        raise ArgumentError(f"{name} must be one pattern, not a list: {value!r}")
+
+
 def check_names(name: str, value: Any, of: str, *, rendered: bool = False) -> None:
     """Check a list of names, as far as they are known; see :func:`.zilliz.checks.check_names`."""
     if rendered or not is_rendered_later(value):

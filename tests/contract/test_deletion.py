@@ -190,6 +190,23 @@ def test_a_plan_that_cannot_be_meant_is_refused_when_the_dag_is_parsed(
         ZillizPruneBackupsOperator(task_id="task", **{"cluster_id": CLUSTER_ID} | arguments)
 
 
+@pytest.mark.parametrize(
+    "rendered", ["['keep-*', 'before-*']", '["keep-*"]', "[]", ["keep-*"], "None", ""], ids=str
+)
+def test_a_list_of_patterns_that_would_match_nothing_deletes_nothing(world: World, rendered: Any) -> None:
+    def make() -> Any:
+        task = ZillizPruneBackupsOperator(
+            task_id="task", cluster_id=CLUSTER_ID, keep_last=1, keep_names="{{ params.names }}"
+        )
+        task.keep_names = rendered
+        return task
+
+    stock(world)
+    with pytest.raises(AirflowFailException, match="keep_names"):
+        TaskInstance(make).run()
+    assert world.requests() == []
+
+
 CASES: dict[str, tuple[Callable[[list[str]], TaskInstance], int]] = {
     "delete": (lambda ids: delete(cluster_id=CLUSTER_ID, backup_id=ids[0]), 1),
     "prune": (lambda ids: prune(keep_last=2), 2),

@@ -160,6 +160,13 @@ BAD_COUNT = [
 BAD_VALUES: dict[Any, list[tuple[Any, str]]] = {
     checks.check_id: [*BAD_ID, *BAD_TEMPLATES],
     checks.check_names: BAD_NAMES,
+    checks.check_pattern: [
+        *BAD_ID,
+        *BAD_TEMPLATES,
+        ("[]", "must be one pattern, not a list"),
+        ("['keep-*', 'before-*']", "must be one pattern, not a list"),
+        ('["keep-*"]', "must be one pattern, not a list"),
+    ],
     checks.check_id_or_result: [
         *((value, text) for value, text in BAD_ID if value != ["in01-1"]),
         *(({"backup_id": value}, text) for value, text in [*BAD_ID, *BAD_TEMPLATES]),

@@ -16,12 +16,13 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizError,
     ZillizNotFoundError,
     ZillizPermissionError,
+    ZillizProtocolError,
     ZillizRefusedError,
     ZillizServerError,
 )
 from airflow_provider_zbackup.zilliz.flows.deletion import delete_one, prune
 from airflow_provider_zbackup.zilliz.flows.retention import RetentionRules
-from airflow_provider_zbackup.zilliz.flows.steps import Pause
+from airflow_provider_zbackup.zilliz.flows.steps import Pause, Reply
 from airflow_provider_zbackup.zilliz.models import Backup, BackupDeletion, BackupPage
 from airflow_provider_zbackup.zilliz.operations import Operation
 from tests.zilliz.driver import CLUSTER, Driver, WorkerDiedError, at, backup
@@ -225,6 +226,19 @@ def test_a_dry_run_deletes_nothing() -> None:
     assert [held["action"] for held in result["backups"]] == ["kept", "kept"] + ["would be deleted"] * 3
     assert (result["deleted"], result["freed_bytes"], result["dry_run"]) == (0, 0, True)
     assert "Nothing was deleted: dry_run is set." in stock.worker.notes
+
+
+def test_by_age_nothing_goes_unless_the_service_tells_the_time() -> None:
+    """The clock of this machine may be wrong by years."""
+    stock = five()
+    stock.worker = Driver(
+        lambda operation: Reply(stock.answer(operation), None), now=stock.worker.now + 1000 * 86400
+    )
+    with pytest.raises(ZillizProtocolError, match="does not tell the time"):
+        stock.prune(RetentionRules(older_than=timedelta(days=30)))
+    assert stock.deleted == []
+    stock.prune(RetentionRules(keep_last=4))
+    assert stock.deleted == ["b4"], "other rules need no clock"
 
 
 def test_a_plan_without_backups_says_so() -> None:

@@ -13,6 +13,7 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizError,
     ZillizNotFoundError,
     ZillizPermanentError,
+    ZillizProtocolError,
     ZillizRefusedError,
 )
 from airflow_provider_zbackup.zilliz.flows.retention import (
@@ -147,6 +148,10 @@ def prune(
     :raises ZillizError: when some could not be deleted, after all others were
     """
     listed = yield from all_backups(cluster_id=cluster_id, project_id=project_id)
+    if rules.older_than is not None and listed.server_time is None:
+        raise ZillizProtocolError(
+            "Zilliz Cloud's answer does not tell the time, which older_than needs. Nothing was deleted."
+        )
     time = yield from server_now(listed)
     there = {name for backup in listed.value for name in (backup.backup_id, backup.backup_name)}
     for name in sorted(set(rules.keep) - there):
