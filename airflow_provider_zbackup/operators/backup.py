@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_zbackup.assets.zilliz import make_uri
-from airflow_provider_zbackup.operators.base import ZillizJobOperator, ZillizOperator
+from airflow_provider_zbackup.operators.base import NOT_GIVEN, ZillizJobOperator, ZillizOperator
 from airflow_provider_zbackup.utils.arguments import (
     Argument,
     check_amount,
@@ -25,7 +25,6 @@ from airflow_provider_zbackup.utils.arguments import (
     ids_of_backup,
 )
 from airflow_provider_zbackup.utils.assets import Act, Effect
-from airflow_provider_zbackup.version_compat import is_from_mapped
 from airflow_provider_zbackup.zilliz.checks import ArgumentError, check_backup_scope
 
 if TYPE_CHECKING:
@@ -37,9 +36,6 @@ if TYPE_CHECKING:
     from airflow_provider_zbackup.zilliz.flows.export import ExportBackupSubmission
     from airflow_provider_zbackup.zilliz.flows.started_jobs import JobRecord
     from airflow_provider_zbackup.zilliz.flows.steps import Flow
-
-#: Default of ``collections``: a mapped task may get ``None`` by mistake, which must not mean "all".
-_NOT_GIVEN: Any = object()
 
 
 class ZillizCreateBackupOperator(ZillizJobOperator["CreateRecord"]):
@@ -104,7 +100,7 @@ class ZillizCreateBackupOperator(ZillizJobOperator["CreateRecord"]):
         self,
         *,
         cluster_id: str,
-        collections: Sequence[str] | None = _NOT_GIVEN,
+        collections: Sequence[str] | None = NOT_GIVEN,
         database: str | None = None,
         copy_to_regions: Sequence[str] | None = None,
         wait_for_copies: bool = False,
@@ -114,9 +110,8 @@ class ZillizCreateBackupOperator(ZillizJobOperator["CreateRecord"]):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._has_empty_mapping = collections is None and is_from_mapped(self)
         self.cluster_id = cluster_id
-        self.collections = None if collections is _NOT_GIVEN else collections
+        self.collections = self.take_collections(collections)
         self.database = database
         self.copy_to_regions = copy_to_regions
         self.wait_for_copies = wait_for_copies
@@ -128,10 +123,6 @@ class ZillizCreateBackupOperator(ZillizJobOperator["CreateRecord"]):
 
     def check_arguments(self, *, rendered: bool = False) -> None:
         super().check_arguments(rendered=rendered)
-        if rendered and self._has_empty_mapping:
-            raise ArgumentError(
-                "collections is None in a mapped task: leave it out to back up the whole cluster"
-            )
         check_backup_scope(self.collections, self.database)
         if self.wait_for_copies and (self.copy_to_regions is None or not self.wait_for_completion):
             raise ArgumentError("wait_for_copies needs copy_to_regions and wait_for_completion=True")

@@ -20,7 +20,7 @@ from airflow_provider_zbackup.utils.assets import ZillizEffects
 from airflow_provider_zbackup.utils.errors import translate_errors, validate_event
 from airflow_provider_zbackup.utils.store import SubmissionStore
 from airflow_provider_zbackup.utils.task import DEFER_AFTER, ZillizTask, ZillizWaitingTask
-from airflow_provider_zbackup.version_compat import HAS_TASK_STATE_STORE
+from airflow_provider_zbackup.version_compat import HAS_TASK_STATE_STORE, is_from_mapped
 from airflow_provider_zbackup.zilliz.checks import ArgumentError
 from airflow_provider_zbackup.zilliz.errors import ZillizConflictError, ZillizTimeoutError
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound="Record")
 
+#: Default of ``collections``: a mapped task may get ``None`` by mistake, which must not mean "all".
+NOT_GIVEN: Any = object()
 #: The shortest pause before the next poll of what is in the way, in seconds.
 CONFLICT_PAUSE = 6.0
 #: For this long, in seconds, backups of other clusters may explain a refusal. Then the refusal is raised.
@@ -121,6 +123,7 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
     )
     #: Id of the cluster that the job works on, or from.
     cluster_id: str
+    _has_empty_mapping = False
 
     def __init__(
         self,
@@ -153,6 +156,13 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
         super().check_arguments(rendered=rendered)
         if self.end_from_trigger and not HAS_TASK_STATE_STORE:
             raise ArgumentError("end_from_trigger needs Airflow 3.3 or later")
+        if rendered and self._has_empty_mapping:
+            raise ArgumentError("collections is None in a mapped task: leave it out to mean all")
+
+    def take_collections(self, collections: Any) -> Any:
+        """Return the argument ``collections``: ``None`` if it was left out."""
+        self._has_empty_mapping = collections is None and is_from_mapped(self)
+        return None if collections is NOT_GIVEN else collections
 
     @abstractmethod
     def submissions(self) -> Sequence[Submission[R]]:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_zbackup.assets.zilliz import make_uri
-from airflow_provider_zbackup.operators.base import ZillizJobOperator
+from airflow_provider_zbackup.operators.base import NOT_GIVEN, ZillizJobOperator
 from airflow_provider_zbackup.utils.arguments import (
     Argument,
     check_choice,
@@ -282,7 +282,7 @@ class ZillizRestoreCollectionsOperator(ZillizJobOperator["RestoreCollectionsReco
         cluster_id: str,
         backup_id: str | Mapping[str, Any] | XComArg,
         destination_cluster_id: str | None = None,
-        collections: Sequence[str] | Mapping[str, str] | XComArg | None = None,
+        collections: Sequence[str] | Mapping[str, str] | XComArg | None = NOT_GIVEN,
         suffix: str | None = None,
         database: str | None = None,
         destination_database: str | None = None,
@@ -293,7 +293,7 @@ class ZillizRestoreCollectionsOperator(ZillizJobOperator["RestoreCollectionsReco
         self.cluster_id = cluster_id
         self.backup_id = backup_id
         self.destination_cluster_id = destination_cluster_id
-        self.collections: Any = collections
+        self.collections: Any = self.take_collections(collections)
         self.suffix = suffix
         self.database = database
         self.destination_database = destination_database

@@ -565,6 +565,10 @@ def test_what_is_right_passes(kind: type[Any], arguments: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize(
+    ("kind", "more"),
+    [(ZillizCreateBackupOperator, {}), (ZillizRestoreCollectionsOperator, {"backup_id": "backup-1"})],
+)
+@pytest.mark.parametrize(
     ("partial", "expand", "is_refused"),
     [
         ({"cluster_id": "in01-1"}, {"collections": [None]}, True),
@@ -573,11 +577,11 @@ def test_what_is_right_passes(kind: type[Any], arguments: dict[str, Any]) -> Non
     ],
     ids=["None", "names", "left out"],
 )
-def test_none_among_mapped_collections_does_not_back_up_the_whole_cluster(
-    partial: dict[str, Any], expand: dict[str, Any], is_refused: bool
+def test_none_among_mapped_collections_does_not_mean_all(
+    kind: Any, more: dict[str, Any], partial: dict[str, Any], expand: dict[str, Any], is_refused: bool
 ) -> None:
     with DAG("dag", schedule=None):
-        mapped = ZillizCreateBackupOperator.partial(task_id="task", **partial).expand(**expand)
+        mapped = kind.partial(task_id="task", **more, **partial).expand(**expand)
     operator: Any = mapped.unmap({name: values[0] for name, values in expand.items()})
     if is_refused:
         with pytest.raises(ArgumentError, match="collections is None in a mapped task"):
