@@ -82,3 +82,14 @@ def test_it_is_not_taken_for_what_came_of_a_lost_call(world: World, shown: Any) 
     assert len(world.requests("create_backup")) == 3
     assert not result["adopted"]
     assert result["backup_id"] not in (other, world.backups()[1].backup_id)
+
+
+@pytest.mark.parametrize("retry_after", [30, 60, 90])
+def test_the_result_of_a_lost_call_is_found_though_it_took_long_to_see_that_this_is_a_copy(
+    world: World, retry_after: int
+) -> None:
+    copy_for_hours(world, "own_id")
+    world.fault("describe_backup", times=1, status=429, headers={"Retry-After": str(retry_after)})
+    world.fault("create_backup", times=1, drop=True, after=True)
+    assert create().run()["adopted"]
+    assert len(world.requests("create_backup")) == 2, "the first is somebody's"

@@ -27,7 +27,6 @@ from airflow_provider_zbackup.zilliz.flows.recovery import (
     Candidate,
     Findings,
     Stage,
-    as_datetime,
 )
 from airflow_provider_zbackup.zilliz.flows.running import RunningBackups, region_of
 from airflow_provider_zbackup.zilliz.flows.steps import (
@@ -38,6 +37,7 @@ from airflow_provider_zbackup.zilliz.flows.steps import (
     now,
     poll_through_lag,
     retrying,
+    server_now,
 )
 from airflow_provider_zbackup.zilliz.flows.submission import Record, Submission
 from airflow_provider_zbackup.zilliz.models import Backup, BackupCreation
@@ -157,10 +157,12 @@ class CreateBackupSubmission(Submission[CreateRecord]):
 
     def prepare(self) -> Flow[CreateRecord]:
         before = yield from all_backups(cluster_id=self.cluster_id)
+        came_at = yield from now()
         running = yield from RunningBackups().among(before)
         if running:
             raise conflict_with(running, before.server_time)
-        server_time = before.server_time or as_datetime((yield from now()))
+        # To see that none is running may have taken minutes.
+        server_time = yield from server_now(before, came_at)
         return CreateRecord(
             cluster_id=self.cluster_id,
             backup_type=self.request.backup_type,

@@ -12,13 +12,13 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizBadRequestError,
     ZillizProtocolError,
 )
-from airflow_provider_zbackup.zilliz.flows.recovery import Candidate, Findings, Stage, as_datetime
+from airflow_provider_zbackup.zilliz.flows.recovery import Candidate, Findings, Stage
 from airflow_provider_zbackup.zilliz.flows.steps import (
     Flow,
     StoreSecret,
     all_clusters,
-    now,
     retrying,
+    server_now,
 )
 from airflow_provider_zbackup.zilliz.flows.submission import Record, Submission
 from airflow_provider_zbackup.zilliz.models import Cluster, ClusterRestoration
@@ -114,7 +114,7 @@ class RestoreClusterSubmission(Submission[RestoreClusterRecord]):
                     f"{cluster.cluster_id}. Give another cluster_name.",
                     unprocessed=True,
                 )
-        sent = before.server_time or as_datetime((yield from now()))
+        sent = yield from server_now(before)
         return RestoreClusterRecord(
             cluster_id=self.cluster_id, request=request.body(), first_sent=sent, answer_deadline=sent
         )

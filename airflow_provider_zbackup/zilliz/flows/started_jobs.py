@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from airflow_provider_zbackup.zilliz.errors import ZillizBadRequestError, ZillizProtocolError
-from airflow_provider_zbackup.zilliz.flows.recovery import Stage, as_datetime
-from airflow_provider_zbackup.zilliz.flows.steps import Flow, Reply, look_up_backup, now, retrying
+from airflow_provider_zbackup.zilliz.flows.recovery import Stage
+from airflow_provider_zbackup.zilliz.flows.steps import Flow, Reply, look_up_backup, now, retrying, server_now
 from airflow_provider_zbackup.zilliz.flows.submission import Record, Submission
 from airflow_provider_zbackup.zilliz.models import Backup, StartedJob
 from airflow_provider_zbackup.zilliz.operations import describe_job
@@ -43,6 +43,7 @@ class JobSubmission(Submission[J]):
 
     def prepare(self) -> Flow[J]:
         reply: Reply[Backup] = yield from look_up_backup(self.cluster_id, self.backup_id)
+        came_at = yield from now()
         if not reply.value.is_available:
             raise ZillizBadRequestError(
                 f"Backup {self.backup_id} of cluster {self.cluster_id} is "
@@ -50,7 +51,7 @@ class JobSubmission(Submission[J]):
                 unprocessed=True,
             )
         more = yield from self.check(reply.value)
-        sent = reply.server_time or as_datetime((yield from now()))
+        sent = yield from server_now(reply, came_at)
         return self.record_type(cluster_id=self.cluster_id, first_sent=sent, answer_deadline=sent, **more)
 
     def started(self, record: J, answer: StartedJob) -> Flow[J]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from pydantic import SecretStr
@@ -129,10 +129,15 @@ def now() -> Flow[float]:
     return time
 
 
-def server_now(reply: Reply[Any]) -> Flow[datetime]:
-    """Return when a reply came, by its ``Date`` header, else by this machine's clock."""
+def server_now(reply: Reply[Any], came_at: float | None = None) -> Flow[datetime]:
+    """
+    Return the server's time, by the ``Date`` header of a reply, else by this machine's clock.
+
+    :param came_at: when the reply came, by this machine's clock; ``None`` means just now
+    """
     time = yield from now()
-    return reply.server_time or datetime.fromtimestamp(time, UTC)
+    age = 0.0 if came_at is None else time - came_at
+    return (reply.server_time or datetime.fromtimestamp(time - age, UTC)) + timedelta(seconds=age)
 
 
 def send(operation: Operation[T]) -> Flow[Reply[T]]:
