@@ -147,6 +147,26 @@ def test_a_hopeless_create_is_not_sent_for_hours_while_another_cluster_is_backed
 
 
 @MODES
+@pytest.mark.parametrize("cluster_id", [CLUSTER_ID, SECOND_DEDICATED_CLUSTER_ID])
+def test_an_old_backup_in_a_state_that_nobody_has_documented_explains_no_refusal(
+    world: World, deferrable: bool, cluster_id: str
+) -> None:
+    """No document says what a backup that has failed looks like, and how long it is listed."""
+    failed = {
+        "backupId": "backup0_failed",
+        "clusterId": cluster_id,
+        "creationMethod": "MANUAL",
+        "status": "CREATE_FAILED",
+        "createTime": "2026-02-20T10:00:00Z",
+    }
+    world.fault("list_backups", status=200, body={"code": 0, "data": {"backups": [failed]}})
+    world.fault("create_backup", code=96038, message="Failed to create backup. The quota is used up.")
+    with pytest.raises(ZillizRefusedError, match="The quota is used up"):
+        create(deferrable=deferrable).run()
+    assert len(world.requests("create_backup")) == 1
+
+
+@MODES
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from airflow_provider_zbackup.zilliz.errors import ZillizConflictError, ZillizError
 from airflow_provider_zbackup.zilliz.flows.recovery import CLOCK_TOLERANCE
 from airflow_provider_zbackup.zilliz.flows.running import RunningBackups
-from airflow_provider_zbackup.zilliz.flows.steps import Flow, Reply, all_backups
+from airflow_provider_zbackup.zilliz.flows.steps import Flow, Reply, all_backups, server_now
 from airflow_provider_zbackup.zilliz.flows.submission import unexplained_conflict
 from airflow_provider_zbackup.zilliz.models import Backup
 
@@ -43,19 +43,20 @@ class ConflictSearch:
     def poll(self) -> Flow[ZillizConflictError | None]:
         """Look once; return the conflict if there is one."""
         here = yield from all_backups(cluster_id=self._cluster_id)
+        time = yield from server_now(here)
         if self._begun_by is None and here.server_time is not None:
             self._begun_by = here.server_time + timedelta(seconds=CLOCK_TOLERANCE)
         running = {backup.backup_id for backup in (yield from self._running.among(here))}
         blocking = [
             backup
             for backup in here.value
-            if self._was_in_the_way(backup) and (backup.backup_id in running or not backup.is_running)
+            if self._was_in_the_way(backup, time) and (backup.backup_id in running or not backup.is_running)
         ]
         if blocking:
             return conflict_with(blocking, here.server_time, self._refusal)
-        return (yield from self._look_elsewhere(here))
+        return (yield from self._look_elsewhere(here, time))
 
-    def _look_elsewhere(self, here: Reply[list[Backup]]) -> Flow[ZillizConflictError | None]:
+    def _look_elsewhere(self, here: Reply[list[Backup]], time: datetime) -> Flow[ZillizConflictError | None]:
         """No document says whether "one manual backup at a time" is per cluster or for all."""
         try:
             everywhere = yield from all_backups()
@@ -66,7 +67,8 @@ class ConflictSearch:
         blocking = [
             backup
             for backup in everywhere.value
-            if self._was_in_the_way(backup) and (backup.is_manual or backup.cluster_id == self._cluster_id)
+            if self._was_in_the_way(backup, time)
+            and (backup.is_manual or backup.cluster_id == self._cluster_id)
         ]
         unexplained = unexplained_conflict(self._refusal)
         if not blocking:
@@ -77,14 +79,14 @@ class ConflictSearch:
         conflict.is_guess = are_elsewhere and not self._is_certain
         return conflict
 
-    def _was_in_the_way(self, backup: Backup) -> bool:
+    def _was_in_the_way(self, backup: Backup, time: datetime) -> bool:
         begun = backup.create_time
         # A backup that began after the refusal may be ours, made despite the refusal.
         if begun and self._begun_by and begun > self._begun_by:
             return False
         # A short backup may have ended before the list shows it.
         is_new = begun is None or begun >= self._since
-        return backup.is_running or (is_new and backup.backup_id not in self._known)
+        return backup.may_block(time) or (is_new and backup.backup_id not in self._known)
 
 
 def conflict_with(
