@@ -22,7 +22,8 @@ class ZillizNoActiveBackupSensor(ZillizSensor):
     Wait until no backup, manual or automatic, is being created: the gate before DDL.
 
     Zilliz advises not to create or drop collections during a backup, and an automatic one may start at any
-    time. The cluster counts as free when two polls in a row show no running backup.
+    time. The cluster counts as free when two polls in a row show no running backup. With ``timeout=0`` it is
+    a check: these two polls decide, and the task fails at once if a backup is running.
 
     .. seealso:: `List Backups <https://docs.zilliz.com/reference/restful/list-backups-v2>`__
 

@@ -31,7 +31,7 @@ class ZillizSensor(ZillizWaitingTask, BaseSensorOperator):
     Base of the sensors: the same flow decides in poke, reschedule and deferrable mode.
 
     :param timeout: when to give up, in seconds, by default after 12 hours. With 0 it is a check: one poll
-        decides, here in the worker, whatever the mode
+        decides, or two where the sensor needs two, here in the worker, whatever the mode
     :param deferrable: whether to wait in the triggerer, which holds no worker; by default as Airflow's
         ``[operators] default_deferrable`` says. Then ``poke_interval`` is the longest pause between two
         polls, and ``mode`` has no effect; ``timeout`` and ``soft_fail`` work as usual

@@ -243,6 +243,20 @@ def test_the_gate_needs_two_looks_in_a_row(world: World) -> None:
 
 
 @MODES
+def test_with_no_timeout_the_gate_is_a_check(world: World, deferrable: bool) -> None:
+    check = gate(cluster_id=CLUSTER_ID, timeout=0, deferrable=deferrable)
+    world.fault("list_backups", times=1, drop=True)
+    begin = world.clock.now
+    assert check.run() == {"backups": 0}
+    assert world.clock.now - begin < 5
+    world.clock.at(1, lambda: world.someone_backs_up(seconds=10_000, creation_method="AUTO"))
+    with pytest.raises(AirflowSensorTimeout, match="is busy with"):
+        check.run()
+    assert world.clock.now - begin < 10
+    assert not check.deferrals
+
+
+@MODES
 def test_the_gate_times_out(world: World, deferrable: bool) -> None:
     world.someone_backs_up(seconds=10_000)
     with pytest.raises(AirflowSensorTimeout):

@@ -134,6 +134,16 @@ def test_a_good_poll_that_is_to_be_confirmed_is_followed_by_another_soon() -> No
     assert (follows.pause, follows.max_age) == (CONFIRMATION_PAUSE, 0.0)
 
 
+def test_a_good_poll_at_the_deadline_is_confirmed() -> None:
+    """If not, the error would say that what was waited for has come."""
+    state = WaitState(Wait(100), begin=0)
+    follows = state.after(PollResult("Free", to_confirm=True), 100)
+    assert isinstance(follows, PollAgain)
+    assert follows.pause == CONFIRMATION_PAUSE
+    with pytest.raises(ZillizTimeoutError, match="Busy"):
+        state.after(PollResult("Busy"), 102)
+
+
 def test_retry_after_is_a_pause_that_is_at_least_kept() -> None:
     follows = WaitState(Wait(1000), begin=0).after(BUSY, 1)
     assert isinstance(follows, PollAgain)

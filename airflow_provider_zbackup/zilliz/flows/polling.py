@@ -119,7 +119,7 @@ class WaitState:
     no usable API key                   the same, for up to :data:`KEY_GRACE` seconds in a row
     a refusal                           the same, for up to :data:`LONGEST_REFUSAL` seconds
     anything else                       the error is raised
-    any but the end, at the deadline    :class:`ZillizTimeoutError` is raised
+    any other, at the deadline          :class:`ZillizTimeoutError` is raised
     work under way or a transient       :class:`HandOver`, unless the end is near
     error, at ``leave_after``
     ==================================  ===================================================================
@@ -150,14 +150,18 @@ class WaitState:
             may_hand_over = isinstance(outcome, ZillizTransientError)
         elif outcome.done:
             return Finish(f"{outcome.state}; {time - self._since:.0f} s elapsed.")
+        elif outcome.to_confirm:
+            # Also at the deadline: an error would say that what was waited for has come.
+            self._forget_trouble()
+            return PollAgain(CONFIRMATION_PAUSE, self._note(outcome, CONFIRMATION_PAUSE, time), max_age=0.0)
         else:
             result = outcome
             self._forget_trouble()
             if result.age is not None:
                 self._since = min(self._since, time - result.age)
             retry_after = 0.0
-            pause = self._pause_after(result, time)
-            may_hand_over = not result.to_confirm
+            pause = poll_pause(time - self._since, result.progress, self._wait.longest_pause)
+            may_hand_over = True
         if time >= self._wait.deadline:
             raise ZillizTimeoutError(f"Gave up after {time - self._begin:.0f} s. Last seen: {result.state}.")
         if self._wait.leave_after is not None and may_hand_over:
@@ -169,8 +173,7 @@ class WaitState:
                 pause = min(pause, self._wait.leave_after - time)
         pause = max(0.1, min(pause, self._wait.deadline - time))
         # Waits share answers, so many waits for one thing send hardly more requests than one.
-        max_age = 0.0 if result.to_confirm else pause / 2
-        return PollAgain(pause, self._note(result, pause, time), max_age, is_trouble)
+        return PollAgain(pause, self._note(result, pause, time), pause / 2, is_trouble)
 
     def _raise_unless_it_may_pass(self, error: ZillizError, time: float) -> None:
         """Raise an error that cannot pass, or that has lasted too long."""
@@ -194,11 +197,6 @@ class WaitState:
     def _forget_trouble(self) -> None:
         self._trouble_since.clear()
         self._pauses = backoff(first=1.0)
-
-    def _pause_after(self, result: PollResult, time: float) -> float:
-        if result.to_confirm:
-            return CONFIRMATION_PAUSE
-        return poll_pause(time - self._since, result.progress, self._wait.longest_pause)
 
     def _is_near_end(self, result: PollResult, time: float) -> bool:
         """Tell whether handing over would take longer than staying."""

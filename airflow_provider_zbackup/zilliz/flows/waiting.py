@@ -21,11 +21,13 @@ from airflow_provider_zbackup.zilliz.errors import (
 from airflow_provider_zbackup.zilliz.flows.polling import PollResult, Wait, wait_until
 from airflow_provider_zbackup.zilliz.flows.running import RunningBackups
 from airflow_provider_zbackup.zilliz.flows.steps import (
+    ATTEMPTS,
     Flow,
     Pause,
     Reply,
     all_backups,
     look_up_backup,
+    now,
     send,
 )
 from airflow_provider_zbackup.zilliz.models import Backup, Cluster, Job
@@ -275,9 +277,10 @@ def wait_until_free(
     """
     free = 0
     polls = 1 if before_submission else 2
+    # The wait itself retries, until its deadline. With no time to wait, no request may fail in passing.
+    attempts = ATTEMPTS if wait.deadline <= (yield from now()) else 1
     where = f"Cluster {cluster_id}" if cluster_id else f"Project {project_id}"
-    # One attempt: the wait itself retries, until its deadline.
-    running_backups = RunningBackups(attempts=1)
+    running_backups = RunningBackups(attempts)
 
     def evaluate(seen: tuple[int, list[Backup]], server_time: datetime | None) -> PollResult:
         nonlocal free
@@ -293,7 +296,7 @@ def wait_until_free(
 
     def poll(max_age: float) -> Flow[Reply[tuple[int, list[Backup]]]]:
         listed = yield from all_backups(
-            cluster_id=cluster_id, project_id=project_id, max_age=max_age, attempts=1
+            cluster_id=cluster_id, project_id=project_id, max_age=max_age, attempts=attempts
         )
         running = yield from running_backups.among(listed)
         return Reply((len(listed.value), running), listed.server_time)
