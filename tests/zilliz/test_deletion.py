@@ -211,10 +211,10 @@ def test_pruning_deletes_the_oldest_first_and_shows_the_plan_before() -> None:
     notes = stock.worker.notes
     assert notes[:3] == [
         "Reading the regions and collections of 5 backups.",
-        "PLAN                 AGE      SIZE    NAME  COLLECTIONS  BACKUP  CLUSTER",
-        "keep: keep_last=2    0 s      2.0 GB  -     all          b0      in01-cluster",
+        "PLAN                 AGE      SIZE    NAME  COLLECTIONS  REGION  BACKUP  CLUSTER",
+        "keep: keep_last=2    0 s      2.0 GB  -     all          -       b0      in01-cluster",
     ]
-    assert "DELETE: keep_last=2  2 d 0 h  2.0 GB  -     all          b2      in01-cluster" in notes
+    assert "DELETE: keep_last=2  2 d 0 h  2.0 GB  -     all          -       b2      in01-cluster" in notes
     assert notes[7] == "Keeping 2 backups, deleting 3: 6.0 GB, about 0.15 less a month."
     assert notes[-1] == "Deleted 3 of 5 backups: 6.0 GB."
 
@@ -318,6 +318,8 @@ def test_a_copy_in_another_region_does_not_push_out_the_backup_at_home() -> None
     stock = Stock([*home, *copies])
     stock.prune(RetentionRules(keep_last=1))
     assert {held.backup_id for held in stock.backups} == {"home0", "copy0"}
+    kept = [note.split() for note in stock.worker.notes if note.startswith("keep: keep_last=1")]
+    assert [line[-3:-1] for line in kept] == [["aws-us-west-2", "home0"], ["aws-us-east-1", "copy0"]]
 
 
 @pytest.mark.parametrize("number", range(3))

@@ -250,12 +250,14 @@ def _show(plan: Sequence[Verdict], time: datetime, price_per_gb_month: float | N
             format_size(verdict.backup.size),
             verdict.backup.backup_name or "-",
             _describe_contents(verdict.backup),
+            verdict.backup.region_id or "-",
             verdict.backup.backup_id,
             verdict.backup.cluster_id,
         )
         for verdict in plan
     ]
-    for line in format_table(("PLAN", "AGE", "SIZE", "NAME", "COLLECTIONS", "BACKUP", "CLUSTER"), rows):
+    head = ("PLAN", "AGE", "SIZE", "NAME", "COLLECTIONS", "REGION", "BACKUP", "CLUSTER")
+    for line in format_table(head, rows):
         yield Pause(0, line)
     going = [verdict.backup for verdict in plan if not verdict.is_kept]
     freed = _total_size(going)
