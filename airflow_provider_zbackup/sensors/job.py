@@ -21,13 +21,14 @@ class ZillizJobSensor(ZillizSensor):
 
     .. seealso:: `Describe Job <https://docs.zilliz.com/reference/restful/describe-job-v2>`__
 
-    :param job_id: id of the job, or the whole result of a
-        :class:`~airflow_provider_zbackup.operators.backup.ZillizCreateBackupOperator`, which works even
-        if no job id is known (templated)
+    :param job_id: id of the job, or the whole result of a task that started it, such as a
+        :class:`~airflow_provider_zbackup.operators.backup.ZillizCreateBackupOperator`. That works even if no
+        job id is known, and if the task started several jobs, all must end well (templated)
     :param deferrable: see :class:`~airflow_provider_zbackup.sensors.base.ZillizSensor`, also for
         ``defer_after``, ``end_from_trigger`` and ``zilliz_conn_id``
     :return: the job in its last state, as plain JSON: ``job_id``, ``type``, ``status``, ``progress``,
-        ``start_time``, ``end_time``, ``reason``; where no job id is known, the backup
+        ``start_time``, ``end_time``, ``reason``; where no job id is known, the backup or the new
+        cluster; the last of several jobs
     :raises AirflowFailException: when the job fails, is canceled, or cannot be found
     :raises AirflowSensorTimeout: after ``timeout`` seconds
     """
@@ -45,7 +46,7 @@ class ZillizJobSensor(ZillizSensor):
             self._target()
 
     def _target(self) -> dict[str, Any]:
-        """Return what is waited for: the job or, where its id is not known, the backup."""
+        """Return what is waited for: jobs or, where no id is known, the backup or the cluster."""
         given = as_result("job_id", self.job_id)
         if not isinstance(given, Mapping):
             check_id("job_id", given, rendered=True)
@@ -57,10 +58,18 @@ class ZillizJobSensor(ZillizSensor):
                 )
             return {"job_id": given, "cluster_id": None, "backup_id": None}
         target = {name: given.get(name) for name in ("job_id", "cluster_id", "backup_id")}
-        is_backup = target["job_id"] is None and target["backup_id"] is not None
-        for name in ("cluster_id", "backup_id") if is_backup else ("job_id",):
+        needed: Sequence[str] = ("job_id",)
+        if target["job_id"] is None and given.get("source_cluster_id") is not None:
+            # A cluster is restored from that backup, so the backup says nothing.
+            needed, target["backup_id"] = ("cluster_id",), None
+        elif target["job_id"] is None and target["backup_id"] is not None:
+            needed = ("cluster_id", "backup_id")
+        for name in needed:
             check_field("job_id", given, name)
-        return target
+        # A restore of several collections is one job for each.
+        items = [item for item in given.get("collections") or () if isinstance(item, Mapping)]
+        jobs = dict.fromkeys(item.get("job_id") for item in items)
+        return target | {"earlier_job_ids": [job for job in jobs if job not in (None, target["job_id"])]}
 
     def console_url(self) -> str:
         return self.hook.connection.console_url(self._target()["cluster_id"])
@@ -72,5 +81,6 @@ class ZillizJobSensor(ZillizSensor):
 
     def describe_remote_work(self, context: Context) -> str:
         target = self._target()
-        what = f"Job {target['job_id']}" if target["job_id"] else f"Backup {target['backup_id']}"
-        return f"{what} may still be running."
+        words = {"job_id": "Job", "backup_id": "Backup", "cluster_id": "The restore into cluster"}
+        name = next(name for name in words if target[name])
+        return f"{words[name]} {target[name]} may still be running."

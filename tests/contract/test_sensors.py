@@ -21,6 +21,7 @@ from airflow_provider_zbackup.sensors.backup import ZillizNoActiveBackupSensor
 from airflow_provider_zbackup.sensors.job import ZillizJobSensor
 from airflow_provider_zbackup.utils.errors import find_zilliz_error
 from airflow_provider_zbackup.zilliz.errors import ZillizJobFailedError
+from tests.contract.cases import Restore, RestoreCollections
 from tests.support import CLUSTER_ID, PROJECT_ID, TaskInstance, World
 
 # Reschedule mode is poke mode with Airflow's scheduler in the place of the loop: see test_reschedule_mode.
@@ -344,3 +345,43 @@ def test_trouble_is_a_warning_at_the_first_look(
 
 def test_sensors_do_not_wait_for_a_week() -> None:
     assert ZillizJobSensor(task_id="task", job_id="job-1").timeout == 12 * 60 * 60
+
+
+@MODES
+def test_it_waits_for_the_new_cluster_if_the_answer_to_its_restore_was_lost(
+    world: World, deferrable: bool
+) -> None:
+    """The backup in that result is the source, which has long been finished."""
+    restore = Restore(world)
+    world.fault("restore_cluster_backup", times=1, drop=True, after=True)
+    result = restore.task(wait_for_completion=False).run()
+    assert (result["job_id"], result["adopted"]) == (None, True)
+    end = job_sensor(result, deferrable=deferrable).run()
+    assert (end["cluster_id"], end["status"]) == (result["cluster_id"], "RUNNING")
+
+
+@MODES
+def test_it_waits_for_all_jobs_of_a_task(world: World, deferrable: bool) -> None:
+    restore = RestoreCollections(world)
+    world.fault("restore_collection_backup", times=1, job=JobPlan(seconds=500))
+    names = ["medium_articles", "quick_setup"]
+    result = restore.task(collections=names, wait_for_completion=False).run()
+    begin = world.clock.now
+    task = job_sensor(result, deferrable=deferrable)
+    end = task.run()
+    assert (end["job_id"], end["status"]) == (result["job_id"], "SUCCESSFUL")
+    assert world.clock.now - begin > 490
+    assert len(task.deferrals) == deferrable
+
+
+@MODES
+def test_none_of_the_jobs_of_a_task_may_fail(world: World, deferrable: bool) -> None:
+    restore = RestoreCollections(world)
+    world.fault("restore_collection_backup", times=1, job=JobPlan(seconds=50, status="FAILED"))
+    result = restore.task(collections=["medium_articles", "quick_setup"], wait_for_completion=False).run()
+    first = result["collections"][0]["job_id"]
+    with pytest.raises(AirflowFailException, match=f"Job {first} failed") as caught:
+        job_sensor(result, deferrable=deferrable).run()
+    error = find_zilliz_error(caught.value)
+    assert error is not None
+    assert error.job_id == first

@@ -29,8 +29,14 @@ TIMING: dict[str, Any] = {
 }
 RESULT = {"cluster_id": CLUSTER_ID, "backup_id": "backup1", "job_id": "job-1", "size": None, "adopted": False}
 SUBJECTS: list[tuple[type[ZillizTrigger], dict[str, Any]]] = [
-    (ZillizJobTrigger, {"job_id": "job-1", "cluster_id": None, "backup_id": None}),
-    (ZillizJobTrigger, {"job_id": None, "cluster_id": CLUSTER_ID, "backup_id": "backup1"}),
+    (
+        ZillizJobTrigger,
+        {"job_id": "job-2", "cluster_id": None, "backup_id": None, "earlier_job_ids": ["job-1"]},
+    ),
+    (
+        ZillizJobTrigger,
+        {"job_id": None, "cluster_id": CLUSTER_ID, "backup_id": "backup1", "earlier_job_ids": []},
+    ),
     (ZillizBackupTrigger, {"result": RESULT}),
     (
         ZillizNoActiveBackupTrigger,

@@ -345,6 +345,13 @@ INTENDED = stored()
             None,
             "Backup backup1 may still be running",
         ),
+        (
+            lambda: job(
+                {"job_id": None, "cluster_id": "in01-2", "source_cluster_id": "in01-1", "backup_id": "b"}
+            ),
+            None,
+            "The restore into cluster in01-2 may still be running",
+        ),
         (gate, None, "Backups of in01-1 may still be running"),
         (
             lambda: gate(project_id="proj-1"),

@@ -17,7 +17,7 @@ from airflow_provider_zbackup.zilliz.flows.polling import CONFIRMATION_PAUSE, LO
 from airflow_provider_zbackup.zilliz.flows.waiting import (
     QUEUE_JITTER,
     wait_for_backup,
-    wait_for_job_or_backup,
+    wait_for_job_or_product,
     wait_until_free,
 )
 from airflow_provider_zbackup.zilliz.models import Backup, Cluster, Job
@@ -77,7 +77,7 @@ def test_a_backup_that_cannot_be_described_and_is_not_listed_is_lost() -> None:
     ids=["job", "backup", "no id"],
 )
 def test_a_job_or_its_backup(job_id: str | None, end: Any) -> None:
-    result = scripted(end).run(wait_for_job_or_backup(job_id, CLUSTER, "b", WAIT))
+    result = scripted(end).run(wait_for_job_or_product(job_id, CLUSTER, "b", WAIT))
     assert result == end.model_dump(mode="json", exclude={"db_collections"})
     assert "db_collections" not in (result or {})
 
@@ -85,8 +85,8 @@ def test_a_job_or_its_backup(job_id: str | None, end: Any) -> None:
 @pytest.mark.parametrize("job_id", ["job-1", None])
 def test_leaving_a_job_or_its_backup(job_id: str | None) -> None:
     leave = WAIT._replace(leave_after=START)
-    assert scripted(Job()).run(wait_for_job_or_backup("job-1", None, None, leave)) is None
-    assert scripted(backup(status="CREATING")).run(wait_for_job_or_backup(None, CLUSTER, "b", leave)) is None
+    assert scripted(Job()).run(wait_for_job_or_product("job-1", None, None, leave)) is None
+    assert scripted(backup(status="CREATING")).run(wait_for_job_or_product(None, CLUSTER, "b", leave)) is None
 
 
 def test_a_created_backup_is_confirmed_after_its_job() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -201,19 +201,34 @@ def wait_for_cluster(cluster_id: str, wait: Wait, *, job_id: str | None = None) 
     )
 
 
-def wait_for_job_or_backup(
-    job_id: str | None, cluster_id: str | None, backup_id: str | None, wait: Wait
+def wait_for_job_or_product(
+    job_id: str | None,
+    cluster_id: str | None,
+    backup_id: str | None,
+    wait: Wait,
+    *,
+    earlier_job_ids: Sequence[str] = (),
 ) -> Flow[dict[str, Any] | None]:
     """
-    Wait for a job or, where its id is not known, for the backup that it makes.
+    Wait for a job or, where its id is not known, for the backup or the cluster that it makes.
 
-    :return: the job or the backup, as plain JSON; ``None`` if it was time to hand over
+    :param backup_id: ``None`` means that it makes the cluster
+    :param earlier_job_ids: other jobs of the same task, which are waited for first
+    :return: the job, the backup or the cluster, as plain JSON; ``None`` if it was time to hand over
     """
-    end: Job | Backup | None
+    for earlier in earlier_job_ids:
+        try:
+            if (yield from wait_for_job(earlier, wait)) is None:
+                return None
+        except ZillizError as error:
+            raise error.with_ids({"job_id": earlier}) from error
+    end: Job | Backup | Cluster | None
     if job_id:
         end = yield from wait_for_job(job_id, wait)
+    elif backup_id:
+        end = yield from wait_for_backup(cluster_id or "", backup_id, wait)
     else:
-        end = yield from wait_for_backup(cluster_id or "", backup_id or "", wait)
+        end = yield from wait_for_cluster(cluster_id or "", wait)
     return None if end is None else end.model_dump(mode="json", exclude={"db_collections"})
 
 
