@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_zbackup.emulator import JobPlan
 from airflow_provider_zbackup.emulator.seed import SECOND_DEDICATED_CLUSTER_ID
 from airflow_provider_zbackup.operators.backup import ZillizCreateBackupOperator
 from airflow_provider_zbackup.operators.base import LONGEST_GUESS
@@ -229,3 +230,21 @@ def test_the_record_knows_how_long_the_client_may_take_for_an_answer(world: Worl
         datetime.fromisoformat(saved[0][name]) for name in ("first_sent", "answer_deadline")
     )
     assert answer_deadline - first_sent == timedelta(seconds=80)
+
+
+def test_a_try_whose_key_sees_nothing_forgets_no_backup_of_an_earlier_one(world: World) -> None:
+    """Its create is refused, so it makes none; the next try has the right key again."""
+    world.fault("create_backup", times=1, job=JobPlan(seconds=1000))
+    task = create(timeout=100)
+    with pytest.raises(ZillizTimeoutError):
+        task.run()
+    world.fault("describe_job", code=96026, message="No such job.")
+    world.fault("describe_backup", code=96018, message="No such cluster.")
+    world.fault("list_backups", status=200, body={"code": 0, "data": {"backups": []}})
+    world.fault("create_backup", code=96018, message="No such cluster.")
+    with pytest.raises(AirflowFailException, match="No such cluster"):
+        task.run()
+    world.control_plane.faults.clear()
+    world.clock.sleep(1000)
+    assert task.run()["backup_id"] == world.backups()[0].backup_id
+    assert len(world.backups()) == 1

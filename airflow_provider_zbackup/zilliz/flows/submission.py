@@ -203,7 +203,9 @@ def submit_once(
                 # Save it for this try too, or a retry after a clearing would start a new one.
                 yield found.save()
             return found
-    return (yield from _submit(submission, search, answer_time, conflict_codes))
+    # What an earlier try made and this one does not see may be there: the key may be the wrong one.
+    unseen = earlier if earlier is not None and earlier.made_id and not only_unfinished else None
+    return (yield from _submit(submission, search, answer_time, conflict_codes, unseen))
 
 
 def _read(submission: Submission[R], record: Mapping[str, Any], on_uncertain: str) -> Flow[R | None]:
@@ -219,7 +221,13 @@ def _submit(
     search: Callable[[R], Flow[R | None]],
     answer_time: float,
     conflict_codes: Collection[int],
+    unseen: R | None,
 ) -> Flow[R]:
+    """
+    Start a job.
+
+    :param unseen: what an earlier try made, as far as known; kept if this one makes nothing
+    """
     record = yield from submission.prepare()
     ahead = record.first_sent - as_datetime((yield from now()))
 
@@ -230,7 +238,7 @@ def _submit(
     attempts_left = SUBMIT_ATTEMPTS
     pauses = backoff(first=1.0)
     while True:
-        record = yield from _save_before(record, server_time, answer_time, unanswered)
+        record = yield from _save_before(record, server_time, answer_time, unanswered, unseen)
         try:
             reply = yield from send(submission.operation(record))
             started = yield from submission.started(record, reply.value)
@@ -239,8 +247,8 @@ def _submit(
             is_conflict = isinstance(error, ZillizConflictError) or error.code in conflict_codes
             if not (error.unprocessed or is_conflict):
                 unanswered = failed
-            # If nothing is in doubt, delete the record: a search could take what is in the way for ours.
-            yield unanswered.save() if unanswered else Save(None)
+            # If nothing is in doubt, drop the record: a search could take what is in the way for ours.
+            yield _save_after(unanswered, unseen)
             # An earlier call without an answer may have started the very job that now causes the refusal.
             if unanswered and (
                 is_conflict or not (error.unprocessed and isinstance(error, ZillizTransientError))
@@ -287,7 +295,11 @@ def _explain(
 
 
 def _save_before(
-    record: R, server_time: Callable[[float], datetime], answer_time: float, unanswered: R | None
+    record: R,
+    server_time: Callable[[float], datetime],
+    answer_time: float,
+    unanswered: R | None,
+    unseen: R | None,
 ) -> Flow[R]:
     """Save, before the call, when the client gives up on it. A slow store must not make this too early."""
     time = yield from now()
@@ -300,8 +312,14 @@ def _save_before(
         time = yield record.save()
         if time - begun <= SAVE_TIME:
             return record
-    yield unanswered.save() if unanswered else Save(None)
+    yield _save_after(unanswered, unseen)
     raise ZillizError(f"Airflow takes {time - begun:.0f} s to save this task's state. Nothing was sent.")
+
+
+def _save_after(unanswered: R | None, unseen: R | None) -> Save:
+    """Save what is known after a call that made nothing."""
+    kept = unanswered or unseen
+    return Save(None) if kept is None else kept.save()
 
 
 def unexplained_conflict(refusal: ZillizError) -> ZillizConflictError:
