@@ -32,6 +32,7 @@ def database(mocker: MockerFixture) -> Iterator[Session]:
         session.commit()
         mocker.patch("airflow.utils.session.create_session", return_value=nullcontext(session))
         yield session
+    engine.dispose()
 
 
 def test_they_come_from_the_database_the_environment_and_the_configuration(
