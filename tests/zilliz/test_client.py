@@ -367,7 +367,7 @@ def test_a_server_that_sends_bit_by_bit_holds_nobody(send: Send, at_once: int) -
         serving(Trickle(JOB[at_once:], at_once=JOB[:at_once])) as server,
         pytest.raises(ZillizConnectionError) as caught,
     ):
-        send(server.url, DESCRIBE, timeout=0.1)
+        send(server.url, DESCRIBE, timeout=0.25)
     assert server.was_left
     assert not caught.value.unprocessed
 
@@ -378,7 +378,7 @@ def test_a_proxy_that_sends_bit_by_bit_holds_nobody(send: Send, monkeypatch: pyt
     with serving(Trickle(JOB)) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         with pytest.raises(ZillizConnectionError):
-            send("http://cloud.example", DESCRIBE, timeout=0.1)
+            send("http://cloud.example", DESCRIBE, timeout=0.25)
     assert proxy.was_left
 
 
