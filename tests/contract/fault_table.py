@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +34,7 @@ class Cell(NamedTuple):
 Table = dict[Cell, str]
 
 
+@cache
 def read() -> Table:
     table: Table = {}
     task = ""

@@ -20,7 +20,7 @@ from airflow_provider_zbackup.operators.backup import (
 )
 from airflow_provider_zbackup.utils.errors import find_zilliz_error
 from airflow_provider_zbackup.zilliz.errors import ZillizConflictError
-from tests.contract.test_fault_matrix import FAULTS, attempt, heal, refuse
+from tests.contract.faults import ANYWHERE, attempt, heal, strike
 from tests.support import API_KEY, CLUSTER_ID, PROJECT_ID, TaskInstance, World
 
 DAY = 24 * 60 * 60
@@ -220,7 +220,7 @@ ROUTES = {
 
 @pytest.mark.parametrize(
     ("case", "operation", "fault", "persists"),
-    list(product(CASES, ROUTES, [name for name in FAULTS if "lags" not in name], [False, True])),
+    list(product(CASES, ROUTES, ANYWHERE, [False, True])),
 )
 def test_whatever_fails_only_what_was_meant_goes(
     world: World,
@@ -232,12 +232,7 @@ def test_whatever_fails_only_what_was_meant_goes(
 ) -> None:
     make, going = CASES[case]
     ids = stock(world)
-    world.connect(extra={"timeout": 0.08 if "time-out" in fault else 10, "requests_per_second": 1000})
-    effect = dict(FAULTS[fault])
-    if effect.pop("refused", False):
-        refuse(world, ROUTES[operation], 10_000 if persists else 1)
-    else:
-        world.fault(operation, times=None if persists else 1, **effect)
+    strike(world, operation, ROUTES[operation], fault, persists=persists)
     task = make(ids)
     result, error = attempt(task)
     assert there(world) >= set(ids[going:])

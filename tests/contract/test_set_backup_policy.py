@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_zbackup.operators.policy import ZillizSetBackupPolicyOperator
 from airflow_provider_zbackup.utils.errors import find_zilliz_error
 from airflow_provider_zbackup.zilliz.errors import ZillizTimeoutError
-from tests.contract.test_fault_matrix import FAULTS, attempt, heal, refuse
+from tests.contract.faults import ANYWHERE, attempt, heal, strike
 from tests.support import API_KEY, CLUSTER_ID, TaskInstance, World
 
 MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferrable"])
@@ -145,24 +145,13 @@ def test_a_cluster_without_backups_is_an_error_for_good(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("operation", "fault", "persists"),
-    [
-        (operation, fault, persists)
-        for operation, fault, persists in product(
-            ("get_backup_policy", "set_backup_policy"), FAULTS, (False, True)
-        )
-        if "lag" not in fault
-    ],
+    list(product(("get_backup_policy", "set_backup_policy"), ANYWHERE, (False, True))),
 )
 def test_no_fault_starts_a_second_backup(
     world: World, operation: str, fault: str, persists: bool, logged: pytest.LogCaptureFixture
 ) -> None:
-    world.connect(extra={"timeout": 0.08 if "time-out" in fault else 10, "requests_per_second": 1000})
-    effect = dict(FAULTS[fault])
-    if effect.pop("refused", False):
-        # Both operations have the same path, so the reads are struck too.
-        refuse(world, ROUTE, 10_000 if persists else 1)
-    else:
-        world.fault(operation, times=None if persists else 1, **effect)
+    # Both operations have the same path, so a connection that is refused strikes the reads too.
+    strike(world, operation, ROUTE, fault, persists=persists)
     setting = task()
     result, error = attempt(setting)
     # Where each call is carried out and each answer lost, there is nothing left to send again.
