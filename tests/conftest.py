@@ -35,6 +35,7 @@ from tests.support import World, make_world  # noqa: E402
 
 # Only `make test-ui` and `make test-data` install what these need.
 _NEEDS = {"browser": "playwright", "data": "milvus_lite"}
+_DAGS = Path(__file__).parent / "dags"
 collect_ignore = [folder for folder, module in _NEEDS.items() if find_spec(module) is None]
 
 
@@ -43,6 +44,11 @@ def pytest_configure(config: pytest.Config) -> None:
         # Airflow before 3.3 uses what it has deprecated itself.
         for category in ("DeprecationWarning", "FutureWarning"):
             config.addinivalue_line("filterwarnings", rf"ignore::{category}:airflow\.")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the DAGs first: then one worker of pytest-xdist runs all, and only one starts an Airflow for them."""
+    items.sort(key=lambda item: not item.path.is_relative_to(_DAGS))
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -66,23 +67,42 @@ Run = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
-def runner() -> Iterator[subprocess.Popen[str]]:
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with Airflow's tables, for tests to copy."""
+    database = tmp_path_factory.mktemp("airflow") / "empty.db"
+    # In a process of its own: initialising a database and using it in one process disturbs Airflow.
+    airflow(os.environ | {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{database}"}, "db", "migrate")
+    return database
+
+
+def airflow(environment: dict[str, str], *command: str) -> str:
+    """Run a command of Airflow, and return all that it wrote."""
+    done = subprocess.run(
+        [sys.executable, "-m", "airflow", *command],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def runner(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
     """A process that runs the examples that it is told, one after the other."""
+    # Not that of the other tests: they must pass without one, whatever ran before them.
+    database = tmp_path_factory.mktemp("runner") / "airflow.db"
+    shutil.copy(empty_database, database)
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(map(str, (EXAMPLES, DAGS, ROOT))),
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(BUNDLES),
-        # Not that of the other tests: they must pass without one, whatever ran before them.
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{os.environ['AIRFLOW_HOME']}/dags.db",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{database}",
     }
-    commands = [["db", "migrate"]]
     if AIRFLOW_VERSION.release[:2] == (3, 0):
         # There a run can use only the assets of DAGs that have been parsed, and dag.test() parses none.
-        commands.append(["dags", "reserialize"])
-    for command in commands:
-        # In a process of its own: initialising a database and using it in one process disturbs Airflow.
-        subprocess.run(
-            [sys.executable, "-m", "airflow", *command], env=environment, check=True, capture_output=True
-        )
+        airflow(environment, "dags", "reserialize")
     with subprocess.Popen(
         [sys.executable, "-u", "-c", RUNNER],
         env=environment,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from airflow_provider_zbackup.emulator import ControlPlane, Settings, serve
+from tests.dags.conftest import airflow
 
 DAG = """
 from datetime import datetime
@@ -27,15 +27,18 @@ with DAG("tried", schedule=None, start_date=datetime(2026, 1, 1)):
 
 @pytest.fixture
 def control_plane() -> ControlPlane:
-    return ControlPlane(settings=Settings(job_seconds=9))
+    return ControlPlane(settings=Settings(job_seconds=2))
 
 
 @pytest.fixture
-def airflow(tmp_path: Path, control_plane: ControlPlane) -> Iterator[dict[str, str]]:
+def environment(
+    tmp_path: Path, control_plane: ControlPlane, empty_database: Path
+) -> Iterator[dict[str, str]]:
     """An Airflow of its own, as environment variables, whose connection leads to an emulator."""
     dags = tmp_path / "dags"
     dags.mkdir()
     (dags / "tried.py").write_text(DAG)
+    shutil.copy(empty_database, tmp_path / "airflow.db")
     with serve(control_plane) as emulator:
         yield os.environ | {
             "AIRFLOW_HOME": str(tmp_path),
@@ -46,24 +49,10 @@ def airflow(tmp_path: Path, control_plane: ControlPlane) -> Iterator[dict[str, s
         }
 
 
-def run(airflow: dict[str, str], *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "airflow", *arguments],
-        env=airflow,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
-
-
-def test_the_commands_that_try_things_out(airflow: dict[str, str], control_plane: ControlPlane) -> None:
-    run(airflow, "db", "migrate")
-    assert "Connection success" in run(airflow, "connections", "test", "zilliz_default")
+def test_the_commands_that_try_things_out(environment: dict[str, str], control_plane: ControlPlane) -> None:
+    assert "Connection success" in airflow(environment, "connections", "test", "zilliz_default")
     for number, command in enumerate((("tasks", "test", "tried", "backup"), ("dags", "test", "tried")), 1):
-        said = run(airflow, *command, "2026-03-02")
+        said = airflow(environment, *command, "2026-03-02")
         assert "is AVAILABLE" in said, said
         assert [backup.status(control_plane.now()) for backup in control_plane.backups] == (
             ["AVAILABLE"] * number

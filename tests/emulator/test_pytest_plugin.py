@@ -54,8 +54,8 @@ def test_without_a_dag_airflow_needs_no_database(zilliz_cloud):
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_a_dag_that_a_test_makes(zilliz_cloud, deferrable):
     assert zilliz_cloud.control_plane.backups == []
-    zilliz_cloud.control_plane.configure(job_seconds=9 if deferrable else 1)
-    assert zilliz_cloud.run(nightly(deferrable=deferrable)).state == "success"
+    zilliz_cloud.control_plane.configure(job_seconds=1)
+    assert zilliz_cloud.run(nightly(deferrable=deferrable, defer_after=0)).state == "success"
     assert len(zilliz_cloud.control_plane.backups) == 1
 
 

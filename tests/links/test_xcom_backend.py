@@ -65,9 +65,9 @@ class Watched(ZillizCreateBackupOperator):
 
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_the_link_is_an_address(zilliz_cloud, deferrable):
-    zilliz_cloud.control_plane.configure(job_seconds=9 if deferrable else 1)
+    zilliz_cloud.control_plane.configure(job_seconds=1)
     with DAG("dag", schedule=None) as dag:
-        task = Watched(task_id="backup", cluster_id=CLUSTER_ID, deferrable=deferrable)
+        task = Watched(task_id="backup", cluster_id=CLUSTER_ID, deferrable=deferrable, defer_after=0)
     run = zilliz_cloud.run(dag)
     assert run.state == "success"
     seen.append(stored(ZillizConsoleLink.xcom_key))
