@@ -47,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the DAGs first: then one worker of pytest-xdist runs all, and only one starts an Airflow for them."""
+    """Put the DAGs first: then only one worker of pytest-xdist starts an Airflow for them."""
     items.sort(key=lambda item: not item.path.is_relative_to(_DAGS))
 
 
