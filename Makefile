@@ -68,7 +68,7 @@ test: $(VENV)/installed ## Run the tests on the newest supported Airflow
 coverage: $(VENV)/installed ## Check how much of the package the tests run
 	HYPOTHESIS_PROFILE=few $(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report= $(addprefix --ignore=tests/, \
 		contract/test_fault_matrix.py dags/test_command_line.py dags/test_examples.py dags/test_mapping.py \
-		emulator/test_pytest_plugin.py links/test_xcom_backend.py zilliz/test_races.py)
+		emulator/test_pytest_plugin.py zilliz/test_races.py)
 	@# All of it: Python 3.11 does not tell coverage of some lines after a "yield from".
 	$(BIN)/coverage report --include='airflow_provider_zbackup/zilliz/*' --precision=1 --fail-under=99.7
 	$(BIN)/coverage report --omit='airflow_provider_zbackup/zilliz/*' --fail-under=95

@@ -35,8 +35,11 @@ from tests.support import World, make_world  # noqa: E402
 
 # Only `make test-ui` and `make test-data` install what these need.
 _NEEDS = {"browser": "playwright", "data": "milvus_lite"}
-_DAGS = Path(__file__).parent / "dags"
 collect_ignore = [folder for folder, module in _NEEDS.items() if find_spec(module) is None]
+# A user's, with a pytest of its own.
+collect_ignore.append("emulator/project")
+
+_DAGS = Path(__file__).parent / "dags"
 
 
 def pytest_configure(config: pytest.Config) -> None:

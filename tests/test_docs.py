@@ -36,8 +36,6 @@ from tests.documents import (
     blocks,
     fresh_environment,
     public_names,
-    run_shown_test,
-    shown_tests,
 )
 from tests.support import API_KEY, CLUSTER_ID, PROJECT_ID, TaskInstance, World, make_world
 
@@ -276,19 +274,10 @@ def test_each_parameter_has_a_line_of_its_own(name: str) -> None:
     assert taken - {"self", "kwargs"} <= set(re.findall(r":param (\w+):", text))
 
 
-# The page on testing
+# The page on testing; tests/emulator/test_pytest_plugin.py runs its test
 
 
-@pytest.fixture
-def fresh(tmp_path: Path) -> dict[str, str]:
-    return fresh_environment(tmp_path)
-
-
-def test_the_test_that_is_shown_passes_as_it_stands(tmp_path: Path) -> None:
-    run_shown_test(tmp_path, shown_tests()[0])
-
-
-def test_the_commands_that_are_shown_work(fresh: dict[str, str]) -> None:
+def test_the_commands_that_are_shown_work(tmp_path: Path) -> None:
     consoles = [block.code.splitlines() for block in blocks(TESTING_PAGE, "console")]
     for install, serve, *_ in consoles:
         name, extra = re.fullmatch(r"\$ pip install '(.+)\[(.+)\]'", install).groups()  # type: ignore[union-attr]
@@ -296,7 +285,9 @@ def test_the_commands_that_are_shown_work(fresh: dict[str, str]) -> None:
         assert serve.startswith("$ python -m airflow_provider_zbackup.emulator")
     (_, serve, shown), _ = consoles  # What the second needs is installed for `make test-data` only.
     arguments = serve.split()[2:]
-    server = subprocess.Popen([sys.executable, *arguments], env=fresh, stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(
+        [sys.executable, *arguments], env=fresh_environment(tmp_path), stdout=subprocess.PIPE, text=True
+    )
     try:
         said = server.stdout.readline()  # type: ignore[union-attr]
     finally:

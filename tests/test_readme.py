@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -33,7 +34,7 @@ def test_every_block_of_python_has_a_test() -> None:
 def test_the_blocks_of_the_first_page_back_up_restore_and_prune(
     world: World, variables: dict[str, Any]
 ) -> None:
-    names = public_names()
+    names = public_names() | {"timedelta": timedelta}
     with DAG("dag", schedule=None) as dag:
         names["migrate"] = BaseOperator(task_id="migrate")
         for block in FIRST_PAGE:

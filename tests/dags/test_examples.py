@@ -87,7 +87,7 @@ def test_nightly_backup_and_prune(run: Run, control_plane: ControlPlane) -> None
     # Tonight's two, six days before, and the last day of each of three weeks before those.
     assert ages[:8] == [0, 0, 1, 2, 3, 4, 5, 6]
     assert len(ages) in (10, 11)
-    assert "DELETE: keep_daily=7, keep_weekly=4" in said
+    assert "DELETE: older_than=2 d 0 h, keep_daily=7, keep_weekly=4" in said
 
 
 def test_restore_backup(run: Run, control_plane: ControlPlane) -> None:

@@ -85,13 +85,19 @@ class Server:
     @staticmethod
     def _receive(connection: socket.socket) -> bytes:
         """Return one whole request."""
+
+        def more() -> bytes:
+            if not (part := connection.recv(65536)):
+                raise EOFError("The client went away before it had sent a whole request.")
+            return part
+
         received = b""
         while b"\r\n\r\n" not in received:
-            received += connection.recv(65536)
+            received += more()
         head, _, body = received.partition(b"\r\n\r\n")
         lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
         while lengths and len(body) < int(lengths[0].partition(b":")[2]):
-            body += connection.recv(65536)
+            body += more()
         return head + b"\r\n\r\n" + body
 
 
@@ -105,7 +111,8 @@ def serving(*answers: bytes | Trickle | None) -> Iterator[Server]:
             with suppress(OSError):
                 while True:
                     connection, _ = listener.accept()
-                    server.serve(connection)
+                    with suppress(EOFError):
+                        server.serve(connection)
 
         thread = threading.Thread(target=accept)
         thread.start()

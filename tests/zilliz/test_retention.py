@@ -140,7 +140,7 @@ def test_a_verdict_says_which_rule_it_follows() -> None:
     assert reasons["b0"] == "keep_last=1"
     assert reasons["b1"] == "keep_weekly=2"
     assert reasons["b9"] == "keep"
-    assert reasons["b2"] == "older_than=1 day, 0:00:00, keep_last=1, keep_weekly=2"
+    assert reasons["b2"] == "older_than=1 d 0 h, keep_last=1, keep_weekly=2"
     assert [b.backup_id for verdict in plan for b in verdict.guards if verdict.backup.backup_id == "b2"] == [
         "b0"
     ]
