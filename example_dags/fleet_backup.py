@@ -72,6 +72,7 @@ def fleet_backup() -> None:
     prune = ZillizPruneBackupsOperator(
         task_id="prune",
         project_id="{{ params.project_id }}",
+        older_than=timedelta(days=2),  # what a migration has just made may be in use
         keep_daily=7,
         keep_monthly=6,
         trigger_rule="all_done",

@@ -1,9 +1,10 @@
 """
 Back up each of a list of collections every night, one task per collection, and delete old backups.
 
-Manual backups are kept, and billed, until somebody deletes them. So the last task keeps those of seven days
-and of four weeks, of each collection, and deletes the others. It runs only if tonight's backups
-went well, and the newest backup of each collection always stays. Its log shows first what it will delete.
+Manual backups are kept, and billed, until somebody deletes them. So the last task keeps, of each collection,
+all of the last two days, and one of each of seven days and of four weeks; it deletes the others. It runs
+only if tonight's backups went well, and the newest backup of each collection always stays. Its log shows
+first what it will delete.
 
 Zilliz Cloud runs one manual backup at a time. With ``max_active_tis_per_dagrun=1`` this DAG's own tasks
 take turns without asking the service (Airflow 3.3 or later, which counts deferred tasks too). With
@@ -17,7 +18,7 @@ account: ``python -m airflow_provider_zbackup.emulator``.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.providers.common.compat.sdk import Param, dag, task
@@ -53,6 +54,7 @@ def nightly_backup_and_prune() -> None:
         task_id="prune",
         cluster_id="{{ params.cluster_id }}",
         backup_type="COLLECTION",
+        older_than=timedelta(days=2),  # what a migration has just made may be in use
         keep_daily=7,
         keep_weekly=4,
         trigger_rule="none_failed",

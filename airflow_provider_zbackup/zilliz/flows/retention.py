@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
 from airflow_provider_zbackup.zilliz.models import Backup, Contents
+from airflow_provider_zbackup.zilliz.texts import format_age
 
 #: Backups that can stand in for each other: they hold the same of the same cluster, made in the same way, and
 #: lie in the same region.
@@ -154,7 +155,7 @@ def _kept_by_itself(backup: Backup, rules: RetentionRules, now: datetime) -> Ite
     if rule := rules.protect(backup):
         yield rule
     if rules.older_than is not None and backup.create_time and now - backup.create_time <= rules.older_than:
-        yield f"older_than={rules.older_than}"
+        yield _shown("older_than", rules.older_than)
 
 
 def _kept_by_rank(newest_first: Sequence[Backup], rules: RetentionRules) -> Iterator[tuple[str, set[str]]]:
@@ -184,5 +185,10 @@ _PERIODS: dict[str, Callable[[datetime], Any]] = {
 
 def _given(rules: RetentionRules) -> Iterator[str]:
     for name in ("older_than", "keep_last", *_PERIODS):
-        if getattr(rules, name) is not None:
-            yield f"{name}={getattr(rules, name)}"
+        if (value := getattr(rules, name)) is not None:
+            yield _shown(name, value)
+
+
+def _shown(name: str, value: int | timedelta) -> str:
+    """Return a rule for the log, its age in the same form as the backups'."""
+    return f"{name}={format_age(value) if isinstance(value, timedelta) else value}"
