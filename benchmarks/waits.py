@@ -24,20 +24,23 @@ from typing import Any
 from benchmarks.report import table, verdict
 
 TITLE = "Concurrent waits in an event loop"
-PATH = "/v2/jobs/job-{}"
+PATH = "/v2/jobs/job-{:05}"
 #: How long the jobs have been running when the waits begin, in seconds.
 AGE = 3600.0
 #: The waits begin one after the other within this time, in seconds. It is the longest interval between two
 #: polls, so that all polls are spread evenly.
 ARRIVAL = 60.0
-#: How long to watch for a blocked event loop, in seconds.
+#: Later, the first wait does not work.
+FIRST_POLL_SECONDS = 10.0
+#: How long to watch for a blocked event loop, at most, in seconds.
 BLOCK_SECONDS = 5.0
 INTRODUCTION = """\
 Each way polls as it does by default, for jobs that have been running for an hour. This provider polls a
 job at most once every 60 s, and sends at most 10 requests a second for all waits together. The ways with a
 session use aiohttp, whose parser is written in C; the other ways, and this provider, use httpx."""
+#: Its length does not depend on the job.
 ANSWER = json.dumps(
-    {"code": 0, "data": {"jobId": "job", "type": "BACKUP", "status": "IN_PROGRESS", "progress": ""}}
+    {"code": 0, "data": {"jobId": "job-00000", "type": "BACKUP", "status": "IN_PROGRESS", "progress": ""}}
 ).encode()
 
 
@@ -75,13 +78,14 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
 
 
 async def serve(certificate: Path, key: Path) -> None:
-    """Print the port, and give every request the same answer, with as little work as possible."""
+    """Print the port, and give every request the answer of its job, with as little work as possible."""
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(ANSWER)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            while await reader.readuntil(b"\r\n\r\n"):
-                writer.write(head + ANSWER)
+            while request := await reader.readuntil(b"\r\n\r\n"):
+                job_id = request.split(b" ", 2)[1].rpartition(b"/")[2]
+                writer.write(head + ANSWER.replace(b"job-00000", job_id))
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
 
@@ -113,7 +117,7 @@ async def ours(base_url: str, polled: Polled) -> Wait:
     async def wait(number: int) -> None:
         now = time.time()
         how = polling.Wait(deadline=now + 36_000, since=now - AGE)
-        await client.run(waiting.wait_for_job(f"job-{number}", how), note=lambda text: None)
+        await client.run(waiting.wait_for_job(f"job-{number:05}", how), note=lambda text: None)
 
     return wait
 
@@ -185,8 +189,8 @@ async def longest_block(seconds: float) -> float:
     return longest
 
 
-async def run_case(way: str, base_url: str, waits: int, seconds: float) -> dict[str, float]:
-    """Start the waits, and measure as soon as all of them have polled."""
+async def run_case(way: str, base_url: str, waits: int, seconds: float, arrival: float) -> dict[str, float]:
+    """Start the waits within a time, and measure for so many seconds as soon as all of them have polled."""
     polls = 0
 
     def polled() -> None:
@@ -195,8 +199,9 @@ async def run_case(way: str, base_url: str, waits: int, seconds: float) -> dict[
 
     wait = await WAYS[way](base_url, polled)
     first = asyncio.ensure_future(wait(0))
-    while not polls:
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(FIRST_POLL_SECONDS):
+        while not polls:
+            await asyncio.sleep(0.01)
     first.cancel()
     memory = memory_kb()
     polls = 0
@@ -204,7 +209,7 @@ async def run_case(way: str, base_url: str, waits: int, seconds: float) -> dict[
     for number in range(waits):
         tasks.append(asyncio.ensure_future(wait(number)))
         # In production, triggers do not start all at the same moment.
-        await asyncio.sleep(ARRIVAL / waits)
+        await asyncio.sleep(arrival / waits)
     # With a limit of requests per second, the first poll of the last waits can take long. They count anyway.
     deadline = time.monotonic() + 10.0
     while polls < waits and time.monotonic() < deadline:
@@ -216,7 +221,7 @@ async def run_case(way: str, base_url: str, waits: int, seconds: float) -> dict[
     counted = polls
     memory = memory_kb() - memory
     # After the measurement, because this watch uses more CPU time than the waits.
-    block = await longest_block(BLOCK_SECONDS)
+    block = await longest_block(min(BLOCK_SECONDS, seconds))
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -239,8 +244,8 @@ def server() -> Iterator[Callable[..., dict[str, float]]]:
             [*command, "serve", str(certificate), str(key)], stdout=subprocess.PIPE, text=True
         )
 
-        def run(way: str, waits: int, seconds: float) -> dict[str, float]:
-            arguments = [way, base_url, str(waits), str(seconds)]
+        def run(way: str, waits: int, seconds: float, arrival: float = ARRIVAL) -> dict[str, float]:
+            arguments = [way, base_url, str(waits), str(seconds), str(arrival)]
             done = subprocess.run(
                 [*command, "case", *arguments],
                 env={"SSL_CERT_FILE": str(certificate), "PATH": ""},
@@ -310,8 +315,8 @@ def main() -> None:
         certificate, key = arguments
         asyncio.run(serve(Path(certificate), Path(key)))
     else:
-        way, base_url, waits, seconds = arguments
-        case = run_case(way, base_url, int(waits), float(seconds))
+        way, base_url, waits, seconds, arrival = arguments
+        case = run_case(way, base_url, int(waits), float(seconds), float(arrival))
         print(json.dumps(asyncio.run(case)))
 
 
