@@ -240,9 +240,6 @@ def server() -> Iterator[Callable[..., dict[str, float]]]:
     with tempfile.TemporaryDirectory() as folder:
         certificate, key = make_certificate(Path(folder))
         command = [sys.executable, "-m", "benchmarks.waits"]
-        process = subprocess.Popen(
-            [*command, "serve", str(certificate), str(key)], stdout=subprocess.PIPE, text=True
-        )
 
         def run(way: str, waits: int, seconds: float, arrival: float = ARRIVAL) -> dict[str, float]:
             arguments = [way, base_url, str(waits), str(seconds), str(arrival)]
@@ -257,13 +254,15 @@ def server() -> Iterator[Callable[..., dict[str, float]]]:
             print(way, waits, seen, file=sys.stderr)
             return seen
 
-        try:
+        with subprocess.Popen(
+            [*command, "serve", str(certificate), str(key)], stdout=subprocess.PIPE, text=True
+        ) as process:
             assert process.stdout
             base_url = f"https://127.0.0.1:{process.stdout.readline().strip()}"
-            yield run
-        finally:
-            process.kill()
-            process.wait()
+            try:
+                yield run
+            finally:
+                process.kill()
 
 
 def measure(*, quick: bool) -> str:
