@@ -29,8 +29,9 @@ FAULTS: dict[str, dict[str, Any]] = {
     "list lags 10 s, answer lost": {"drop": True, "after": True, "list_lag": 10},
     "job look-up lags 10 s": {"job_lag": 10},
 }
-#: Those that strike any operation.
-ANYWHERE = [name for name in FAULTS if "lag" not in name]
+#: Those that say where they strike by themselves.
+ONLY_AT = {"list lags 10 s, answer lost": "create_backup", "job look-up lags 10 s": "describe_job"}
+ANYWHERE = [name for name in FAULTS if name not in ONLY_AT]
 
 _handle_request = httpx.HTTPTransport.handle_request
 _HandleRequest = Callable[[httpx.HTTPTransport, httpx.Request], httpx.Response]
@@ -52,7 +53,7 @@ def strike(
         _patch(world, _refusing(route, 10_000 if persists else 1))
         effect = {}
     elif "delay" in effect and persists:
-        # A try has dozens of them: to wait for each took a tenth of the time of all tests.
+        # A try has a dozen of them: to wait for each took a tenth of the time of all tests.
         _patch(world, _waiting_in_vain)
         del effect["delay"]
         effect["drop"] = True

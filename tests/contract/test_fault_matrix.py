@@ -24,11 +24,9 @@ from airflow_provider_zbackup.zilliz.errors import ZillizError, ZillizUncertainE
 from tests.contract import fault_table
 from tests.contract.cases import CASES, Create
 from tests.contract.fault_table import Cell
-from tests.contract.faults import FAULTS, attempt, heal, strike
+from tests.contract.faults import FAULTS, ONLY_AT, attempt, heal, strike
 from tests.support import API_KEY, CLUSTER_ID, TaskInstance, World
 
-#: Those that say where they strike by themselves.
-ONLY_AT = {"list lags 10 s, answer lost": "create_backup", "job look-up lags 10 s": "describe_job"}
 CELLS = [
     Cell(task, operation.replace("_", " "), fault, persists, deferrable)
     for task, case in CASES.items()
