@@ -101,7 +101,7 @@ demo-on: $(CELL)/installed
 
 # As test-ui, on Airflow 3.1 or later: make test-ui-on AIRFLOW=3.1.
 test-ui-on: $(CELL)/installed-browser
-	$(CELL)/bin/python -m pytest -m browser tests/browser
+	$(CELL)/bin/python -m pytest -n 3 --dist worksteal -m browser tests/browser
 
 test-oldest: $(OLDEST)/installed ## Run the tests on the oldest supported Airflow
 	$(OLDEST)/bin/python -m pytest -n auto --dist worksteal
@@ -109,8 +109,9 @@ test-oldest: $(OLDEST)/installed ## Run the tests on the oldest supported Airflo
 test-data: $(VENV)/installed-data ## Run the tests of the emulator with real vectors
 	$(BIN)/python -m pytest -n auto tests/data
 
+# Three at a time, whatever the cores: some wait a minute for what the page shows by itself.
 test-ui: $(VENV)/installed-browser ## Look at the pages in a real API server with Chromium, as users of several roles
-	$(BIN)/python -m pytest -m browser tests/browser
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m browser tests/browser
 
 # Two at a time, whatever the cores: they wait most of the time. Each starts services of its own.
 test-e2e: $(VENV)/installed-e2e ## Run the tests with real Airflow processes, PostgreSQL and Redis
