@@ -107,6 +107,8 @@ def write_shown_test(folder: Path, test: str) -> None:
 
 def run_pytest(folder: Path, **settings: str) -> str:
     """Run the tests in a folder as somebody who has never run Airflow, and return what pytest wrote."""
+    # Without it, pytest would look for its configuration in the folders above.
+    (folder / "pytest.ini").touch()
     environment = fresh_environment(folder) | settings
     environment["PYTHONPATH"] += f"{os.pathsep}{folder}"
     done = subprocess.run(

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_provider_zbackup.emulator.seed import DEDICATED_CLUSTER_ID
+from tests.documents import run_pytest
 
 pytestmark = pytest.mark.e2e
-
-ROOT = Path(__file__).parents[2]
 
 TESTS = """
 from airflow.providers.common.compat.sdk import DAG, Asset
@@ -50,22 +46,9 @@ def test_the_events_of_real_runs(tmp_path: Path) -> None:
     )
     (tmp_path / "test_mine.py").write_text(TESTS)
     written = tmp_path / "events.jsonl"
-    kept = {name: value for name, value in os.environ.items() if "AIRFLOW" not in name}
     transport = {"type": "file", "log_file_path": str(written), "append": True}
-    settings = {
-        "HOME": str(tmp_path),
-        "PYTHONPATH": str(ROOT),
-        "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
-        cwd=tmp_path,
-        env=kept | settings,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert re.search(r"^1 passed", done.stdout, re.M), done.stdout[-5000:] + done.stderr[-5000:]
+    said = run_pytest(tmp_path, AIRFLOW__OPENLINEAGE__TRANSPORT=json.dumps(transport))
+    assert re.search(r"^1 passed", said, re.M), said[-9000:]
     events = [json.loads(line) for line in written.read_text().splitlines()]
     told: dict[str, list[Any]] = {
         task: [short(event) for event in events if event["job"]["name"] == f"lineage.{task}"]
