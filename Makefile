@@ -113,9 +113,9 @@ test-data: $(VENV)/installed-data ## Run the tests of the emulator with real vec
 test-ui: $(VENV)/installed-browser ## Look at the pages in a real API server with Chromium, as users of several roles
 	$(BIN)/python -m pytest -n 3 --dist worksteal -m browser tests/browser
 
-# Two at a time, whatever the cores: they wait most of the time. Each starts services of its own.
+# Three at a time, whatever the cores: they wait a lot. Each starts services of its own.
 test-e2e: $(VENV)/installed-e2e ## Run the tests with real Airflow processes, PostgreSQL and Redis
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m e2e tests/e2e
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m e2e tests/e2e
 
 lint: $(VENV)/installed ## Check style and formatting
 	$(BIN)/ruff check .
