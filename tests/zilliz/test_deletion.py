@@ -346,6 +346,16 @@ def test_a_backup_whose_collections_cannot_be_read_stays() -> None:
     assert "not read" in "\n".join(stock.worker.notes)
 
 
+def test_backups_that_cannot_be_described_are_not_told_to_go() -> None:
+    stock = Stock([aged(f"b{days}", days, region_id="aws-us-west-2") for days in range(4)])
+    stock.faults["describe backup"] = [ZillizRefusedError("No.", code=99) for _ in range(3)]
+    result = stock.prune(RetentionRules(keep_last=1), dry_run=True)
+    assert [(it["backup_id"], it["action"], it["reason"]) for it in result["backups"]] == [
+        ("b3", "kept", "keep_last=1"),
+        *[(backup_id, "kept", "cannot be described") for backup_id in ("b0", "b1", "b2")],
+    ]
+
+
 def test_a_long_reading_says_how_far_it_is() -> None:
     stock = Stock([aged(f"b{days}", days, backup_type="COLLECTION") for days in range(9)])
 

@@ -175,8 +175,10 @@ def prune(
             "check the id and the API key.",
             is_trouble=True,
         )
-    backups |= yield from _read_details(needs_details(backups.values(), rules, time))
-    plan = plan_retention(backups.values(), rules, time)
+    needed = needs_details(backups.values(), rules, time)
+    detailed = yield from _read_details(needed)
+    unread = {backup.backup_id for backup in needed} - detailed.keys()
+    plan = plan_retention((backups | detailed).values(), rules, time, unread)
     yield from _show(plan, time, price_per_gb_month)
     outcomes = {verdict.backup.backup_id: Outcome("kept", verdict.reason) for verdict in plan}
     going = sorted((verdict for verdict in plan if not verdict.is_kept), key=_oldest_first)

@@ -69,7 +69,9 @@ class Verdict(NamedTuple):
     guards: tuple[Backup, ...] = ()
 
 
-def plan_retention(backups: Iterable[Backup], rules: RetentionRules, now: datetime) -> list[Verdict]:
+def plan_retention(
+    backups: Iterable[Backup], rules: RetentionRules, now: datetime, unread: Collection[str] = ()
+) -> list[Verdict]:
     """
     Decide which backups go. Each rule must let a backup go; one that is not clear is kept.
 
@@ -79,12 +81,14 @@ def plan_retention(backups: Iterable[Backup], rules: RetentionRules, now: dateti
     is not AVAILABLE, such as CREATING                  kept, and not counted
     shows no creation time, or one in the future        kept, and not counted
     does not show its cluster, or its collections       kept, and not counted
+    has details that cannot be read                     kept, and not counted
     is kept by its id, its name, its age or its rank    kept
     is none of these                                    deleted
     ==================================================  ==========================
 
     :param backups: with the details of those that :func:`needs_details` returns
     :param now: the server's time
+    :param unread: ids of those whose details cannot be read
     :return: a verdict for each backup, the newest of each group first
     """
     unclear: list[Verdict] = []
@@ -93,6 +97,8 @@ def plan_retention(backups: Iterable[Backup], rules: RetentionRules, now: dateti
         is_whole = backup.backup_type == "CLUSTER"
         held = None if is_whole else backup.contents
         doubt = _doubt(backup, now)
+        if not doubt and backup.backup_id in unread:
+            doubt = "cannot be described"
         if not (doubt or is_whole or held):
             doubt = "does not show its collections"
         if doubt:
