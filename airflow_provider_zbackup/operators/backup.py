@@ -288,7 +288,7 @@ class ZillizDeleteBackupOperator(ZillizOperator):
 
     :param backup: the whole result of a :class:`ZillizCreateBackupOperator`, instead of both ids (templated)
     :param cluster_id: id of the cluster that the backup is of (templated)
-    :param backup_id: id of the backup (templated)
+    :param backup_id: id of the backup, or the whole result too (templated)
     :param zilliz_conn_id: :ref:`Airflow connection <howto/connection>` of type ``zilliz`` (templated)
     :return: ``cluster_id``, ``backup_id``, ``backup_name``, and ``deleted``: false if it was already gone
     :raises ZillizConflictError: when the backup is being made; a retry may find it finished
@@ -297,7 +297,7 @@ class ZillizDeleteBackupOperator(ZillizOperator):
     arguments: ClassVar[tuple[Argument, ...]] = (
         Argument("backup", partial(check_id_or_result, field="backup_id"), optional=True),
         Argument("cluster_id", optional=True),
-        Argument("backup_id", optional=True),
+        Argument("backup_id", partial(check_id_or_result, field="backup_id"), optional=True),
     )
     template_fields: Sequence[str] = (*(argument.name for argument in arguments), "zilliz_conn_id")
 
@@ -306,7 +306,7 @@ class ZillizDeleteBackupOperator(ZillizOperator):
         *,
         backup: Mapping[str, Any] | XComArg | str | None = None,
         cluster_id: str | None = None,
-        backup_id: str | None = None,
+        backup_id: str | Mapping[str, Any] | XComArg | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -334,8 +334,10 @@ class ZillizDeleteBackupOperator(ZillizOperator):
         )
 
     def _ids(self) -> tuple[str, str]:
-        given = {"cluster_id": self.cluster_id, "backup_id": self.backup_id}
-        return ids_of_backup("backup", self.backup or given)
+        if self.backup is not None:
+            return ids_of_backup("backup", self.backup)
+        backup_id = id_or_field("backup_id", self.backup_id, "backup_id")
+        return ids_of_backup("backup", {"cluster_id": self.cluster_id, "backup_id": backup_id})
 
 
 class ZillizPruneBackupsOperator(ZillizOperator):

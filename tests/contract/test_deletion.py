@@ -51,10 +51,14 @@ def there(world: World) -> set[str]:
 
 
 @pytest.mark.parametrize("as_text", [False, True])
-def test_the_result_of_a_create_task_can_be_deleted(world: World, as_text: bool) -> None:
+@pytest.mark.parametrize("beside_cluster", [False, True])
+def test_the_result_of_a_create_task_can_be_deleted(
+    world: World, as_text: bool, beside_cluster: bool
+) -> None:
     other = stock(world, 1)
     created = TaskInstance(lambda: ZillizCreateBackupOperator(task_id="make", cluster_id=CLUSTER_ID)).run()
-    task = delete(backup=json.dumps(created) if as_text else created)
+    given = json.dumps(created) if as_text else created
+    task = delete(cluster_id=CLUSTER_ID, backup_id=given) if beside_cluster else delete(backup=given)
     assert task.run() == {
         "cluster_id": CLUSTER_ID,
         "backup_id": created["backup_id"],

@@ -354,6 +354,15 @@ def test_backups_that_cannot_be_described_are_not_told_to_go() -> None:
         ("b3", "kept", "keep_last=1"),
         *[(backup_id, "kept", "cannot be described") for backup_id in ("b0", "b1", "b2")],
     ]
+    assert "3 backups cannot be described, so they stay: b0, b1, b2. No" in "\n".join(stock.worker.notes)
+
+
+def test_if_no_backup_can_be_described_pruning_fails() -> None:
+    stock = five()
+    stock.faults["describe backup"] = [ZillizRefusedError("No.", code=99) for _ in range(5)]
+    with pytest.raises(ZillizRefusedError, match="No."):
+        stock.prune()
+    assert stock.deleted == []
 
 
 def test_a_long_reading_says_how_far_it_is() -> None:

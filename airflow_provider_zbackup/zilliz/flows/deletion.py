@@ -222,16 +222,24 @@ def _total_size(backups: Iterable[Backup]) -> int:
 
 
 def _read_details(backups: Sequence[Backup]) -> Flow[dict[str, Backup]]:
-    """Describe backups, since lists show neither regions nor collections."""
+    """
+    Describe backups, since lists show neither regions nor collections.
+
+    :return: those that could be described, by id
+    :raises ZillizRefusedError: when each was refused
+    """
     detailed: dict[str, Backup] = {}
+    refusals: dict[str, ZillizRefusedError] = {}
     logged_at = yield from now()
     if backups:
         yield Pause(0, f"Reading the regions and collections of {len(backups)} backups.")
     for backup in backups:
         try:
             reply = yield from retrying(describe_backup(backup.cluster_id, backup.backup_id))
-        except (ZillizNotFoundError, ZillizRefusedError):
-            # It stays.
+        except ZillizNotFoundError:
+            continue
+        except ZillizRefusedError as error:
+            refusals[backup.backup_id] = error
             continue
         details = {name: getattr(reply.value, name) for name in ("region_id", "db_collections")}
         detailed[backup.backup_id] = backup.model_copy(update=details)
@@ -239,6 +247,12 @@ def _read_details(backups: Sequence[Backup]) -> Flow[dict[str, Backup]]:
         if time - logged_at >= PROGRESS_PAUSE:
             text = f"Read the regions and collections of {len(detailed)} of {len(backups)} backups."
             logged_at = yield Pause(0, text)
+    if refusals:
+        ids, (first, *_) = list(refusals), refusals.values()
+        if not detailed:
+            raise first
+        text = f"{len(ids)} backups cannot be described, so they stay: {', '.join(ids[:10])}. {first}"
+        yield Pause(0, text, is_trouble=True)
     return detailed
 
 
