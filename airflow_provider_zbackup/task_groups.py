@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import TaskGroup, TriggerRule, conf
+from airflow.providers.common.compat.sdk import TaskGroup, TriggerRule
 
 from airflow_provider_zbackup.operators.guard import (
     BackupBeforeOperator,
@@ -17,7 +17,7 @@ from airflow_provider_zbackup.operators.guard import (
     RestoreCollectionsIfFailedOperator,
 )
 from airflow_provider_zbackup.sensors.backup import ZillizNoActiveBackupSensor
-from airflow_provider_zbackup.utils.arguments import DEFAULT_CONN_ID, check_choice, check_seconds
+from airflow_provider_zbackup.utils.arguments import check_choice, check_seconds
 from airflow_provider_zbackup.version_compat import HAS_DOTS_IN_GROUP_IDS
 from airflow_provider_zbackup.zilliz.checks import ArgumentError
 
@@ -58,17 +58,21 @@ class backup_before(TaskGroup):
         task
     :param database: database of the collections, by default the default database; may be a template
     :param restore_on_failure: ``True`` restores the collections beside the live ones, ``"cluster"`` restores
-        the whole backup into a new cluster ``restored-<backup id>``. ``False`` restores nothing: the log then
-        tells which backup to restore, and how
+        the whole backup into a new cluster ``restored-<backup id>``, with hyphens for underscores. ``False``
+        restores nothing: the log then tells which backup to restore, and how
     :param load: whether to load the restored collections
     :param password_to: where to store the password of a new cluster, see
         :class:`~airflow_provider_zbackup.operators.restore.ZillizRestoreClusterOperator`; by default it is
         discarded
     :param settle_time: how long a task lives on after a user has marked it as failed, or has cleared it, in
         seconds. The restore waits for that, and so does a second backup
-    :param deferrable: whether to wait in the triggerer, which holds no worker
-    :param zilliz_conn_id: :ref:`Airflow connection <howto/connection>` of type ``zilliz``
-    :param default_args: for the tasks in the group, and for its own: such as ``retries``
+    :param deferrable: whether to wait in the triggerer, which holds no worker; by default as ``default_args``
+        or Airflow's ``[operators] default_deferrable`` say
+    :param zilliz_conn_id: :ref:`Airflow connection <howto/connection>` of type ``zilliz``; by default that of
+        ``default_args``, or ``zilliz_default``
+    :param default_args: for the tasks in the group, and for its own: such as ``retries``,
+        ``conflict_timeout`` or ``record_manifest``. An ``execution_timeout`` here would end the backup and
+        the restore too, so give it to each of your tasks
     :raises ArgumentError: while the DAG is parsed, when the group is empty, inside another one, or entered
         twice, or when a task that begins it has another trigger rule than ``all_success``
     """
@@ -84,8 +88,8 @@ class backup_before(TaskGroup):
         load: bool = False,
         password_to: str | None = None,
         settle_time: float = 15.0,
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        zilliz_conn_id: str = DEFAULT_CONN_ID,
+        deferrable: bool | None = None,
+        zilliz_conn_id: str | None = None,
         default_args: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -111,12 +115,10 @@ class backup_before(TaskGroup):
             "trigger_rule": "all_success",
             "do_xcom_push": True,
         }
-        remote = own | {
-            "cluster_id": cluster_id,
-            "deferrable": deferrable,
-            "end_from_trigger": False,
-            "zilliz_conn_id": zilliz_conn_id,
-        }
+        remote = own | {"cluster_id": cluster_id, "end_from_trigger": False}
+        # What is not given may be in default_args.
+        choices = {"deferrable": deferrable, "zilliz_conn_id": zilliz_conn_id}
+        remote |= {name: value for name, value in choices.items() if value is not None}
         job = remote | {"wait_for_completion": True, "settle_time": settle_time}
         scope: dict[str, Any] = {"database": database}
         if collections is not None:

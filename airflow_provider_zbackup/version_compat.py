@@ -38,6 +38,8 @@ HAS_TASK_STATE_STORE = Version("3.3") <= AIRFLOW_VERSION
 WATCHER = "zilliz_watcher"
 #: Whether a plugin can put a page into the UI.
 HAS_EXTERNAL_VIEWS = Version("3.1") <= AIRFLOW_VERSION
+#: The executor that Airflow accepts with SQLite.
+SQLITE_EXECUTOR = "LocalExecutor" if Version("3.0") <= AIRFLOW_VERSION else "SequentialExecutor"
 #: Whether a scheduler can read a task group's id that has dots.
 HAS_DOTS_IN_GROUP_IDS = Version("3.1") <= AIRFLOW_VERSION
 

@@ -146,7 +146,7 @@ def _zilliz_airflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _airflow_settings(database: Path) -> dict[str, str]:
     """Return what an Airflow needs for ``dag.test()``, as environment variables, which go before its file."""
-    from airflow import __version__
+    from airflow_provider_zbackup.version_compat import SQLITE_EXECUTOR
 
     bundle = {
         "name": _BUNDLE,
@@ -157,7 +157,7 @@ def _airflow_settings(database: Path) -> dict[str, str]:
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{database}",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": f"sqlite+aiosqlite:///{database}",
         # Nothing is executed by it, but Airflow checks that it goes with SQLite.
-        "AIRFLOW__CORE__EXECUTOR": "SequentialExecutor" if __version__.startswith("2.") else "LocalExecutor",
+        "AIRFLOW__CORE__EXECUTOR": SQLITE_EXECUTOR,
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([bundle]),
     }

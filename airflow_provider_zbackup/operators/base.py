@@ -22,7 +22,7 @@ from airflow_provider_zbackup.utils.store import SubmissionStore
 from airflow_provider_zbackup.utils.task import DEFER_AFTER, ZillizTask, ZillizWaitingTask
 from airflow_provider_zbackup.version_compat import HAS_TASK_STATE_STORE, is_from_mapped
 from airflow_provider_zbackup.zilliz.checks import ArgumentError
-from airflow_provider_zbackup.zilliz.errors import ZillizConflictError, ZillizTimeoutError
+from airflow_provider_zbackup.zilliz.errors import ZillizConflictError, ZillizError, ZillizTimeoutError
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -328,8 +328,13 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
             raise ZillizTimeoutError(
                 f"Waited {waited:.0f} s for other backups to finish. {conflict}"
             ) from conflict
-        if guessing_since is not None and now - guessing_since >= LONGEST_GUESS and conflict.__cause__:
-            raise conflict.__cause__
+        refusal = conflict.__cause__
+        is_guessed_out = guessing_since is not None and now - guessing_since >= LONGEST_GUESS
+        if is_guessed_out and isinstance(refusal, ZillizError):
+            raise refusal.with_advice(
+                "Only backups of other clusters are running. If they are in the way, add code "
+                f"{refusal.code} to conflict_codes of the connection: then the task waits for them"
+            ) from conflict
         self.log.info("%s Waiting for it to end.", conflict)
         pause = CONFLICT_PAUSE
         not_after = deadline

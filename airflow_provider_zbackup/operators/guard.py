@@ -31,7 +31,7 @@ class BackupBeforeOperator(ZillizCreateBackupOperator):
     """
     Back up what the guarded tasks may damage.
 
-    :param settle_time: how long to wait before a second backup, in seconds. A user who clears a guarded task
+    :param settle_time: how long to wait before a second try, in seconds. A user who clears a guarded task
         while it runs starts this task again, too, and the old process of the guarded task lives on for some
         seconds
     :return: the backup, and ``earlier_backup_ids``: what this task made before it was cleared, the first one
@@ -160,7 +160,7 @@ class RestoreCollectionsIfFailedOperator(_RestoreIfFailed, ZillizRestoreCollecti
 
 
 class RestoreClusterIfFailedOperator(_RestoreIfFailed, ZillizRestoreClusterOperator):
-    """Restore the backup into a new cluster, named ``restored-<backup id>``."""
+    """Restore the backup into a new cluster, named ``restored-<backup id>``, with hyphens for underscores."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(cluster_name="restored", **kwargs)

@@ -110,6 +110,12 @@ class ZillizError(Exception):
         vars(other).update({name: ids.get(name) for name in IDS if getattr(self, name) is None})
         return other
 
+    def with_advice(self, sentence: str) -> Self:
+        """Return a copy whose message also says what may be the matter, and what to do."""
+        other = copy(self)
+        other.message = f"{self.message.rstrip('.')}. {sentence}"
+        return other
+
     def as_kind(self, kind: type[E]) -> E:
         """Return this error as another class, where more is known than its code says."""
         return kind(**{name: getattr(self, name) for name in _FIELDS})

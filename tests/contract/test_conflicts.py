@@ -141,7 +141,8 @@ def test_a_hopeless_create_is_not_sent_for_hours_while_another_cluster_is_backed
     world.someone_backs_up(seconds=100_000, cluster_id=SECOND_DEDICATED_CLUSTER_ID)
     world.fault("create_backup", code=96038, message="Failed to create backup. No such collection.")
     begin = world.clock.now
-    with pytest.raises(ZillizRefusedError, match="No such collection"):
+    advice = "No such collection.*add code 96038 to conflict_codes of the connection"
+    with pytest.raises(ZillizRefusedError, match=advice):
         create(deferrable=deferrable).run()
     assert world.clock.now - begin < 2 * LONGEST_GUESS
     assert len(world.requests("create_backup")) < 8

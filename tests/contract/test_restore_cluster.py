@@ -209,7 +209,7 @@ def test_a_name_that_is_taken_is_told_before_anything_is_sent(world: World) -> N
 def test_a_source_that_is_gone_needs_project_and_size(world: World) -> None:
     case = Restore(world)
     world.fault("describe_cluster", code=96018, message="no such cluster")
-    with pytest.raises(AirflowFailException, match="no such cluster"):
+    with pytest.raises(AirflowFailException, match=r"no such cluster.* give project_id and cu_size"):
         case.task().run()
     world.control_plane.faults.clear()
     assert case.task(project_id=PROJECT_ID, cu_size=1).run()["status"] == "RUNNING"

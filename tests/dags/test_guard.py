@@ -260,6 +260,28 @@ def test_default_args_reach_all_tasks_but_do_not_take_the_guard_away() -> None:
     assert group.restore.watched == ["task"]
 
 
+@pytest.mark.parametrize("of_group", [False, True])
+def test_what_the_guard_is_not_told_default_args_tell_it(of_group: bool) -> None:
+    shared = {"deferrable": True, "zilliz_conn_id": "elsewhere"}
+    with (
+        DAG("dag", schedule=None, default_args={} if of_group else shared),
+        guard(default_args=shared if of_group else None) as group,
+    ):
+        BaseOperator(task_id="task")
+    for task in (group.backup, group.gate, group.restore):
+        assert {name: getattr(task, name) for name in shared} == shared
+
+
+def test_what_the_guard_is_told_counts_more_than_default_args() -> None:
+    with (
+        DAG("dag", schedule=None, default_args={"deferrable": True, "zilliz_conn_id": "elsewhere"}),
+        guard(deferrable=False, zilliz_conn_id="here") as group,
+    ):
+        BaseOperator(task_id="task")
+    tasks: tuple[Any, ...] = (group.backup, group.gate, group.restore)
+    assert [(task.deferrable, task.zilliz_conn_id) for task in tasks] == [(False, "here")] * 3
+
+
 @pytest.mark.parametrize("restore_on_failure", [True, "cluster"])
 def test_default_args_for_other_tasks_do_not_take_the_guard_away(restore_on_failure: bool | str) -> None:
     # Each of these means something to the group's own tasks too.

@@ -360,7 +360,7 @@ def test_backups_that_cannot_be_described_are_not_told_to_go() -> None:
 def test_if_no_backup_can_be_described_pruning_fails() -> None:
     stock = five()
     stock.faults["describe backup"] = [ZillizRefusedError("No.", code=99) for _ in range(5)]
-    with pytest.raises(ZillizRefusedError, match="No."):
+    with pytest.raises(ZillizRefusedError, match="No"):
         stock.prune()
     assert stock.deleted == []
 

@@ -150,12 +150,9 @@ class RestoreCollectionsSubmission(JobSubmission[RestoreCollectionsRecord]):
     ) -> Flow[None]:
         yield from super().explain(record, refusal, is_conflict=is_conflict)
         name = self.target.restored_as if self.target else "the name of a collection"
-        hinted = refusal.as_kind(type(refusal))
-        hinted.message = (
-            f"{refusal.message.rstrip('.')}. If {name} is taken, give another name, such as by "
-            "suffix='_restored', or drop it first"
-        )
-        raise hinted from refusal
+        raise refusal.with_advice(
+            f"If {name} is taken, give another name, such as by suffix='_restored', or drop it first"
+        ) from refusal
 
     def operation(self, record: RestoreCollectionsRecord) -> Operation[StartedJob]:
         return restore_collections(self.cluster_id, self.backup_id, self._request())

@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_provider_zbackup.zilliz.errors import (
     ZillizBadRequestError,
+    ZillizNotFoundError,
     ZillizProtocolError,
 )
 from airflow_provider_zbackup.zilliz.flows.recovery import Candidate, Findings, Stage
@@ -91,7 +92,12 @@ class RestoreClusterSubmission(Submission[RestoreClusterRecord]):
     def prepare(self) -> Flow[RestoreClusterRecord]:
         project_id, cu_size = self.project_id, self.cu_size
         if project_id is None or cu_size is None:
-            source = (yield from retrying(describe_cluster(self.cluster_id))).value
+            try:
+                source = (yield from retrying(describe_cluster(self.cluster_id))).value
+            except ZillizNotFoundError as error:
+                raise error.with_advice(
+                    "If it was dropped, give project_id and cu_size of the new cluster"
+                ) from error
             project_id = project_id or source.project_id
             cu_size = cu_size or source.cu_size
             if not project_id or not cu_size:
