@@ -98,7 +98,8 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
     :param timeout: how long to wait for the job, in seconds; ``execution_timeout`` counts too if it is less.
         After a time-out the job goes on, and a retry finds it
     :param on_conflict: if another backup is in the way: ``"wait"`` for its end, or ``"fail"``
-    :param conflict_timeout: how long to wait for other backups, in seconds
+    :param conflict_timeout: how long to wait for other backups, in seconds. If only backups of other clusters
+        are running, and the refusal's code does not say that they are in the way, it is ten minutes
     :param on_uncertain: if it cannot be known whether a call without an answer started the job: ``"fail"``,
         or ``"retry"`` to start it again (templated)
     :param defer_after: how long to wait in the worker before deferring, in seconds: many jobs end by then,
