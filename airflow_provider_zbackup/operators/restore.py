@@ -225,8 +225,9 @@ class ZillizRestoreCollectionsOperator(ZillizJobOperator["RestoreCollectionsReco
     Restore collections of a backup into a cluster that is running, beside what it holds.
 
     The API restores one collection per call, so the task starts one job after the other, in a worker, which
-    ``end_from_trigger`` does not change. A retry goes on where the earlier try ended. A collection whose name is taken is refused by Zilliz Cloud: give it another
-    name with ``suffix`` or a mapping, or drop the old one first.
+    ``end_from_trigger`` does not change. A retry goes on where the earlier try ended. A collection whose name
+    is taken is refused by Zilliz Cloud: give it another name with ``suffix`` or a mapping, or drop the old
+    one first.
 
     If a call gets no answer, nothing in the API shows whether it started a restore. Then the task fails and
     says what to check; ``on_uncertain`` is the answer.

@@ -98,7 +98,8 @@ class ZillizVerifyCollectionsOperator(ZillizOperator):
     :param sample_rows: the most rows of each collection to compare with those of ``source_cluster_id``; a
         manifest has its own sample. They are taken at even distances; if primary keys are texts, from the
         1,048,576 smallest ones
-    :param load: whether to load what is not loaded, which may take 30 minutes for each. If not, its rows are not compared, and the log says so
+    :param load: whether to load what is not loaded, which may take 30 minutes for each. If not, its rows are
+        not compared, and the log says so
     :param zilliz_conn_id: :ref:`Airflow connection <howto/connection>` of type ``zilliz`` (templated)
     :return: as plain JSON: ``cluster_id``, ``collections`` (how many were compared), ``rows`` (how many those
         have), ``sampled_rows`` (how many of these were compared), ``differences`` (empty), and

@@ -34,7 +34,8 @@ class ZillizSensor(ZillizWaitingTask, BaseSensorOperator):
         decides, or two where the sensor needs two, here in the worker, whatever the mode
     :param deferrable: whether to wait in the triggerer, which holds no worker; by default as Airflow's
         ``[operators] default_deferrable`` says. Then Airflow's ``poke_interval`` (60 s by default) is the
-        longest pause between two polls, and ``mode`` has no effect; ``timeout`` and ``soft_fail`` work as usual
+        longest pause between two polls, and ``mode`` has no effect; ``timeout`` and ``soft_fail`` work as
+        usual
     :param defer_after: how long to wait in the worker before deferring, in seconds
     :param end_from_trigger: whether a deferred task that went well ends in the triggerer, without coming
         back to a worker. This is sooner and cheaper. A task that would lose something there, such as its
