@@ -44,9 +44,11 @@ SQLITE_EXECUTOR = "LocalExecutor" if Version("3.0") <= AIRFLOW_VERSION else "Seq
 HAS_DOTS_IN_GROUP_IDS = Version("3.1") <= AIRFLOW_VERSION
 
 
-def is_from_mapped(operator: BaseOperator) -> bool:
-    """Tell whether an operator is one of those that a mapped task consists of."""
-    return bool(getattr(operator, "_BaseOperator__from_mapped", False))
+def got_none_by_mapping(operator: BaseOperator, name: str) -> bool:
+    """Tell whether an operator is one of a mapped task, and was given ``None`` for an argument."""
+    is_from_mapped = getattr(operator, "_BaseOperator__from_mapped", False)
+    given = getattr(operator, "_BaseOperator__init_kwargs", {})
+    return bool(is_from_mapped) and name in given and given[name] is None
 
 
 def states_in_run(context: Context, task_ids: Collection[str]) -> dict[str, str | None]:

@@ -126,6 +126,14 @@ class EmulatedCloud:
         backup: Json = self._request("POST", "/backups", body)
         return backup
 
+    def cancel(self, backup: Json) -> None:
+        """
+        End a backup that is being made, as somebody in the console does.
+
+        :param backup: the backup.
+        """
+        self._request("POST", "/jobs/end", {"job_id": backup["jobId"], "status": "CANCELED"})
+
     def state(self) -> Json:
         """Return everything that is in the cloud."""
         state: Json = self._request("GET", "/state")

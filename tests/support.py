@@ -62,6 +62,8 @@ class TaskInstance:
     run_id: str = "run"
     task_id: str = "task"
     map_index: int = -1
+    try_number: int = 1
+    id: str | None = None
     in_dag_test: bool = False
 
     @property

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_zbackup.assets.zilliz import make_uri
-from airflow_provider_zbackup.operators.base import NOT_GIVEN, ZillizJobOperator, ZillizOperator
+from airflow_provider_zbackup.operators.base import ZillizJobOperator, ZillizOperator
 from airflow_provider_zbackup.utils.arguments import (
     Argument,
     check_amount,
@@ -79,7 +79,7 @@ class ZillizCreateBackupOperator(ZillizJobOperator["CreateRecord"]):
 
     arguments: ClassVar[tuple[Argument, ...]] = (
         Argument("cluster_id"),
-        Argument("collections", partial(check_names, of="collection names"), optional=True),
+        Argument("collections", partial(check_names, of="collection names"), optional=True, limits=True),
         Argument("database", optional=True),
         Argument("copy_to_regions", partial(check_names, of="region ids"), optional=True),
         Argument("wait_for_copies", check_flag),
@@ -100,7 +100,7 @@ class ZillizCreateBackupOperator(ZillizJobOperator["CreateRecord"]):
         self,
         *,
         cluster_id: str,
-        collections: Sequence[str] | None = NOT_GIVEN,
+        collections: Sequence[str] | None = None,
         database: str | None = None,
         copy_to_regions: Sequence[str] | None = None,
         wait_for_copies: bool = False,
@@ -111,7 +111,7 @@ class ZillizCreateBackupOperator(ZillizJobOperator["CreateRecord"]):
     ) -> None:
         super().__init__(**kwargs)
         self.cluster_id = cluster_id
-        self.collections = self.take_collections(collections)
+        self.collections = collections
         self.database = database
         self.copy_to_regions = copy_to_regions
         self.wait_for_copies = wait_for_copies
@@ -383,15 +383,15 @@ class ZillizPruneBackupsOperator(ZillizOperator):
     arguments: ClassVar[tuple[Argument, ...]] = (
         Argument("project_id", optional=True),
         Argument("cluster_id", optional=True),
-        Argument("keep_last", check_count, optional=True),
-        Argument("older_than", check_duration, optional=True),
-        Argument("keep_daily", check_count, optional=True),
-        Argument("keep_weekly", check_count, optional=True),
-        Argument("keep_monthly", check_count, optional=True),
+        Argument("keep_last", check_count, optional=True, limits=True),
+        Argument("older_than", check_duration, optional=True, limits=True),
+        Argument("keep_daily", check_count, optional=True, limits=True),
+        Argument("keep_weekly", check_count, optional=True, limits=True),
+        Argument("keep_monthly", check_count, optional=True, limits=True),
         Argument("timezone", check_timezone),
         Argument("min_keep", check_count),
-        Argument("keep", partial(check_names, of="backup ids or names"), optional=True),
-        Argument("keep_names", check_pattern, optional=True),
+        Argument("keep", partial(check_names, of="backup ids or names"), optional=True, limits=True),
+        Argument("keep_names", check_pattern, optional=True, limits=True),
         Argument("backup_type", partial(check_choice, choices=("CLUSTER", "COLLECTION")), optional=True),
         Argument("creation_method", partial(check_choice, choices=("MANUAL", "AUTO"))),
         Argument("price_per_gb_month", check_amount, optional=True),

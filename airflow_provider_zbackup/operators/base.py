@@ -20,7 +20,7 @@ from airflow_provider_zbackup.utils.assets import ZillizEffects
 from airflow_provider_zbackup.utils.errors import translate_errors, validate_event
 from airflow_provider_zbackup.utils.store import SubmissionStore
 from airflow_provider_zbackup.utils.task import DEFER_AFTER, ZillizTask, ZillizWaitingTask
-from airflow_provider_zbackup.version_compat import HAS_TASK_STATE_STORE, is_from_mapped
+from airflow_provider_zbackup.version_compat import HAS_TASK_STATE_STORE
 from airflow_provider_zbackup.zilliz.checks import ArgumentError
 from airflow_provider_zbackup.zilliz.errors import ZillizConflictError, ZillizError, ZillizTimeoutError
 
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound="Record")
 
-#: Default of ``collections``: a mapped task may get ``None`` by mistake, which must not mean "all".
-NOT_GIVEN: Any = object()
 #: The shortest pause before the next poll of what is in the way, in seconds.
 CONFLICT_PAUSE = 6.0
 #: For this long, in seconds, backups of other clusters may explain a refusal. Then the refusal is raised.
@@ -105,9 +103,8 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
     :param defer_after: how long to wait in the worker before deferring, in seconds: many jobs end by then,
         and deferring costs time
     :param end_from_trigger: whether a deferred task that went well ends in the triggerer, without coming
-        back to a worker. This is sooner and cheaper, but clearing the task starts a new job even if the first
-        is not finished. A task that would lose something there, such as its ``outlets`` or success
-        callbacks, still comes back, and says so in its log. Needs Airflow 3.3 or later
+        back to a worker. This is sooner and cheaper. A task that would lose something there, such as its
+        ``outlets`` or success callbacks, still comes back, and says so in its log. Needs Airflow 3.3 or later
     :param zilliz_conn_id: :ref:`Airflow connection <howto/connection>` of type ``zilliz`` (templated)
     :raises AirflowFailException: when a retry cannot help
     :raises ZillizError: for everything else
@@ -124,7 +121,6 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
     )
     #: Id of the cluster that the job works on, or from.
     cluster_id: str
-    _has_empty_mapping = False
 
     def __init__(
         self,
@@ -157,13 +153,6 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
         super().check_arguments(rendered=rendered)
         if self.end_from_trigger and not HAS_TASK_STATE_STORE:
             raise ArgumentError("end_from_trigger needs Airflow 3.3 or later")
-        if rendered and self._has_empty_mapping:
-            raise ArgumentError("collections is None in a mapped task: leave it out to mean all")
-
-    def take_collections(self, collections: Any) -> Any:
-        """Return the argument ``collections``: ``None`` if it was left out."""
-        self._has_empty_mapping = collections is None and is_from_mapped(self)
-        return None if collections is NOT_GIVEN else collections
 
     @abstractmethod
     def submissions(self) -> Sequence[Submission[R]]:
@@ -274,8 +263,7 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
             return result
         may_end_in_trigger = self.end_from_trigger and not are_many
         if self.deferrable and may_end_in_trigger and not self.losses_in_trigger():
-            # A trigger cannot write to the store, so mark it now. If the task is cleared later, it starts a
-            # new job, because nobody knows whether it had delivered.
+            # A trigger cannot write to the store, so mark it now.
             store.mark_delivered()
         return self._wait_for_end(result, may_end_in_trigger)
 
@@ -306,6 +294,7 @@ class ZillizJobOperator(ZillizWaitingTask, ZillizEffects, BaseOperator, Generic[
                 record=store.load(),
                 # A user who clears the task wants a new job, not one that finished long ago.
                 only_unfinished=store.was_cleared(),
+                is_delivered=store.was_delivered(),
                 on_uncertain=self.on_uncertain,
                 answer_time=client.settings.longest_exchange,
                 conflict_codes=client.settings.conflict_codes,

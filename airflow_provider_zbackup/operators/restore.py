@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_zbackup.assets.zilliz import make_uri
-from airflow_provider_zbackup.operators.base import NOT_GIVEN, ZillizJobOperator
+from airflow_provider_zbackup.operators.base import ZillizJobOperator
 from airflow_provider_zbackup.utils.arguments import (
     Argument,
     check_choice,
@@ -259,7 +259,7 @@ class ZillizRestoreCollectionsOperator(ZillizJobOperator["RestoreCollectionsReco
         Argument("cluster_id"),
         Argument("backup_id", partial(check_id_or_result, field="backup_id")),
         Argument("destination_cluster_id", optional=True),
-        Argument("collections", partial(check_renaming, of="collection names"), optional=True),
+        Argument("collections", partial(check_renaming, of="collection names"), optional=True, limits=True),
         Argument("suffix", optional=True),
         Argument("database", optional=True),
         Argument("destination_database", optional=True),
@@ -283,7 +283,7 @@ class ZillizRestoreCollectionsOperator(ZillizJobOperator["RestoreCollectionsReco
         cluster_id: str,
         backup_id: str | Mapping[str, Any] | XComArg,
         destination_cluster_id: str | None = None,
-        collections: Sequence[str] | Mapping[str, str] | XComArg | None = NOT_GIVEN,
+        collections: Sequence[str] | Mapping[str, str | XComArg] | XComArg | None = None,
         suffix: str | None = None,
         database: str | None = None,
         destination_database: str | None = None,
@@ -294,7 +294,7 @@ class ZillizRestoreCollectionsOperator(ZillizJobOperator["RestoreCollectionsReco
         self.cluster_id = cluster_id
         self.backup_id = backup_id
         self.destination_cluster_id = destination_cluster_id
-        self.collections: Any = self.take_collections(collections)
+        self.collections: Any = collections
         self.suffix = suffix
         self.database = database
         self.destination_database = destination_database

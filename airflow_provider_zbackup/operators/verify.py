@@ -91,7 +91,8 @@ class ZillizVerifyCollectionsOperator(ZillizOperator):
     :param source_cluster_id: id of the cluster that holds what it should be, instead of ``manifest``
         (templated)
     :param collections: names of the collections to compare, or a mapping of what they were called to what
-        they are called now; by default those of ``restored``, or else all of the cluster (templated)
+        they are called now; by default those of ``restored``, or else all of the cluster. Names choose from
+        those of ``restored``, by what they were called (templated)
     :param database: database of the collections; by default the default database, or all of them if no
         ``collections`` are given. With ``restored``, that from which they come; by default where they are
         now (templated)
@@ -135,7 +136,7 @@ class ZillizVerifyCollectionsOperator(ZillizOperator):
         cluster_id: str | None = None,
         manifest: Mapping[str, Any] | XComArg | str | None = None,
         source_cluster_id: str | None = None,
-        collections: Sequence[str] | Mapping[str, str] | XComArg | None = None,
+        collections: Sequence[str] | Mapping[str, str | XComArg] | XComArg | None = None,
         database: str | None = None,
         sample_rows: int = 100,
         load: bool = True,
@@ -223,14 +224,19 @@ class ZillizVerifyCollectionsOperator(ZillizOperator):
         from airflow_provider_zbackup.zilliz.flows.verification import Pair, Scope
 
         database = read_database(self.database)
-        if self.collections is not None:
-            names = self.collections
+        names = self.collections
+        if isinstance(names, Mapping) or (names is not None and not restored):
             renamed = names if isinstance(names, Mapping) else {name: name for name in names}
             return Scope([Pair((database, old), (database, new)) for old, new in renamed.items()])
         if restored is None:
             return Scope(None, self.database)
         if not restored:
             raise ArgumentError("restored does not say which collections were restored: give collections")
+        if names is not None:
+            # Their own names lead to the live collections, not to what was restored.
+            if missing := sorted({*names} - {item["name"] for item in restored}):
+                raise ArgumentError(f"restored does not hold {', '.join(missing)}, named in collections")
+            restored = [item for item in restored if item["name"] in names]
         pairs = []
         for item in restored:
             place = read_database(item["database"])

@@ -67,7 +67,8 @@ def check_renaming(name: str, value: Any, of: str, *, rendered: bool = False) ->
     for old, new in value.items():
         check_id(f"a name in {name}", old, rendered=rendered)
         check_id(f"the new name of {old!r} in {name}", new, rendered=rendered)
-    if len(set(value.values())) < len(value):
+    known = [new for new in value.values() if isinstance(new, str)]
+    if len(set(known)) < len(known):
         raise ArgumentError(f"{name} must not give the same new name twice")
 
 
@@ -219,11 +220,13 @@ class Argument:
 
     :param check: takes the name, the value and ``rendered``; raises :class:`ArgumentError`
     :param optional: whether ``None`` means that it was not given
+    :param limits: whether without it the task touches more: a mapped task must not lose it by a ``None``
     """
 
     name: str
     check: Callable[..., None] = check_id
     optional: bool = False
+    limits: bool = False
 
 
 check_flag = partial(check_choice, choices=(True, False))

@@ -19,6 +19,8 @@ from airflow_provider_zbackup.utils.arguments import Argument, check_flag, check
 from airflow_provider_zbackup.utils.errors import log_and_raise
 from airflow_provider_zbackup.utils.listeners import has_success_listener
 from airflow_provider_zbackup.utils.xcom import can_push_from_trigger, has_backend
+from airflow_provider_zbackup.version_compat import got_none_by_mapping
+from airflow_provider_zbackup.zilliz.checks import ArgumentError
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -99,6 +101,8 @@ class ZillizTask:
             self._given = {item.name for item in arguments if getattr(self, item.name) is not None}
         for item in arguments:
             value = getattr(self, item.name)
+            if rendered and item.limits and got_none_by_mapping(cast("BaseOperator", self), item.name):
+                raise ArgumentError(f"{item.name} is None in a mapped task: leave it out if you mean that")
             # A given value must not render to None: without its collections, a backup would hold everything.
             if value is not None or not item.optional or item.name in self._given:
                 item.check(item.name, value, rendered=rendered or item.name not in self.template_fields)

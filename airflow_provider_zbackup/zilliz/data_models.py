@@ -17,7 +17,12 @@ from airflow_provider_zbackup.zilliz.answers import Answer
 def _as_mapping(value: Any) -> Any:
     """Return parameters as a mapping: the API lists them as objects with ``key`` and ``value``."""
     if isinstance(value, list):
-        return {str(item["key"]): item["value"] for item in value if isinstance(item, dict) and "key" in item}
+        return {
+            # One with an empty value may lack it.
+            str(item["key"]): item.get("value", "")
+            for item in value
+            if isinstance(item, dict) and "key" in item
+        }
     return value
 
 

@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_zbackup.operators.cluster import ZillizDropClusterOperator
 from airflow_provider_zbackup.operators.policy import ZillizSetBackupPolicyOperator
 from airflow_provider_zbackup.utils.errors import find_zilliz_error
+from airflow_provider_zbackup.zilliz.errors import ZillizRefusedError
 from tests.contract.cases import Restore
 from tests.contract.faults import ANYWHERE, attempt, heal, strike
 from tests.support import API_KEY, CLUSTER_ID, TaskInstance, World
@@ -69,6 +70,19 @@ def test_the_restored_cluster_is_dropped_and_no_other(
     assert dropping.run() == expected | {"dropped": False}, "again"
     assert "is already gone; nothing was dropped" in logged.text
     assert len(world.requests("drop_cluster")) == 1
+
+
+def test_what_is_not_the_api_drops_nothing_and_says_so(world: World) -> None:
+    world.fault("*", status=404, body={"code": 404, "message": "page not found"})
+    with pytest.raises(AirflowFailException, match=r"Check .*: the API may not be there"):
+        task(cluster_id=CLUSTER_ID, cluster_name="scratch").run()
+
+
+def test_a_cluster_that_is_listed_and_not_found_is_not_taken_for_gone(world: World) -> None:
+    world.fault("describe_cluster", code=96018, message="no such cluster")
+    with pytest.raises(ZillizRefusedError, match=f"{CLUSTER_ID} is in the list of clusters, but is not"):
+        task(cluster_id=CLUSTER_ID, cluster_name="scratch").run()
+    assert CLUSTER_ID in there(world)
 
 
 def test_the_name_has_to_match(world: World, restored: dict[str, Any]) -> None:

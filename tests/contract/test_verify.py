@@ -301,6 +301,29 @@ def test_restored_copies_are_compared_with_the_collections_that_they_are_copies_
         assert differences(**arguments, sample_rows=0) == [(copied, "rows", "120", "119")]
 
 
+@pytest.mark.parametrize("against_manifest", [True, False])
+def test_names_choose_from_what_was_restored_and_not_from_what_is_live(
+    world: World, manifest: dict[str, Any], against_manifest: bool
+) -> None:
+    backup = world.someone_backs_up(seconds=0)
+    copies = TaskInstance(
+        lambda: ZillizRestoreCollectionsOperator(
+            task_id="task",
+            cluster_id=CLUSTER_ID,
+            backup_id=backup.backup_id,
+            collections=[ARTICLES, "quick_setup"],
+            suffix="_copy",
+        )
+    ).run()
+    plant(world, CLUSTER_ID, "", f"{ARTICLES}_copy", without_row(5))
+    plant(world, CLUSTER_ID, "", "quick_setup_copy", without_row(1))
+    other = {"manifest": manifest} if against_manifest else {"source_cluster_id": CLUSTER_ID}
+    found = differences(restored=copies, collections=[ARTICLES], sample_rows=1000, **other)
+    assert {name for name, *_ in found} == {f"{ARTICLES}_copy"}
+    with pytest.raises(AirflowFailException, match="restored does not hold customers, named in collections"):
+        verify(restored=copies, collections=["customers"], **other).run()
+
+
 @pytest.mark.parametrize(
     ("restore", "database"),
     [

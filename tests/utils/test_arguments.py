@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from airflow.providers.common.compat.sdk import DAG, AirflowFailException
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException, BaseOperator
 from pytest_mock import MockerFixture
 
 from airflow_provider_zbackup.operators.backup import (
@@ -588,3 +588,28 @@ def test_none_among_mapped_collections_does_not_mean_all(
             operator.check_arguments(rendered=True)
     else:
         operator.check_arguments(rendered=True)
+
+
+@pytest.mark.parametrize(
+    "name", ["keep", "keep_names", "keep_last", "older_than", "keep_daily", "keep_weekly", "keep_monthly"]
+)
+def test_none_among_mapped_rules_takes_no_protection_away(name: str) -> None:
+    other = {"keep_monthly": 1} if name == "keep_last" else {"keep_last": 1}
+    with DAG("dag", schedule=None):
+        mapped = ZillizPruneBackupsOperator.partial(task_id="task", **other).expand_kwargs(
+            [{"cluster_id": "in01-1", name: None}]
+        )
+    operator: Any = mapped.unmap({"cluster_id": "in01-1", name: None})
+    with pytest.raises(ArgumentError, match=f"{name} is None in a mapped task"):
+        operator.check_arguments(rendered=True)
+
+
+def test_new_names_may_be_known_only_later() -> None:
+    with DAG("dag", schedule=None):
+        before = BaseOperator(task_id="before")
+        ZillizRestoreCollectionsOperator(
+            task_id="task",
+            cluster_id="in01-1",
+            backup_id="backup-1",
+            collections={"orders": before.output, "customers": before.output},
+        )

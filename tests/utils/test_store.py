@@ -34,7 +34,8 @@ def store_outlives_task(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
 def test_a_record_is_kept_under_the_key_of_its_submission(task: TaskInstance) -> None:
     SubmissionStore(task.context, KEY).save(RECORD)
     run = {"max_tries": 2, "retries": 0, "clear_number": 0}
-    assert task.store == {KEY: {"record": RECORD, "run": run}}
+    by = {"number": 1, "id": "None"}
+    assert task.store == {KEY: {"record": RECORD, "run": run, "try": by}}
     assert SubmissionStore(task.context, "another").load() is None
 
 
@@ -95,10 +96,11 @@ def test_a_delivered_record_counts_for_the_same_run_of_the_task_only(
 ) -> None:
     SubmissionStore(task.context, KEY).save(RECORD)
     SubmissionStore(task.context, KEY).mark_delivered()
-    again = SubmissionStore(task.context, KEY).load()
-    assert again == (RECORD if store_outlives_task else None), "tried again: its worker died too early"
+    again = SubmissionStore(task.context, KEY)
+    assert again.load() == (RECORD if store_outlives_task else None), "tried again: its worker died too early"
+    assert not again.was_delivered()
     task.max_tries += 1
-    assert SubmissionStore(task.context, KEY).load() is None, "cleared by a user"
+    assert SubmissionStore(task.context, KEY).was_delivered() is store_outlives_task, "cleared by a user"
 
 
 def test_a_user_who_edits_the_retries_before_clearing_gets_a_new_backup_too(
@@ -111,7 +113,7 @@ def test_a_user_who_edits_the_retries_before_clearing_gets_a_new_backup_too(
     SubmissionStore(task.context, KEY).mark_delivered()
     task.retries = 1
     task.clear_number += 1
-    assert SubmissionStore(task.context, KEY).load() is None
+    assert SubmissionStore(task.context, KEY).was_delivered()
 
 
 @pytest.mark.parametrize("change", ["retries", "clear_number"])
@@ -123,7 +125,8 @@ def test_a_worker_that_dies_after_the_delivery_delivers_the_same_whatever_else_c
     SubmissionStore(task.context, KEY).save(RECORD)
     SubmissionStore(task.context, KEY).mark_delivered()
     setattr(task, change, 1)
-    assert SubmissionStore(task.context, KEY).load() == RECORD
+    again = SubmissionStore(task.context, KEY)
+    assert (again.load(), again.was_delivered()) == (RECORD, False)
 
 
 @pytest.mark.usefixtures("store_outlives_task")
@@ -134,9 +137,11 @@ def test_after_a_delivery_a_new_record_counts_and_can_be_delivered_in_turn(task:
     later = RECORD | {"backup_id": "backup2"}
     SubmissionStore(task.context, KEY).save(later)
     assert SubmissionStore(task.context, KEY).load() == later
+    assert not SubmissionStore(task.context, KEY).was_delivered()
     SubmissionStore(task.context, KEY).mark_delivered()
     task.max_tries += 1
-    assert SubmissionStore(task.context, KEY).load() is None
+    again = SubmissionStore(task.context, KEY)
+    assert again.was_delivered() or again.load() is None
 
 
 def test_a_record_can_be_marked_as_delivered_more_than_once(
@@ -149,7 +154,32 @@ def test_a_record_can_be_marked_as_delivered_more_than_once(
     SubmissionStore(task.context, KEY).mark_delivered()
     assert SubmissionStore(task.context, KEY).load() == RECORD
     task.max_tries += 1
-    assert SubmissionStore(task.context, KEY).load() is None, "cleared by a user"
+    assert SubmissionStore(task.context, KEY).was_delivered(), "cleared by a user"
+
+
+@pytest.mark.parametrize(
+    ("later", "is_found"),
+    [
+        ({"id": "ti-1", "try_number": 2}, True),
+        ({"id": "ti-2", "try_number": 3}, True),
+        ({"id": "ti-2", "try_number": 2}, False),
+        ({"id": "ti-2", "try_number": 1}, False),
+    ],
+    ids=["resumed", "next try", "another run, same try", "another run"],
+)
+def test_a_run_that_is_made_again_with_the_same_id_finds_no_record(
+    task: TaskInstance, later: dict[str, Any], is_found: bool
+) -> None:
+    """Before Airflow 3.3, what is kept outlives a run that a user deletes."""
+    task.id, task.try_number = "ti-1", 2
+    SubmissionStore(task.context, KEY).save(RECORD)
+    SubmissionStore(task.context, KEY).save_result({"status": "SUCCESSFUL"})
+    for name, value in later.items():
+        setattr(task, name, value)
+    task.max_tries += 1
+    again = SubmissionStore(task.context, KEY)
+    assert (again.load() is not None, again.load_result() is not None) == (is_found, is_found)
+    assert again.was_cleared() is is_found
 
 
 def test_a_store_that_nobody_cleans_up_is_empty_after_the_delivery(
@@ -167,7 +197,8 @@ def test_without_a_store_of_airflow_s_a_variable_remembers(
     remembers = SubmissionStore({"ti": TaskInstance(lambda: None)}, KEY)  # type: ignore[typeddict-item]
     remembers.save(RECORD)
     run = {"max_tries": 0, "retries": None, "clear_number": None}
-    assert list(variables.values()) == [{"record": RECORD, "run": run}]
+    by = {"number": 1, "id": "None"}
+    assert list(variables.values()) == [{"record": RECORD, "run": run, "try": by}]
     assert remembers.load() == RECORD
     remembers.mark_delivered()
     assert variables == {}
@@ -203,6 +234,23 @@ def test_a_cleared_task_makes_a_new_backup_after_it_has_delivered(
     task.max_tries += 1
     assert task.run()["backup_id"] != first["backup_id"]
     assert len(world.backups()) == 2
+
+
+@pytest.mark.parametrize("can_be_described", [True, False])
+def test_a_cleared_task_goes_on_with_a_backup_that_is_still_running_though_it_has_delivered(
+    world: World, monkeypatch: pytest.MonkeyPatch, can_be_described: bool
+) -> None:
+    monkeypatch.setattr(store, "HAS_TASK_STATE_STORE", True)
+    world.control_plane.configure(job_seconds=600)
+    task = creating(wait_for_completion=False)
+    first = task.run()
+    world.clock.sleep(60)
+    task.max_tries += 1
+    if not can_be_described:
+        world.fault("describe_backup", times=1, code=1, message="No.")
+    second = task.run()
+    assert (second["backup_id"] == first["backup_id"]) is can_be_described
+    assert len(world.backups()) == (1 if can_be_described else 2)
 
 
 @pytest.mark.parametrize("wait_for_completion", [True, False])

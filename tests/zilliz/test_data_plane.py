@@ -296,9 +296,13 @@ def test_a_count_may_come_as_a_text() -> None:
 
 
 def test_a_description_has_parameters_as_a_mapping() -> None:
-    field = {"name": "v", "type": "FloatVector", "params": [{"key": "dim", "value": 8}, {"odd": 1}]}
+    field = {
+        "name": "v",
+        "type": "FloatVector",
+        "params": [{"key": "dim", "value": 8}, {"key": "note"}, {"odd": 1}],
+    }
     value, _ = send(operations.describe_collection(ARTICLES), ok({"fields": [field], "properties": None}))
-    assert value.fields[0].params == {"dim": "8"}
+    assert value.fields[0].params == {"dim": "8", "note": ""}
     assert value.properties == {}
     assert value.key is None
     index = {"fieldName": "v", "indexParams": {"M": "8"}}

@@ -144,6 +144,22 @@ def test_a_key_for_this_cluster_alone_finds_a_backup_gone() -> None:
     assert "backup-1 of cluster in01-cluster is already gone" in stock.worker.notes[-1]
 
 
+def test_a_backup_that_is_listed_and_not_found_is_not_taken_for_gone() -> None:
+    """Perhaps its cluster was dropped, or it is too new."""
+    stock = Stock([backup()])
+    stock.faults["describe backup"] = [ZillizNotFoundError("No such cluster.", code=96018)]
+    with pytest.raises(ZillizRefusedError, match="backup-1 is in the list of backups, but is not found"):
+        stock.delete()
+    assert stock.deleted == []
+
+
+def test_a_server_that_knows_no_list_either_is_not_the_api() -> None:
+    stock = Stock([], ZillizNotFoundError("Not Found", code=404))
+    stock.faults["list backups"] = [ZillizNotFoundError("Not Found", code=404)]
+    with pytest.raises(ZillizNotFoundError):
+        stock.delete()
+
+
 def test_trouble_that_passes_does_not_make_a_backup_look_gone() -> None:
     stock = Stock([], ZillizNotFoundError("No such backup.", code=404))
     stock.faults["list backups"] = [ZillizServerError("Down.")] * 6

@@ -21,7 +21,7 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizUncertainError,
 )
 from airflow_provider_zbackup.zilliz.flows.dropping import drop_scratch_cluster
-from airflow_provider_zbackup.zilliz.models import Backup, BackupPolicy, Cluster, ClusterDrop
+from airflow_provider_zbackup.zilliz.models import Backup, BackupPolicy, Cluster, ClusterDrop, ClusterPage
 from airflow_provider_zbackup.zilliz.operations import Operation
 from tests.zilliz.driver import CLUSTER, Driver, at, backup, page
 
@@ -86,10 +86,13 @@ class Cloud:
             return error or ClusterDrop(cluster_id=CLUSTER, prompt="Dropped.")
         if error is not None:
             return error
+        is_seen = self.dropped_at is not None and self.driver.elapsed >= self.dropped_at + self.lag
+        seen = self.after if is_seen else self.cluster
         match operation.name:
             case "describe cluster":
-                is_seen = self.dropped_at is not None and self.driver.elapsed >= self.dropped_at + self.lag
-                return self.after if is_seen else self.cluster
+                return seen
+            case "list clusters":
+                return ClusterPage(page_size=100, clusters=(seen,) if isinstance(seen, Cluster) else ())
             case "get backup policy":
                 return self.policy
             case "list backups":
@@ -137,7 +140,7 @@ def test_the_log_shows_what_is_dropped_before_it_is_and_where_it_stays() -> None
 def test_a_cluster_that_is_gone_already_is_a_success_and_said(first: Any) -> None:
     cloud = Cloud(cluster=first)
     assert cloud.drop() == {"cluster_id": CLUSTER, "cluster_name": "scratch", "dropped": False}
-    assert cloud.driver.calls == ["describe cluster"]
+    assert cloud.driver.calls == ["describe cluster", "list clusters"]
     assert cloud.driver.notes == [f"Cluster {CLUSTER} (scratch) is already gone; nothing was dropped."]
 
 

@@ -12,7 +12,6 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizConflictError,
     ZillizError,
     ZillizNotFoundError,
-    ZillizPermanentError,
     ZillizProtocolError,
     ZillizRefusedError,
 )
@@ -30,6 +29,7 @@ from airflow_provider_zbackup.zilliz.flows.steps import (
     now,
     retrying,
     server_now,
+    still_listed,
 )
 from airflow_provider_zbackup.zilliz.models import Backup
 from airflow_provider_zbackup.zilliz.operations import delete_backup, describe_backup
@@ -65,7 +65,7 @@ def delete_one(cluster_id: str, backup_id: str) -> Flow[dict[str, Any]]:
     result = {"cluster_id": cluster_id, "backup_id": backup_id, "backup_name": None, "deleted": False}
     backup = yield from _find(cluster_id, backup_id)
     if backup is None:
-        yield from _check_elsewhere(cluster_id, backup_id)
+        yield from _check_unlisted(cluster_id, backup_id)
         yield Pause(0, f"Backup {backup_id} of cluster {cluster_id} is already gone.")
         return result
     yield Pause(0, f"Deleting {backup.describe()} of cluster {cluster_id}. This cannot be undone.")
@@ -73,16 +73,17 @@ def delete_one(cluster_id: str, backup_id: str) -> Flow[dict[str, Any]]:
     return result | {"backup_name": backup.backup_name or None, "deleted": True}
 
 
-def _check_elsewhere(cluster_id: str, backup_id: str) -> Flow[None]:
-    """Check that no other cluster has the backup: a wrong cluster id must not look as if it were gone."""
-    try:
-        listed = yield from all_backups()
-    except (ZillizPermanentError, ZillizRefusedError):
-        # The key may be for this cluster alone.
-        return
-    for other in listed.value:
-        if other.backup_id == backup_id:
-            _check_cluster(other, cluster_id)
+def _check_unlisted(cluster_id: str, backup_id: str) -> Flow[None]:
+    """Check that no list has the backup: a wrong id must not look as if it were gone."""
+    listed = yield from still_listed(
+        all_backups(), lambda other: other.backup_id == backup_id and not other.is_deleted
+    )
+    if listed is not None:
+        _check_cluster(listed, cluster_id)
+        raise ZillizRefusedError(
+            f"Backup {backup_id} is in the list of backups, but is not found by its id. Nothing was deleted.",
+            unprocessed=True,
+        )
 
 
 def _check_cluster(backup: Backup, cluster_id: str) -> None:

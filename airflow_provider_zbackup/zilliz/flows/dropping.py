@@ -9,9 +9,18 @@ from airflow_provider_zbackup.zilliz.errors import (
     ZillizBadRequestError,
     ZillizNotFoundError,
     ZillizProtocolError,
+    ZillizRefusedError,
 )
 from airflow_provider_zbackup.zilliz.flows.changing import change
-from airflow_provider_zbackup.zilliz.flows.steps import Flow, Pause, Reply, all_backups, retrying
+from airflow_provider_zbackup.zilliz.flows.steps import (
+    Flow,
+    Pause,
+    Reply,
+    all_backups,
+    all_clusters,
+    retrying,
+    still_listed,
+)
 from airflow_provider_zbackup.zilliz.models import Cluster
 from airflow_provider_zbackup.zilliz.operations import describe_cluster, drop_cluster, get_backup_policy
 from airflow_provider_zbackup.zilliz.texts import format_age
@@ -53,8 +62,22 @@ def drop_scratch_cluster(
             "recycle bin for 30 days, unless it is a Free one.",
         )
     else:
+        yield from _check_unlisted(cluster_id)
         yield Pause(0, f"Cluster {cluster_id} ({cluster_name}) is already gone; nothing was dropped.")
     return {"cluster_id": cluster_id, "cluster_name": cluster_name, "dropped": is_dropped}
+
+
+def _check_unlisted(cluster_id: str) -> Flow[None]:
+    """Check that no list has the cluster: what is not found by its id must not look as if it were gone."""
+    listed = yield from still_listed(
+        all_clusters(), lambda other: other.cluster_id == cluster_id and not other.is_dropped
+    )
+    if listed is not None:
+        raise ZillizRefusedError(
+            f"Cluster {cluster_id} is in the list of clusters, but is not found by its id. Nothing was "
+            "dropped.",
+            unprocessed=True,
+        )
 
 
 def _check_name(cluster: Cluster, cluster_id: str, cluster_name: str) -> None:

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from airflow_provider_zbackup.zilliz.errors import (
     ZillizError,
     ZillizNotFoundError,
+    ZillizPermanentError,
     ZillizRefusedError,
     ZillizTransientError,
 )
@@ -256,3 +257,20 @@ def look_up_backup(
 def all_clusters(attempts: int = ATTEMPTS) -> Flow[Reply[list[Cluster]]]:
     """Return all clusters that the key may see."""
     return (yield from all_pages(lambda number: list_clusters(page=number), attempts))
+
+
+def still_listed(listing: Flow[Reply[list[T]]], is_meant: Callable[[T], bool]) -> Flow[T | None]:
+    """
+    Return what is not found by its id, if a list shows it all the same.
+
+    :param listing: reads the list
+    :raises ZillizNotFoundError: when there is no list: what answers there is not the API
+    """
+    try:
+        listed = yield from listing
+    except ZillizNotFoundError:
+        raise
+    except (ZillizPermanentError, ZillizRefusedError):
+        # The key may be for one cluster alone.
+        return None
+    return next((each for each in listed.value if is_meant(each)), None)

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from airflow_provider_zbackup.zilliz.errors import (
     ZillizConflictError,
     ZillizError,
+    ZillizNotFoundError,
     ZillizRefusedError,
     ZillizTransientError,
 )
@@ -168,6 +169,7 @@ def submit_once(
     *,
     record: Mapping[str, Any] | None = None,
     only_unfinished: bool = False,
+    is_delivered: bool = False,
     on_uncertain: str = "fail",
     answer_time: float = 30.0,
     conflict_codes: Collection[int] = (),
@@ -178,6 +180,8 @@ def submit_once(
     :param record: what an earlier try saved
     :param only_unfinished: whether to ignore what an earlier try made if it is finished, because a user has
         cleared the task
+    :param is_delivered: whether the earlier task has delivered its result before that. Then it is of interest
+        only if the job is still running
     :param on_uncertain: what to do if it cannot be known whether the job was started: ``"fail"``, or
         ``"retry"`` to start it again
     :param answer_time: how long the server may take to answer, in seconds
@@ -189,6 +193,8 @@ def submit_once(
     only_unfinished = only_unfinished and submission.starts_again_when_cleared
     search = partial(find_result, submission, on_uncertain=on_uncertain)
     earlier = None if record is None else (yield from _read(submission, record, on_uncertain))
+    if earlier is not None and is_delivered and not (yield from _is_unfinished(submission, earlier)):
+        earlier = None
     if earlier is not None:
         found = yield from (
             reattach(submission, earlier, only_unfinished, on_uncertain)
@@ -206,6 +212,14 @@ def submit_once(
     # What an earlier try made and this one does not see may be there: the key may be the wrong one.
     unseen = earlier if earlier is not None and earlier.made_id and not only_unfinished else None
     return (yield from _submit(submission, search, answer_time, conflict_codes, unseen))
+
+
+def _is_unfinished(submission: Submission[R], record: R) -> Flow[bool]:
+    """Tell whether what a job makes is still being made, as far as the service shows it."""
+    try:
+        return bool(record.made_id) and (yield from submission.look_up(record)) is Stage.CREATING
+    except (ZillizNotFoundError, ZillizRefusedError):
+        return False
 
 
 def _read(submission: Submission[R], record: Mapping[str, Any], on_uncertain: str) -> Flow[R | None]:
