@@ -34,14 +34,17 @@ class ZillizDropClusterOperator(ZillizOperator):
     A dropped cluster stays in the recycle bin of the web console for 30 days, unless it is a Free one. Its
     manual backups stay, and are billed, until somebody deletes them.
 
-    As a teardown, it drops the cluster even if a task before it fails::
+    As a teardown of a task before the restore, it drops the cluster even if the restore or a later task
+    fails::
 
-        restore >> check >> drop.as_teardown(setups=restore)
+        drop = ZillizDropClusterOperator(task_id="drop", cluster=restore.output["cluster"])
+        backup >> restore >> check >> drop.as_teardown(setups=backup)
 
     .. seealso:: `Drop Cluster <https://docs.zilliz.com/reference/restful/drop-cluster-v2>`__
 
     :param cluster: the cluster to drop: the result of a
-        :class:`~airflow_provider_zbackup.operators.restore.ZillizRestoreClusterOperator` (templated)
+        :class:`~airflow_provider_zbackup.operators.restore.ZillizRestoreClusterOperator`, or its XCom
+        ``cluster`` (templated)
     :param cluster_id: id of the cluster, instead of ``cluster`` (templated)
     :param cluster_name: name that the cluster with this id must have (templated)
     :param max_age: the oldest that the cluster may be, by the server's time; ``None`` drops it at any age

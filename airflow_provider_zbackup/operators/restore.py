@@ -23,7 +23,7 @@ from airflow_provider_zbackup.version_compat import set_variable
 from airflow_provider_zbackup.zilliz.checks import ArgumentError
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import XComArg
+    from airflow.providers.common.compat.sdk import Context, XComArg
 
     from airflow_provider_zbackup.triggers.cluster import ZillizRestoredClusterTrigger
     from airflow_provider_zbackup.triggers.job import ZillizStartedJobTrigger
@@ -74,7 +74,9 @@ class ZillizRestoreClusterOperator(ZillizJobOperator["RestoreClusterRecord"]):
     :return: the new cluster, as plain JSON: ``cluster_id``, ``cluster_name``, ``connect_address``,
         ``status``, ``source_cluster_id``, ``backup_id``, ``job_id``, ``username``, ``password_kept``, and
         ``adopted``: whether the restore got no answer and the cluster was found by its name; its password
-        may be lost then. The result never holds the password
+        may be lost then. The result never holds the password. As soon as the new cluster is being made, its
+        ``cluster_id`` and ``cluster_name`` are also in the XCom ``cluster``: so it can be dropped even if the
+        restore fails
     """
 
     arguments: ClassVar[tuple[Argument, ...]] = (
@@ -202,6 +204,10 @@ class ZillizRestoreClusterOperator(ZillizJobOperator["RestoreClusterRecord"]):
             "password_kept": record.password_kept,
             "adopted": record.adopted,
         }
+
+    def announce(self, context: Context, record: RestoreClusterRecord, result: dict[str, Any]) -> None:
+        value = {name: result[name] for name in ("cluster_id", "cluster_name")}
+        context["ti"].xcom_push(key="cluster", value=value)
 
     def job_trigger(self, result: dict[str, Any], **timing: Any) -> ZillizRestoredClusterTrigger:
         from airflow_provider_zbackup.triggers.cluster import ZillizRestoredClusterTrigger

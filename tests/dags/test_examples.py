@@ -135,6 +135,19 @@ def test_restore_drill_fails_if_something_differs(run: Run, control_plane: Contr
     assert drill.settled_status == "DELETED"
 
 
+def test_restore_drill_drops_the_cluster_of_a_restore_that_failed(
+    run: Run, control_plane: ControlPlane
+) -> None:
+    said = run("restore_drill:backup_to_prove")
+    assert "STATE success" in said, said
+    control_plane.faults.add("restore_cluster_backup", job={"status": "FAILED", "reason": "disk is full"})
+    said = run("restore_drill:restore_drill")
+    assert "STATE failed" in said, said
+    assert "disk is full" in said
+    (drill,) = (it for it in control_plane.clusters.values() if it.cluster_name.startswith("drill-"))
+    assert drill.settled_status == "DELETED", said
+
+
 def test_restore_drill_without_a_manifest_restores_nothing(run: Run, control_plane: ControlPlane) -> None:
     control_plane.faults.add("query_entities", code=1800, message="not with this key")
     said = run("restore_drill:backup_to_prove")
