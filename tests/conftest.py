@@ -49,6 +49,12 @@ def pytest_configure(config: pytest.Config) -> None:
             config.addinivalue_line("filterwarnings", rf"ignore::{category}:airflow\.")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: some tests wait for an Airflow."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the DAGs first: then only one worker of pytest-xdist starts an Airflow for them."""
     items.sort(key=lambda item: not item.path.is_relative_to(_DAGS))
