@@ -15,13 +15,13 @@ class SubmissionStore:
     """
     Keeps the record of a submission through the retries of one task instance.
 
-    Before the task has delivered its result, a retry and a cleared task both go on with the job. After that
-    they differ. A user who clears the task wants something new, unless the job is still running. But if the
-    worker died before it reported success, Airflow retries the task, and the retry must deliver the same
-    result. ``max_tries`` tells the two apart:
-    clearing sets it to the tries made plus the task's retries, and nothing else changes it. It comes to the
-    same number again only if the DAG's author has changed the retries. Then the run's ``clear_number`` tells.
-    Neither of these two is enough alone: retries change without a clearing, and other tasks are cleared.
+    Before the task has delivered its result, a retry and a cleared task both go on with the job. After
+    that they differ. A user who clears the task wants something new, unless the job is still running. But
+    if the worker died before it reported success, Airflow retries the task, and the retry must deliver
+    the same result. ``max_tries`` tells the two apart: clearing sets it to the tries made plus the task's
+    retries, and nothing else changes it. It comes to the same number again only if the DAG's author has
+    changed the retries. Then the run's ``clear_number`` tells. Neither of these two is enough alone:
+    retries change without a clearing, and other tasks are cleared.
 
     A Variable, which serves before Airflow 3.3, outlives a run that a user deletes. A new run with the same
     id must not find it: its tries begin at 1 again, as another task instance.

@@ -56,6 +56,22 @@ def restored(world: World) -> dict[str, Any]:
 
 
 @pytest.fixture
+def copies(world: World) -> dict[str, Any]:
+    """The result of a task that restored two collections beside the live ones."""
+    backup = world.someone_backs_up(seconds=0)
+    result: dict[str, Any] = TaskInstance(
+        lambda: ZillizRestoreCollectionsOperator(
+            task_id="task",
+            cluster_id=CLUSTER_ID,
+            backup_id=backup.backup_id,
+            collections=[ARTICLES, "quick_setup"],
+            suffix="_copy",
+        )
+    ).run()
+    return result
+
+
+@pytest.fixture
 def manifest(world: World) -> dict[str, Any]:
     taken = world.hook.client.run(take_manifest(CLUSTER_ID, sample_rows=1000))
     return taken.model_dump(mode="json")
@@ -275,17 +291,9 @@ def test_a_manifest_finds_the_same(
     assert {what for _, what, *_ in found if what.startswith("row ")} == set(of_rows)
 
 
-def test_restored_copies_are_compared_with_the_collections_that_they_are_copies_of(world: World) -> None:
-    backup = world.someone_backs_up(seconds=0)
-    copies = TaskInstance(
-        lambda: ZillizRestoreCollectionsOperator(
-            task_id="task",
-            cluster_id=CLUSTER_ID,
-            backup_id=backup.backup_id,
-            collections=[ARTICLES, "quick_setup"],
-            suffix="_copy",
-        )
-    ).run()
+def test_restored_copies_are_compared_with_the_collections_that_they_are_copies_of(
+    world: World, copies: dict[str, Any]
+) -> None:
     result = verify(restored=copies, source_cluster_id=CLUSTER_ID).run()
     assert (result["collections"], result["rows"], result["differences"]) == (2, 130, [])
     plant(world, CLUSTER_ID, "", f"{ARTICLES}_copy", without_row(5))
@@ -303,18 +311,8 @@ def test_restored_copies_are_compared_with_the_collections_that_they_are_copies_
 
 @pytest.mark.parametrize("against_manifest", [True, False])
 def test_names_choose_from_what_was_restored_and_not_from_what_is_live(
-    world: World, manifest: dict[str, Any], against_manifest: bool
+    world: World, manifest: dict[str, Any], copies: dict[str, Any], against_manifest: bool
 ) -> None:
-    backup = world.someone_backs_up(seconds=0)
-    copies = TaskInstance(
-        lambda: ZillizRestoreCollectionsOperator(
-            task_id="task",
-            cluster_id=CLUSTER_ID,
-            backup_id=backup.backup_id,
-            collections=[ARTICLES, "quick_setup"],
-            suffix="_copy",
-        )
-    ).run()
     plant(world, CLUSTER_ID, "", f"{ARTICLES}_copy", without_row(5))
     plant(world, CLUSTER_ID, "", "quick_setup_copy", without_row(1))
     other = {"manifest": manifest} if against_manifest else {"source_cluster_id": CLUSTER_ID}
